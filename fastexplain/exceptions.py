@@ -1,0 +1,26 @@
+"""Errors raised by fastexplain. All derive from `FastExplainError`."""
+
+from __future__ import annotations
+
+__all__ = [
+    "FastExplainError",
+    "MissingDependencyError",
+    "ModelConversionError",
+    "UnsupportedModelError",
+]
+
+
+class FastExplainError(Exception):
+    """Base class of the package's own errors."""
+
+
+class UnsupportedModelError(FastExplainError, TypeError):
+    """The model, or one of its options, cannot be explained; the message says which and why."""
+
+
+class ModelConversionError(FastExplainError, ValueError):
+    """The converted model does not reproduce the library's own raw prediction."""
+
+
+class MissingDependencyError(FastExplainError, ImportError):
+    """An optional package is needed; the message holds the pip command that installs it."""

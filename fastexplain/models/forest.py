@@ -1,0 +1,260 @@
+"""The one representation of a tree ensemble that every loader produces and every kernel reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ZERO_THRESHOLD", "Forest"]
+
+# LightGBM's kZeroThreshold: with zero_as_missing, values this close to zero are missing.
+ZERO_THRESHOLD = 1e-35
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """Trees as flat node arrays, in one routing rule that covers every library.
+
+    A row's value ``x`` at a node goes left when
+
+    * ``x`` is missing and ``default_left``; missing means NaN, or also ``|x| <= 1e-35`` where
+      ``zero_is_missing`` (LightGBM's ``zero_as_missing``);
+    * else, at a numerical node, ``x <= threshold``, compared in float64 after rounding ``x`` to float32
+      if `float32_input`;
+    * else, at a categorical node, ``trunc(x)`` is in the node's set of categories (a negative or absent category goes
+      right).
+
+    Loaders fold what differs between libraries into these arrays: ``x < t`` becomes
+    ``x <= nextafter(float32(t), -inf)``, sets that go right swap the children, learning rates and tree weights are
+    multiplied into `values`.
+
+    Parameters
+    ----------
+    n_features, n_outputs : int
+        Width of the rows, and number of raw outputs.
+    tree_offsets : int64 array of shape (n_trees + 1,)
+        Nodes ``tree_offsets[i]:tree_offsets[i + 1]`` belong to tree i; the first of them is its root.
+    children_left, children_right : int32 arrays of shape (n_nodes,)
+        Children, counted within the tree (the root is 0); -1 at a leaf.
+    feature : int32 array of shape (n_nodes,)
+        Column that the node splits on; -1 at a leaf.
+    threshold : float64 array of shape (n_nodes,)
+        Largest value that goes left; ignored at leaves and at categorical nodes.
+    default_left : bool array of shape (n_nodes,)
+        Where a missing value goes.
+    cover : float64 array of shape (n_nodes,)
+        Training weight that reached the node, by the library's own convention.
+    values : float64 array of shape (n_nodes, n_leaf_outputs)
+        Leaf values with every scale folded in (rows of inner nodes are ignored). ``n_leaf_outputs`` is `n_outputs`, or
+        1 if each tree serves the single output named in `tree_output`.
+    tree_output : int32 array of shape (n_trees,)
+        Output that the tree adds to when ``n_leaf_outputs`` is 1; all zero otherwise.
+    base_offset : float64 array of shape (n_outputs,)
+        Added to the sum of the trees (initial prediction, base score).
+    zero_is_missing : bool array of shape (n_nodes,), optional
+    category_set : int32 array of shape (n_nodes,), optional
+        -1 at numerical nodes, else the index of the node's set.
+    category_set_offsets : int64 array of shape (n_sets + 1,), optional
+        Set i holds ``category_set_members[category_set_offsets[i]:category_set_offsets[i + 1]]``.
+    category_set_members : int32 array, optional
+        Categories (non-negative) that go left.
+    float32_input : bool
+        The library rounds rows to float32 before comparing.
+    float32_model : bool
+        The library itself sums in float32 (XGBoost), so float32 lanes lose nothing that it has.
+    missing_value : float
+        A value besides NaN that means missing (XGBoost's ``missing=``); NaN when there is none.
+    allow_nan, allow_inf : bool
+        Whether the library accepts such values when predicting.
+    """
+
+    n_features: int
+    n_outputs: int
+    tree_offsets: NDArray[np.int64]
+    children_left: NDArray[np.int32]
+    children_right: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float64]
+    default_left: NDArray[np.bool_]
+    cover: NDArray[np.float64]
+    values: NDArray[np.float64]
+    tree_output: NDArray[np.int32]
+    base_offset: NDArray[np.float64]
+    zero_is_missing: NDArray[np.bool_] | None = None
+    category_set: NDArray[np.int32] | None = None
+    category_set_offsets: NDArray[np.int64] | None = None
+    category_set_members: NDArray[np.int32] | None = None
+    float32_input: bool = False
+    float32_model: bool = False
+    missing_value: float = float("nan")
+    allow_nan: bool = True
+    allow_inf: bool = True
+    _compiled: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    _DTYPES: ClassVar[dict[str, Any]] = {
+        "tree_offsets": np.int64,
+        "children_left": np.int32,
+        "children_right": np.int32,
+        "feature": np.int32,
+        "threshold": np.float64,
+        "default_left": np.bool_,
+        "cover": np.float64,
+        "values": np.float64,
+        "tree_output": np.int32,
+        "base_offset": np.float64,
+        "zero_is_missing": np.bool_,
+        "category_set": np.int32,
+        "category_set_offsets": np.int64,
+        "category_set_members": np.int32,
+    }
+
+    def __post_init__(self) -> None:
+        for name, dtype in self._DTYPES.items():
+            array = getattr(self, name)
+            if array is not None:
+                array = np.ascontiguousarray(array, dtype=dtype)
+                object.__setattr__(self, name, array)
+        if self.values.ndim == 1:
+            object.__setattr__(self, "values", self.values[:, None])
+        self._check()
+
+    @property
+    def n_trees(self) -> int:
+        return len(self.tree_offsets) - 1
+
+    @property
+    def n_nodes(self) -> int:
+        return len(self.feature)
+
+    @property
+    def n_leaf_outputs(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def has_categories(self) -> bool:
+        return self.category_set is not None and bool((self.category_set >= 0).any())
+
+    def predict(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Raw outputs of a few rows, by walking all trees at once in NumPy.
+
+        Meant for checks: its memory is n_trees x n_rows integers. Rows are in the model's own numeric encoding
+        (what `TreeModel.prepare` returns).
+
+        Parameters
+        ----------
+        X : array of shape (n_rows, n_features)
+
+        Returns
+        -------
+        array of shape (n_rows, n_outputs)
+        """
+        node = self.leaf_indices(X)
+        out = np.tile(self.base_offset, (len(X), 1))
+        leaf = self.values[node]  # (n_trees, n_rows, n_leaf_outputs)
+        if self.n_leaf_outputs == self.n_outputs:
+            return out + leaf.sum(axis=0)
+        for tree, output in enumerate(self.tree_output):
+            out[:, output] += leaf[tree, :, 0]
+        return out
+
+    def leaf_indices(self, X: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Node (counted over the whole forest) in which each row ends, of shape (n_trees, n_rows)."""
+        X = np.asarray(X)
+        if self.float32_input:
+            with np.errstate(over="ignore"):
+                X = X.astype(np.float32)
+        X = X.astype(np.float64)
+        roots = self.tree_offsets[:-1]
+        node = np.repeat(roots[:, None], len(X), axis=1)
+        rows = np.broadcast_to(np.arange(len(X)), node.shape)
+        while True:
+            inner = self.children_left[node] >= 0
+            if not inner.any():
+                return node
+            at = node[inner]
+            left = self._goes_left(at, X[rows[inner], self.feature[at]])
+            step = np.where(left, self.children_left[at], self.children_right[at])
+            tree_root = np.broadcast_to(roots[:, None], node.shape)[inner]
+            node[inner] = tree_root + step
+
+    def _goes_left(self, node: NDArray[np.int64], x: NDArray[np.float64]) -> NDArray[np.bool_]:
+        missing = np.isnan(x)
+        if not np.isnan(self.missing_value):
+            missing |= x == self.missing_value
+        if self.zero_is_missing is not None:
+            missing |= self.zero_is_missing[node] & (np.abs(x) <= ZERO_THRESHOLD)
+        left = x <= self.threshold[node]
+        if self.category_set is not None:
+            sets = self.category_set[node]
+            for i in np.flatnonzero((sets >= 0) & ~missing):
+                left[i] = int(x[i]) in self._members(sets[i]) if np.isfinite(x[i]) else False
+        return np.where(missing, self.default_left[node], left)
+
+    def _members(self, category_set: int) -> NDArray[np.int32]:
+        assert self.category_set_offsets is not None and self.category_set_members is not None
+        begin, end = self.category_set_offsets[category_set : category_set + 2]
+        return self.category_set_members[begin:end]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_compiled": {}}
+
+    def _check(self) -> None:
+        """Refuse arrays that a kernel could not walk: it reads them without bounds checks."""
+        n = self.n_nodes
+        for name in ("children_left", "children_right", "threshold", "default_left", "cover", "values"):
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"Forest.{name} has {len(getattr(self, name))} entries; feature has {n}.")
+        offsets = self.tree_offsets
+        if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != n or (np.diff(offsets) < 1).any():
+            raise ValueError(f"Forest.tree_offsets must rise from 0 to {n}, the number of nodes, without empty trees.")
+        if len(self.tree_output) != self.n_trees:
+            raise ValueError(f"Forest.tree_output has {len(self.tree_output)} entries for {self.n_trees} trees.")
+        if self.n_leaf_outputs not in (1, self.n_outputs):
+            raise ValueError(f"Forest.values has {self.n_leaf_outputs} columns; expected 1 or {self.n_outputs}.")
+        if self.n_trees and not (0 <= self.tree_output.min() and self.tree_output.max() < self.n_outputs):
+            raise ValueError(f"Forest.tree_output must lie in 0..{self.n_outputs - 1}.")
+        if self.base_offset.shape != (self.n_outputs,):
+            raise ValueError(f"Forest.base_offset has shape {self.base_offset.shape}; expected ({self.n_outputs},).")
+        inner = self.children_left >= 0
+        if (inner != (self.children_right >= 0)).any():
+            raise ValueError("Forest: a node has one child only.")
+        if inner.any() and not (0 <= self.feature[inner].min() and self.feature[inner].max() < self.n_features):
+            raise ValueError(f"Forest.feature must lie in 0..{self.n_features - 1} at inner nodes.")
+        sizes = np.diff(offsets)
+        size = np.repeat(sizes, sizes)
+        root = np.repeat(offsets[:-1], sizes)
+        children = []
+        for side in (self.children_left, self.children_right):
+            if (side[inner] >= size[inner]).any() or (side[inner] < 1).any():
+                raise ValueError("Forest: a child lies outside its tree.")
+            children.append(side[inner] + root[inner])
+        if np.bincount(np.concatenate(children), minlength=1).max(initial=0) > 1:
+            raise ValueError("Forest: a node has two parents.")
+        if np.isnan(self.threshold[inner & ~self._categorical_nodes()]).any():
+            raise ValueError("Forest.threshold is NaN at an inner node.")
+        if not np.isfinite(self.cover).all() or (self.cover < 0).any():
+            raise ValueError("Forest.cover must be finite and not negative.")
+        self._check_categories()
+
+    def _categorical_nodes(self) -> NDArray[np.bool_]:
+        if self.category_set is None:
+            return np.zeros(self.n_nodes, dtype=bool)
+        return self.category_set >= 0
+
+    def _check_categories(self) -> None:
+        if self.zero_is_missing is not None and len(self.zero_is_missing) != self.n_nodes:
+            raise ValueError(f"Forest.zero_is_missing has {len(self.zero_is_missing)} entries for {self.n_nodes} nodes.")
+        if self.category_set is None:
+            return
+        offsets, members = self.category_set_offsets, self.category_set_members
+        if offsets is None or members is None:
+            raise ValueError("Forest.category_set needs category_set_offsets and category_set_members.")
+        if len(self.category_set) != self.n_nodes or self.category_set.max(initial=-1) >= len(offsets) - 1:
+            raise ValueError("Forest.category_set names a set that does not exist.")
+        if offsets[0] != 0 or offsets[-1] != len(members) or (np.diff(offsets) < 0).any():
+            raise ValueError("Forest.category_set_offsets must rise from 0 to the number of members.")
+        if members.min(initial=0) < 0:
+            raise ValueError(f"Forest.category_set_members holds {members.min()}; categories are not negative.")

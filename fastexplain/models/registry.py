@@ -1,0 +1,95 @@
+"""Finds the loader of a fitted model by the dotted names of its classes, importing no library until one is needed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.models.base import TreeModel
+from fastexplain.models.check import check_conversion
+
+__all__ = ["PLANNED", "load_model", "register"]
+
+# dotted class name (or a prefix of it that ends with a dot) -> "module:function" that turns the model into a TreeModel
+_LOADERS: dict[str, str] = {}
+
+# Kinds of model that other explainers will serve, for the message of UnsupportedModelError: name prefix -> method.
+PLANNED: dict[str, str] = {
+    "sklearn.linear_model.": "LinearExplainer (linear SHAP)",
+    "sklearn.svm.": "KernelExplainer (Kernel SHAP)",
+    "sklearn.neural_network.": "DeepExplainer (DeepLIFT)",
+    "sklearn.neighbors.": "KernelExplainer (Kernel SHAP)",
+    "sklearn.naive_bayes.": "KernelExplainer (Kernel SHAP)",
+    "sklearn.pipeline.": "KernelExplainer (Kernel SHAP)",
+    "torch.nn.": "DeepExplainer (DeepLIFT)",
+    "keras.": "DeepExplainer (DeepLIFT)",
+}
+
+
+def register(name: str, loader: str) -> None:
+    """Say which function loads a class: ``register("xgboost.core.Booster", "fastexplain.models.xgboost:load")``."""
+    _LOADERS[name] = loader
+
+
+register("lightgbm.basic.", "fastexplain.models.lightgbm:load")
+register("lightgbm.sklearn.", "fastexplain.models.lightgbm:load")
+register("sklearn.ensemble._forest.", "fastexplain.models.sklearn_trees:load")
+register("sklearn.ensemble._gb.", "fastexplain.models.sklearn_trees:load")
+register("sklearn.ensemble._hist_gradient_boosting.", "fastexplain.models.sklearn_hist:load")
+register("sklearn.tree._classes.", "fastexplain.models.sklearn_trees:load")
+register("xgboost.core.", "fastexplain.models.xgboost:load")
+register("xgboost.sklearn.", "fastexplain.models.xgboost:load")
+
+
+def load_model(model: Any, *, check: bool = True) -> TreeModel:
+    """Convert a fitted model and check the result against the library's own raw prediction.
+
+    Parameters
+    ----------
+    model : object
+        A fitted scikit-learn, LightGBM or XGBoost tree model, or a `TreeModel` (returned as it is).
+    check : bool, default True
+        Compare with the library's own prediction on probe rows built from the model's own thresholds.
+
+    Returns
+    -------
+    TreeModel
+
+    Raises
+    ------
+    UnsupportedModelError
+        No loader knows the class, or the model uses an option that is not supported; the message says which.
+    ModelConversionError
+        The converted model and the library disagree.
+    """
+    if isinstance(model, TreeModel):
+        return model
+    loader = _find(model)
+    tree_model: TreeModel = loader(model)
+    if check:
+        check_conversion(tree_model)
+    return tree_model
+
+
+def _find(model: Any) -> Callable[[Any], TreeModel]:
+    names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(model).__mro__]
+    for name in names:  # most derived first: a user's subclass loads as the class that it extends
+        for known, target in _LOADERS.items():
+            if name == known or (known.endswith(".") and name.startswith(known)):
+                module, function = target.split(":")
+                loaded: Callable[[Any], TreeModel] = getattr(importlib.import_module(module), function)
+                return loaded
+    raise UnsupportedModelError(_unsupported(names))
+
+
+def _unsupported(names: list[str]) -> str:
+    for name in names:
+        for prefix, method in PLANNED.items():
+            if name.startswith(prefix):
+                return f"{names[0]} is not a tree model. It is planned for {method}, which this version does not have."
+    return (
+        f"{names[0]} is not a supported tree model. Supported: scikit-learn decision trees, forests and gradient "
+        "boosting, LightGBM, XGBoost. Other models are planned for KernelExplainer (Kernel SHAP)."
+    )
