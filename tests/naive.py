@@ -152,11 +152,9 @@ def _left_share(cover_left: float, cover_right: float) -> float:
 
 def _shapley_value(game: NDArray[np.float64], player: int, n_players: int) -> NDArray[np.float64]:
     """Shapley 1953: sum over coalitions S without the player of |S|! (n - |S| - 1)! / n! (v(S + player) - v(S))."""
-    total = np.zeros(game.shape[1])
-    for s in range(2**n_players):
-        if s >> player & 1:
-            continue
-        size = s.bit_count()
-        weight = math.factorial(size) * math.factorial(n_players - size - 1) / math.factorial(n_players)
-        total += weight * (game[s | 1 << player] - game[s])
-    return total
+    s = np.arange(len(game))
+    without = s[s >> player & 1 == 0]
+    size = np.array([int(coalition).bit_count() for coalition in without])
+    factorial = np.array([math.factorial(k) for k in range(n_players)], dtype=float)
+    weight = factorial[size] * factorial[n_players - 1 - size] / math.factorial(n_players)
+    return weight @ (game[without | 1 << player] - game[without])
