@@ -16,6 +16,7 @@ from fastexplain.models.forest import Forest
 __all__ = ["MAX_FEATURES_PER_TREE", "naive_predict", "naive_tree_shap"]
 
 MAX_FEATURES_PER_TREE = 12  # 4,096 coalitions per tree and row
+LIGHTGBM_ZERO = float(np.float32(1e-35))  # a float32 literal in its source: a little more than 1e-35
 
 
 def naive_predict(forest: Forest, X: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -72,7 +73,7 @@ def goes_left(forest: Forest, node: int, row: NDArray[np.floating]) -> bool:
     if forest.float32_input:
         x = _as_float32(x)
     missing = math.isnan(x) or x == forest.missing_value
-    if forest.zero_is_missing is not None and forest.zero_is_missing[node] and abs(x) <= 1e-35:
+    if forest.zero_is_missing is not None and forest.zero_is_missing[node] and abs(x) <= LIGHTGBM_ZERO:
         missing = True
     if missing:
         return bool(forest.default_left[node])

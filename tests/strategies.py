@@ -21,9 +21,10 @@ __all__ = ["SHAPES", "forests", "random_forest", "random_rows", "rows_for"]
 SHAPES = ("leaf", "stump", "bushy", "chain")
 # Trees that say much come often; drawn by name one in two would be a leaf or a stump.
 _SHAPE_MIXES = (("leaf",), ("stump",), ("bushy",), ("chain",), ("bushy", "chain"), ("bushy", "chain", "stump"), SHAPES)
+ZERO = float(np.float32(1e-35))  # LightGBM's kZeroThreshold
 # Few values, so that rows meet them exactly and splits on one feature repeat or contradict each other. 0.1 is not a
-# float32; 1e-36, 1e-35 and the next value lie inside, on and outside what LightGBM calls zero.
-THRESHOLDS = (0.0, 0.5, 1.0, -1.0, 0.1, -0.0, 2.0, 1e-36, -1e-36, 1e-35, float(np.nextafter(1e-35, 1)), 1e30, -1e300)
+# float32; 1e-36, ZERO and the next value lie inside, on and outside what LightGBM calls zero.
+THRESHOLDS = (0.0, 0.5, 1.0, -1.0, 0.1, -0.0, 2.0, 1e-36, -1e-36, ZERO, float(np.nextafter(ZERO, 1)), 1e30, -1e300)
 INFINITE_THRESHOLDS = (math.inf, -math.inf)
 SMALL_CATEGORIES, LARGE_CATEGORIES = 6, 300
 RARE_CATEGORY = 70_003  # more than 16 bits hold

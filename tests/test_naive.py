@@ -72,7 +72,8 @@ def test_missing_value_takes_default_branch() -> None:
 
 def test_zero_as_missing_ends_at_its_threshold() -> None:
     forest = two_feature_tree(zero_is_missing=[True] * 5, default_left=[True] * 5, threshold=[-1.0] * 5)
-    X = np.array([[x, 1.0, 0.0] for x in (0.0, -0.0, 1e-35, -1e-35, np.nextafter(1e-35, 1))])
+    edge = float(np.float32(1e-35))
+    X = np.array([[x, 1.0, 0.0] for x in (0.0, -0.0, edge, -edge, np.nextafter(edge, 1))])
     goes_left = naive_predict(forest, X)[:, 0] == 11.0
     np.testing.assert_array_equal(goes_left, [True, True, True, True, False])
 

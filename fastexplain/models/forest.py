@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 __all__ = ["ZERO_THRESHOLD", "Forest"]
 
 # LightGBM's kZeroThreshold: with zero_as_missing, values this close to zero are missing.
-ZERO_THRESHOLD = 1e-35
+# Its constant is a float32 literal, so that the double it is compared as is a little more than 1e-35.
+ZERO_THRESHOLD = float(np.float32(1e-35))
 
 
 @dataclass(frozen=True, eq=False)
