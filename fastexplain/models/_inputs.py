@@ -152,7 +152,7 @@ def encode_categories(column: Any, categories: Sequence[Any]) -> NDArray[np.floa
         codes, labels = codes_and_labels
         of_label = np.full(len(labels) + 1, np.nan)  # the last one is for code -1, missing
         of_label[:-1] = [lookup.get(label, np.nan) for label in labels]
-        return of_label[codes]
+        return np.asarray(of_label[codes], dtype=np.float64)
     values = _to_list(column)
     try:
         return np.fromiter(map(lookup.get, values, repeat(np.nan)), dtype=np.float64, count=len(values))
@@ -178,7 +178,7 @@ def categorical_columns(X: Any) -> dict[int, list[Any]]:
         return {}
     import narwhals as nw
 
-    found = [i for i, dtype in enumerate(list(frame.schema.values())) if dtype in (nw.Categorical, nw.Enum)]
+    found = [i for i, dtype in enumerate(frame.schema.values()) if dtype in (nw.Categorical, nw.Enum)]
     return {i: _own_labels(frame[:, i].to_native()) for i in found}
 
 
