@@ -37,14 +37,23 @@ def probe_rows(forest: Forest, n_rows: int = N_PROBE_ROWS, seed: int = 0) -> NDA
         if (nodes & categorical).any():
             assert forest.category_set is not None
             sets = forest.category_set[nodes & categorical]
-            known = np.unique(np.concatenate([forest._members(s) for s in np.unique(sets)[:64]] + [np.zeros(1, np.int32)]))
+            known = np.unique(
+                np.concatenate([forest._members(s) for s in np.unique(sets)[:64]] + [np.zeros(1, np.int32)])
+            )
             X[:, f] = rng.choice(known, n_rows)
             continue
         thresholds = forest.threshold[nodes]
+        # scikit-learn splits "missing or not" with an infinite threshold
+        thresholds = thresholds[np.isfinite(thresholds)] if np.isfinite(thresholds).any() else np.zeros(1)
         at = rng.choice(thresholds, n_rows)
         step = np.spacing(at.astype(np.float32)).astype(np.float64) if forest.float32_input else np.spacing(at)
         wide = float(np.ptp(thresholds)) or 1.0
-        X[:, f] = at + rng.choice([0.0, 1.0, -1.0], n_rows) * np.where(rng.random(n_rows) < 0.5, step, wide * rng.random(n_rows))
+        X[:, f] = at + rng.choice([0.0, 1.0, -1.0], n_rows) * np.where(
+            rng.random(n_rows) < 0.5, step, wide * rng.random(n_rows)
+        )
+    if forest.float32_input and not forest.allow_inf:  # a step beyond the largest threshold may leave float32
+        limit = float(np.finfo(np.float32).max)
+        X = np.clip(X, -limit, limit)
     if forest.allow_nan:
         X[rng.random(X.shape) < 0.1] = np.nan
     if not np.isnan(forest.missing_value):

@@ -35,9 +35,14 @@ def register(name: str, loader: str) -> None:
 
 register("lightgbm.basic.", "fastexplain.models.lightgbm:load")
 register("lightgbm.sklearn.", "fastexplain.models.lightgbm:load")
+register("sklearn.ensemble._bagging.", "fastexplain.models.sklearn_trees:load")  # refused there, with the reason
 register("sklearn.ensemble._forest.", "fastexplain.models.sklearn_trees:load")
 register("sklearn.ensemble._gb.", "fastexplain.models.sklearn_trees:load")
 register("sklearn.ensemble._hist_gradient_boosting.", "fastexplain.models.sklearn_hist:load")
+register("sklearn.ensemble._iforest.", "fastexplain.models.sklearn_trees:load")  # refused, as the next three
+register("sklearn.ensemble._stacking.", "fastexplain.models.sklearn_trees:load")
+register("sklearn.ensemble._voting.", "fastexplain.models.sklearn_trees:load")
+register("sklearn.ensemble._weight_boosting.", "fastexplain.models.sklearn_trees:load")
 register("sklearn.tree._classes.", "fastexplain.models.sklearn_trees:load")
 register("xgboost.core.", "fastexplain.models.xgboost:load")
 register("xgboost.sklearn.", "fastexplain.models.xgboost:load")
