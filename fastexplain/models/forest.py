@@ -161,6 +161,37 @@ class Forest:
             out[:, output] += leaf[tree, :, 0]
         return out
 
+    def expected_values(self) -> NDArray[np.float64]:
+        """Mean raw outputs when every split takes both children by cover: the base values, of shape (n_outputs,).
+
+        A child's share is its cover over that of both children, and 1/2 where neither has any.
+        """
+        cached = self._compiled.get("expected_values")
+        if cached is None:
+            cached = self._compiled["expected_values"] = self._expected_values()
+        expected: NDArray[np.float64] = cached.copy()
+        return expected
+
+    def _expected_values(self) -> NDArray[np.float64]:
+        weight = np.zeros(self.n_nodes)
+        roots = self.tree_offsets[:-1]
+        weight[roots] = 1.0
+        node, root = roots, roots
+        while len(node):  # one level of every tree at a time
+            inner = self.children_left[node] >= 0
+            node, root = node[inner], root[inner]
+            left, right = root + self.children_left[node], root + self.children_right[node]
+            both = self.cover[left] + self.cover[right]
+            share = np.divide(self.cover[left], both, out=np.full(len(node), 0.5), where=both > 0)
+            weight[left] = weight[node] * share
+            weight[right] = weight[node] * (1.0 - share)
+            node, root = np.concatenate([left, right]), np.concatenate([root, root])
+        weight[self.children_left >= 0] = 0.0
+        if self.n_leaf_outputs == self.n_outputs:
+            return self.base_offset + weight @ self.values
+        outputs = np.repeat(self.tree_output, np.diff(self.tree_offsets))
+        return self.base_offset + np.bincount(outputs, weight * self.values[:, 0], minlength=self.n_outputs)
+
     def leaf_indices(self, X: NDArray[np.floating]) -> NDArray[np.int64]:
         """Node (counted over the whole forest) in which each row ends, of shape (n_trees, n_rows)."""
         X = np.asarray(X)

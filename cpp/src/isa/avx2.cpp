@@ -1,0 +1,47 @@
+// AVX2: 8 float or 4 double lanes.
+#include <immintrin.h>
+
+#include "kernels.h"
+
+namespace fastexplain {
+namespace avx2 {
+namespace {
+
+constexpr int kVectorBytes = 32;
+
+inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, std::int16_t bound) {
+  const __m256i adds = _mm256_set1_epi16(add), bounds = _mm256_set1_epi16(bound);
+  std::uint64_t above = 0;
+  for (int i = 0; i < 2; ++i) {
+    const __m256i* at = reinterpret_cast<const __m256i*>(codes) + 2 * i;
+    const __m256i low = _mm256_cmpgt_epi16(_mm256_add_epi16(_mm256_load_si256(at), adds), bounds);
+    const __m256i high = _mm256_cmpgt_epi16(_mm256_add_epi16(_mm256_load_si256(at + 1), adds), bounds);
+    // packs works within 128-bit halves: put the quarters back in order before taking the sign bits.
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
+    above |= static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm256_movemask_epi8(packed))) << (32 * i);
+  }
+  return ~above;
+}
+
+inline std::uint64_t word_at_most(const std::int32_t* codes, std::int32_t add, std::int32_t bound) {
+  const __m256i adds = _mm256_set1_epi32(add), bounds = _mm256_set1_epi32(bound);
+  std::uint64_t above = 0;
+  for (int i = 0; i < 8; ++i) {
+    const __m256i code = _mm256_load_si256(reinterpret_cast<const __m256i*>(codes) + i);
+    const __m256i over = _mm256_cmpgt_epi32(_mm256_add_epi32(code, adds), bounds);
+    above |= static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(over)))) << (8 * i);
+  }
+  return ~above;
+}
+
+#include "vector_masks.inc"
+
+#include "kernel_body.inc"
+
+}  // namespace
+
+extern const KernelTable kKernels;
+const KernelTable kKernels = {"avx2", encode, categories, decide, run_pass<float>, run_pass<double>};
+
+}  // namespace avx2
+}  // namespace fastexplain

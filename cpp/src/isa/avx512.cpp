@@ -1,0 +1,63 @@
+// AVX-512 (F, BW, DQ, VL): 16 float or 8 double lanes, and the words of decisions are mask registers as they are.
+#include <immintrin.h>
+
+#include "kernels.h"
+
+namespace fastexplain {
+namespace avx512 {
+namespace {
+
+constexpr int kVectorBytes = 64;
+
+inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, std::int16_t bound) {
+  const __m512i adds = _mm512_set1_epi16(add), bounds = _mm512_set1_epi16(bound);
+  std::uint64_t word = 0;
+  for (int i = 0; i < 2; ++i) {
+    const __m512i code = _mm512_load_si512(codes + 32 * i);
+    word |= static_cast<std::uint64_t>(_mm512_cmple_epi16_mask(_mm512_add_epi16(code, adds), bounds)) << (32 * i);
+  }
+  return word;
+}
+
+inline std::uint64_t word_at_most(const std::int32_t* codes, std::int32_t add, std::int32_t bound) {
+  const __m512i adds = _mm512_set1_epi32(add), bounds = _mm512_set1_epi32(bound);
+  std::uint64_t word = 0;
+  for (int i = 0; i < 4; ++i) {
+    const __m512i code = _mm512_load_si512(codes + 16 * i);
+    word |= static_cast<std::uint64_t>(_mm512_cmple_epi32_mask(_mm512_add_epi32(code, adds), bounds)) << (16 * i);
+  }
+  return word;
+}
+
+template <class T>
+struct MaskRegister;
+template <>
+struct MaskRegister<float> {
+  __mmask16 bits;
+};
+template <>
+struct MaskRegister<double> {
+  __mmask8 bits;
+};
+
+template <class T>
+using Mask = MaskRegister<T>;
+
+template <class T>
+inline Mask<T> mask_of(std::uint64_t word, int group) {
+  constexpr int kCount = kVectorBytes / static_cast<int>(sizeof(T));
+  return {static_cast<decltype(Mask<T>::bits)>(word >> (group * kCount))};
+}
+
+inline __m512 select(Mask<float> mask, __m512 a, __m512 b) { return _mm512_mask_blend_ps(mask.bits, b, a); }
+inline __m512d select(Mask<double> mask, __m512d a, __m512d b) { return _mm512_mask_blend_pd(mask.bits, b, a); }
+
+#include "kernel_body.inc"
+
+}  // namespace
+
+extern const KernelTable kKernels;
+const KernelTable kKernels = {"avx512", encode, categories, decide, run_pass<float>, run_pass<double>};
+
+}  // namespace avx512
+}  // namespace fastexplain

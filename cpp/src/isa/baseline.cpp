@@ -1,0 +1,56 @@
+// What every CPU of the architecture has: SSE2 on x86-64; elsewhere the compiler's own 16-byte vectors (NEON on aarch64).
+#include "kernels.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace fastexplain {
+namespace baseline {
+namespace {
+
+constexpr int kVectorBytes = 16;
+
+#if defined(__SSE2__)
+inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, std::int16_t bound) {
+  const __m128i adds = _mm_set1_epi16(add), bounds = _mm_set1_epi16(bound);
+  std::uint64_t above = 0;
+  for (int i = 0; i < 4; ++i) {
+    const __m128i* at = reinterpret_cast<const __m128i*>(codes) + 2 * i;
+    const __m128i low = _mm_cmpgt_epi16(_mm_add_epi16(_mm_load_si128(at), adds), bounds);
+    const __m128i high = _mm_cmpgt_epi16(_mm_add_epi16(_mm_load_si128(at + 1), adds), bounds);
+    above |= static_cast<std::uint64_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high))) << (16 * i);
+  }
+  return ~above;
+}
+#else
+inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, std::int16_t bound) {
+  std::uint64_t word = 0;
+  for (int row = 0; row < kTileRows; ++row) {
+    const auto code = static_cast<std::int16_t>(static_cast<std::uint16_t>(codes[row]) + static_cast<std::uint16_t>(add));
+    word |= static_cast<std::uint64_t>(code <= bound) << row;
+  }
+  return word;
+}
+#endif
+
+inline std::uint64_t word_at_most(const std::int32_t* codes, std::int32_t add, std::int32_t bound) {
+  std::uint64_t word = 0;
+  for (int row = 0; row < kTileRows; ++row) {
+    const auto code = static_cast<std::int32_t>(static_cast<std::uint32_t>(codes[row]) + static_cast<std::uint32_t>(add));
+    word |= static_cast<std::uint64_t>(code <= bound) << row;
+  }
+  return word;
+}
+
+#include "vector_masks.inc"
+
+#include "kernel_body.inc"
+
+}  // namespace
+
+extern const KernelTable kKernels;
+const KernelTable kKernels = {"baseline", encode, categories, decide, run_pass<float>, run_pass<double>};
+
+}  // namespace baseline
+}  // namespace fastexplain

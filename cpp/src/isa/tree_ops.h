@@ -1,0 +1,56 @@
+// The instructions of a compiled tree: plain structs, shared by the compiler and the kernels of every instruction set.
+#pragma once
+
+#include <cstdint>
+
+namespace fastexplain {
+
+// Rows per tile: one bit each in a 64-bit word of decisions.
+inline constexpr int kTileRows = 64;
+
+// Code of a missing value in a numerical column: above every bound, and below all of them once 1 is added.
+inline constexpr std::int16_t kMissingNarrow = 32767;
+inline constexpr std::int32_t kMissingWide = 2147483647;
+
+// How one inner node decides. Bit r of its word: row r takes the node's first child (the compiler may swap the children).
+struct Decision {
+  std::int32_t bound;     // code + (default_first) <= bound; unused by categorical nodes
+  std::uint32_t column;   // number in the low 29 bits, then the flags below
+  std::int32_t ancestor;  // 2 * decision + side of the nearest ancestor on the same feature, side 1 = its second child; or -1
+  static constexpr std::uint32_t kColumnMask = (1u << 29) - 1;
+  static constexpr std::uint32_t kCategorical = 1u << 29;   // decided by its CategoryBlock
+  static constexpr std::uint32_t kMissingWraps = 1u << 30;  // missing goes left: add 1, so that the missing code wraps to least
+  static constexpr std::uint32_t kFlip = 1u << 31;          // the node's first child is the library's right one
+};
+
+// What the algebra needs of an inner node; its decision has the same number.
+template <class T>
+struct NodeConstants {
+  T share;        // c: cover of the first child over the node's
+  T accumulated;  // C: product of the shares taken at earlier splits on this feature on the path; 1 if there is none
+  std::uint32_t slot;   // of the node's feature in the tree's own list of features
+  std::uint32_t repeated;  // whether there is an earlier split on this feature
+};
+
+// Steps of a tree's program. "Twig" is an inner node with two leaves: it is evaluated inside its parent, in registers.
+enum class Step : std::uint8_t {
+  kEnterFirst,    // path products of the first child
+  kEnterSecond,   // path products of the second child
+  kCombineSubSub,  // values of both children are on the stack
+  kCombineSubTwig,
+  kCombineSubLeaf,
+  kTwigTwig,  // no subtree below
+  kTwigLeaf,
+  kLeafLeaf,  // a root with two leaves
+};
+
+struct Op {
+  Step step;
+  std::uint8_t side;     // which child of its parent the node is: where its value goes
+  std::uint16_t unused;
+  std::uint32_t level;   // depth of the node, the root's is 1
+  std::uint32_t node;    // decision number
+  std::uint32_t second;  // decision number of the second child, where that is a twig; the first twig's is node + 1
+};
+
+}  // namespace fastexplain
