@@ -1,0 +1,99 @@
+"""Model files, by suffix: LightGBM text, XGBoost JSON and UBJSON, and pickles where they are allowed."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from fastexplain.exceptions import MissingDependencyError
+from fastexplain.explanation._optional import optional
+
+__all__ = ["read_model"]
+
+_PICKLES = (".pkl", ".pickle", ".joblib")
+
+
+def read_model(path: Path, *, allow_pickle: bool = False) -> Any:
+    """Read a fitted model from a file.
+
+    Parameters
+    ----------
+    path : Path
+        ``.txt`` (LightGBM), ``.json`` or ``.ubj`` (XGBoost), ``.pkl``, ``.pickle`` or ``.joblib``.
+    allow_pickle : bool, default False
+        Load the last three, which can run any code that their author put in.
+
+    Returns
+    -------
+    object
+        The library's own model object.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no such file, its suffix is unknown, it holds no model, or it is a pickle and `allow_pickle` is False.
+    MissingDependencyError
+        The model's library is not installed.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"--model {path} does not exist, or is not a file.")
+    suffix = path.suffix.lower()
+    if suffix == ".txt":
+        return _read_lightgbm(path)
+    if suffix in (".json", ".ubj"):
+        return _read_xgboost(path)
+    if suffix in _PICKLES:
+        if not allow_pickle:
+            raise ValueError(
+                f"{path} is a pickle, and loading a pickle can execute any code that its author put in; if you trust "
+                "where it comes from, add --allow-pickle, else save the model as LightGBM .txt or XGBoost .json/.ubj."
+            )
+        return _read_pickle(path)
+    raise ValueError(
+        f"--model {path}: expected a file ending in .txt (LightGBM), .json or .ubj (XGBoost), .pkl, .pickle or .joblib."
+    )
+
+
+def _read_lightgbm(path: Path) -> Any:
+    # Asked first because LightGBM prints its own fatal lines about a file that is no model.
+    with path.open("rb") as file:
+        if file.readline().strip() != b"tree":
+            raise ValueError(
+                f"{path} is not a LightGBM model: its first line is not 'tree', which Booster.save_model writes."
+            )
+    lightgbm = optional("lightgbm", "lightgbm", "Reading a LightGBM model")
+
+    try:
+        return lightgbm.Booster(model_file=str(path))
+    except lightgbm.basic.LightGBMError as error:
+        raise ValueError(f"{path} is not a readable LightGBM model: {error}") from error
+
+
+def _read_xgboost(path: Path) -> Any:
+    xgboost = optional("xgboost", "xgboost", "Reading an XGBoost model")
+
+    try:
+        return xgboost.Booster(model_file=str(path))
+    except xgboost.core.XGBoostError as error:
+        # the message goes on with a C++ stack trace
+        raise ValueError(f"{path} is not a readable XGBoost model: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().split("\n")[0]
+    return text.split(": ", 1)[-1] if text.startswith("[") else text
+
+
+def _read_pickle(path: Path) -> Any:
+    import joblib
+
+    try:
+        return joblib.load(path)  # reads plain pickles too
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"{path} holds an object of module {error.name!r}, which is not installed."
+        ) from error
+    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, ValueError) as error:
+        # what a damaged file or another version of the model's library ends in
+        raise ValueError(f"{path} cannot be unpickled: {type(error).__name__}: {error}") from error
