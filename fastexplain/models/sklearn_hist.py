@@ -49,7 +49,7 @@ class SklearnHistModel(TreeModel):
     ``"gamma"``).
 
     In prepared rows a categorical column holds the model's own codes; a missing or unknown category is NaN, which
-    is how the model treats it.
+    is how the model treats it. An infinite number in such a column is an unknown category (scikit-learn refuses it).
     """
 
     library = "scikit-learn"
@@ -73,19 +73,24 @@ class SklearnHistModel(TreeModel):
         return as_matrix(X, self.forest.n_features, self.feature_names, self.library, categories=self._categories)
 
     def raw_predict(self, X: Any) -> NDArray[np.float64]:
-        if len(X) == 0:  # scikit-learn refuses to predict nothing
-            return np.empty((0, self.forest.n_outputs))
-        return np.asarray(self.model._raw_predict(X), dtype=np.float64)
+        if isinstance(X, (list, tuple)):  # its preprocessor asks for X.shape
+            X = np.array(X, dtype=object)
+        return self._raw(self.model, X)
 
     def raw_predict_prepared(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
         if not self._categories:
-            return np.asarray(without_names(self.model)._raw_predict(X), dtype=np.float64)
+            return self._raw(without_names(self.model), X)
         # Past the preprocessor, which knows labels and not codes.
         encoded = np.ascontiguousarray(X[:, self._order], dtype=np.float64)
         raw = np.empty((len(X), self.forest.n_outputs), order="F")
         raw[:] = self.model._baseline_prediction
         self.model._predict_iterations(encoded, self.model._predictors, raw, is_binned=False, n_threads=1)
         return raw
+
+    def _raw(self, model: Any, X: Any) -> NDArray[np.float64]:
+        if len(X) == 0:  # scikit-learn refuses to predict nothing
+            return np.empty((0, self.forest.n_outputs))
+        return np.asarray(model._raw_predict(X), dtype=np.float64)
 
 
 def _column_order(model: Any) -> tuple[NDArray[np.intp], dict[int, Any]]:
