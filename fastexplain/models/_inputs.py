@@ -339,15 +339,17 @@ def _own_labels(column: Any) -> list[Any]:
     accessor: Any = getattr(column, "cat", None)
     if hasattr(accessor, "categories"):  # pandas and what is like it
         return list(accessor.categories.tolist())
-    if hasattr(accessor, "get_categories"):  # polars
-        return list(accessor.get_categories().to_list())
+    if hasattr(getattr(column.dtype, "categories", None), "to_list"):  # polars Enum
+        return list(column.dtype.categories.to_list())
+    if type(column).__module__.startswith("polars."):  # a polars Categorical numbers its labels in no lasting order
+        return list(column.unique(maintain_order=True).drop_nulls().to_list())
     raise ValueError(f"Cannot read the categories of a column of type {column.dtype}; convert it to 'category' first.")
 
 
 def _pandas_codes(column: Any) -> tuple[NDArray[np.integer], Sequence[Any]] | None:
     """Codes (-1 where missing) and labels of a pandas categorical column; None for anything else."""
     categorical = getattr(column, "cat", None)
-    if categorical is None or not type(column).__module__.startswith("pandas."):
+    if categorical is None or type(column).__module__.split(".")[0] != "pandas":
         return None
     return categorical.codes.to_numpy(), categorical.categories.tolist()
 
