@@ -1,0 +1,67 @@
+"""The user's rows as they come: how many, their names, a slice of them, one row as a table. Converts no values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["as_table", "column_names", "count_rows", "slice_rows"]
+
+
+def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
+    """Rows as something 2-D, and whether they came as a single 1-D row.
+
+    Parameters
+    ----------
+    X : array-like
+        A table or 2-D array is returned as it is; a 1-D array, list or series becomes one row.
+    template : pandas.DataFrame, optional
+        Gives a pandas series its column types back, which a row of mixed types has lost.
+
+    Raises
+    ------
+    ValueError
+        X has no rows: a scalar, or more than two dimensions.
+    """
+    if isinstance(X, list | tuple):
+        single = not any(isinstance(row, Sequence | np.ndarray) and not isinstance(row, str) for row in X)
+        return (np.asarray(X).reshape(1, -1), True) if single and X else (X, False)
+    shape = np.shape(X) if not hasattr(X, "shape") else X.shape
+    if len(shape) == 2:
+        return X, False
+    if len(shape) != 1:
+        raise ValueError(f"Rows must be 2-D, or 1-D for a single row; got shape {tuple(shape)}.")
+    if not hasattr(X, "to_frame") or not hasattr(X, "index"):
+        return np.asarray(X).reshape(1, -1), True
+    frame = X.to_frame().T
+    dtypes: Any = getattr(template, "dtypes", None)
+    if hasattr(dtypes, "index") and list(dtypes.index) == list(frame.columns):
+        return frame.astype(dtypes), True
+    return frame.infer_objects(), True
+
+
+def count_rows(X: Any) -> int:
+    """Return the number of rows of something 2-D."""
+    return len(X) if isinstance(X, list | tuple) else int(X.shape[0])
+
+
+def slice_rows(X: Any, start: int, stop: int) -> Any:
+    """Rows start..stop of something 2-D, without a copy where the container allows it."""
+    if hasattr(X, "iloc"):
+        return X.iloc[start:stop]
+    if hasattr(X, "column_names") and hasattr(X, "slice"):  # pyarrow, whose [] picks columns
+        return X.slice(start, stop - start)
+    return X[start:stop]
+
+
+def column_names(X: Any) -> list[str] | None:
+    """Column names of a table, if they are all strings; None otherwise, and for arrays."""
+    names = getattr(X, "column_names", None)
+    if names is None:
+        names = getattr(X, "columns", None)
+    if names is None:
+        return None
+    names = list(names)
+    return names if all(isinstance(name, str) for name in names) else None

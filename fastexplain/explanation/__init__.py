@@ -1,0 +1,27 @@
+"""Explanation objects: numbers, rankings, pictures and files. Imports NumPy only; the rest when used."""
+
+from __future__ import annotations
+
+from fastexplain.explanation.explanation import (
+    Explanation,
+    GlobalExplanation,
+    GlobalLocalExplanation,
+    LocalExplanation,
+)
+from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
+from fastexplain.explanation.plots import plot_bar, plot_beeswarm, plot_waterfall
+
+__all__ = [
+    "Explanation",
+    "GlobalExplanation",
+    "GlobalLocalExplanation",
+    "LocalExplanation",
+    "ParquetWriter",
+    "plot_bar",
+    "plot_beeswarm",
+    "plot_waterfall",
+    "read_parquet",
+    "to_arrow",
+    "to_pandas",
+    "write_parquet",
+]

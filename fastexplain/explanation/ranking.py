@@ -1,0 +1,42 @@
+"""Order of features by importance, and the names and values in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["rank", "ranked_names", "ranked_values"]
+
+
+def rank(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Feature indices along the last axis, largest (signed) value first.
+
+    Ties come in the order that ``argsort()[::-1]`` leaves them in, so that rankings agree with interpret-community's
+    to the last place.
+    """
+    return values.argsort()[..., ::-1]
+
+
+def ranked_names(features: Sequence[Any], values: NDArray[Any], top_k: int | None) -> list[Any]:
+    """Names of the `top_k` largest values along the last axis, nested as `values` is."""
+    names = np.empty(len(features), dtype=object)
+    names[:] = features
+    listed: list[Any] = names[rank(values)[..., : _checked(top_k)]].tolist()
+    return listed
+
+
+def ranked_values(values: NDArray[Any], top_k: int | None) -> list[Any]:
+    """The `top_k` largest values along the last axis, nested as `values` is."""
+    listed: list[Any] = np.take_along_axis(values, rank(values)[..., : _checked(top_k)], axis=-1).tolist()
+    return listed
+
+
+def _checked(top_k: int | None) -> int | None:
+    if top_k is None:
+        return None
+    if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or top_k < 1:
+        raise ValueError(f"top_k must be a positive whole number or None; got {top_k!r}.")
+    return int(top_k)
