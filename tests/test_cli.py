@@ -462,7 +462,11 @@ def test_traceback_is_shown_on_request(
 
 
 def test_a_bug_of_ours_is_reported_as_one(
-    monkeypatch: pytest.MonkeyPatch, model_file: Path, data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    model_file: Path,
+    data_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     _fail_in_second_batch(monkeypatch, KeyError("oops"))
     assert explain(model_file, data_file, tmp_path / "shap.parquet", "--batch-size", "100") == 1

@@ -79,7 +79,7 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser], common: _Parser) ->
     demo.add_argument("--out", default="demo-output", metavar="DIR", help="folder for the files (default: %(default)s)")
     demo.add_argument("--quick", action="store_true", help="20,000 flights and fewer trees: a few seconds")
     demo.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of training and plots (default: %(default)s)"
+        "--seed", type=int, default=0, metavar="N", help="seed of the training rows and models (default: %(default)s)"
     )
     _add_threads(demo)
     _add_progress(demo)
@@ -125,7 +125,9 @@ def _add_explain(commands: argparse._SubParsersAction[_Parser], common: _Parser)
         help="rows held at a time (default: 65,536, fewer where the values would take over 128 MiB)",
     )
     work.add_argument(
-        "--dtype", choices=["float64", "float32"], help="precision of the kernel (default: float64; float32 for XGBoost, as it is)"
+        "--dtype",
+        choices=["float64", "float32"],
+        help="precision of the kernel (default: float64; float32 for XGBoost, as it is)",
     )
     _add_threads(work)
     _add_progress(work)

@@ -76,7 +76,9 @@ def clip(text: str, width: int) -> str:
 
 
 def seconds(duration: float) -> str:
-    """Format a duration: ``0.03 s``, ``4.2 s``, ``83 s``."""
+    """Format a duration: ``2.6 ms``, ``0.31 s``, ``4.2 s``, ``83 s``."""
+    if duration < 0.1:
+        return f"{1000 * duration:.1f} ms"
     if duration < 1:
         return f"{duration:.2f} s"
     return f"{duration:.1f} s" if duration < 60 else f"{duration:.0f} s"

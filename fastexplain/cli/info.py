@@ -24,18 +24,19 @@ _LIBRARIES = {
     "matplotlib": ("matplotlib",),
 }
 
+# entries of `describe` whose name says less than it could
+_ENGINE = {"n_threads": "threads", "isa": "instruction set", "available_isas": "available sets"}
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the engine's backend, instruction set and threads, and the versions of the libraries around it."""
-    from fastexplain import get_num_threads
     from fastexplain.engine.backends import describe
 
     rows = {
         "fastexplain": package_version(),
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "threads": str(get_num_threads()),
     }
-    rows.update({name.replace("_", " "): _shown(value) for name, value in describe().items()})
+    rows.update({_ENGINE.get(name, name.replace("_", " ")): _shown(value) for name, value in describe().items()})
     for name, distributions in _LIBRARIES.items():
         rows[name] = _installed(distributions)
     width = max(map(len, rows))

@@ -45,22 +45,23 @@ def ranking_lines(names: Sequence[str], importances: Sequence[float], top_k: int
     ----------
     names, importances : sequences of length n_features, most important first
     top_k : int
-        Features listed by name; the others share a line.
+        Features listed by name; the others share a line without a bar.
 
     Returns
     -------
     list of str
     """
     rows = list(zip(map(str, names[:top_k]), importances[:top_k], strict=True))
-    n_others = len(names) - len(rows)
-    if n_others > 0:
-        rows.append((f"{n_others} other feature{'s' if n_others > 1 else ''}", sum(importances[top_k:])))
     largest = max((value for _, value in rows), default=0.0) or 1.0
     places = _places(largest)
-    return [
+    lines = [
         f"{INDENT}{clip(name, _NAME):<{_NAME}} {value:>10.{places}f}  {text_bar(value / largest, _BAR)}".rstrip()
         for name, value in rows
     ]
+    n_others = len(names) - len(rows)
+    if n_others > 0:  # without a bar: a sum beside single features would mislead
+        lines.append(f"{INDENT}{_others(n_others):<{_NAME}} {sum(importances[top_k:]):>10.{places}f}")
+    return lines
 
 
 def account_lines(
@@ -86,10 +87,11 @@ def account_lines(
     steps = [(f"{names[i]} = {describe_value(row[i])}", float(values[i])) for i in order[:top_k]]
     n_others = len(values) - len(steps)
     if n_others > 0:
-        steps.append((f"{n_others} other feature{'s' if n_others > 1 else ''}", float(values[order[top_k:]].sum())))
+        steps.append((_others(n_others), float(values[order[top_k:]].sum())))
     largest = max((abs(value) for _, value in steps), default=0.0) or 1.0
     places = _places(largest)
-    lines = [f"{INDENT}{'base value (average prediction)':<{_NAME}} {'':>10}  {base:>10.{places}f}"]
+    lines = [f"{INDENT}{'':<{_NAME}} {'effect':>10}  {'sum':>10}"]
+    lines.append(f"{INDENT}{'base value (average prediction)':<{_NAME}} {'':>10}  {base:>10.{places}f}")
     running = base
     for name, value in steps:
         running += value
@@ -99,6 +101,10 @@ def account_lines(
         )
     lines.append(f"{INDENT}{'prediction':<{_NAME}} {'':>10}  {running:>10.{places}f}")
     return lines
+
+
+def _others(n: int) -> str:
+    return f"{n} other feature{'s together' if n > 1 else ''}"
 
 
 def _places(largest: float) -> int:

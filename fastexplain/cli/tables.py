@@ -124,8 +124,8 @@ class CsvTable(Table):
             yield from self._open(columns, types)
         except pa.ArrowInvalid as error:
             raise ValueError(
-                f"{self.path}: {error}. (A CSV column's type is taken from the first {CSV_BLOCK_BYTES >> 20} MiB of the "
-                "file; a Parquet file states it.)"
+                f"{self.path}: {error}. (A CSV column's type is taken from the first "
+                f"{CSV_BLOCK_BYTES >> 20} MiB of the file; a Parquet file states it.)"
             ) from error
 
     def _open(self, columns: Sequence[str], types: list[tuple[str, pa.DataType]]) -> pa.RecordBatchReader:
