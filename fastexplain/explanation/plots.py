@@ -508,7 +508,7 @@ def _shorten(text: str, length: int) -> str:
 
 def _number(value: float, *, signed: bool = False, digits: int = 3) -> str:
     """So many significant digits, with a true minus sign."""
-    if 10**digits <= abs(value) < 1e15:
+    if 10**digits - 0.5 <= abs(value) < 1e15:  # what rounds to 1,000 is written so too
         text = f"{value:+,.0f}" if signed else f"{value:,.0f}"
     else:
         text = f"{value:+#.{digits}g}" if signed else f"{value:#.{digits}g}"
