@@ -1,0 +1,129 @@
+"""Reader of Universal Binary JSON, the format in which XGBoost keeps its models."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+__all__ = ["decode"]
+
+# Numbers are big-endian (Universal Binary JSON, draft 12). Each pair: struct's code, NumPy's code.
+_NUMBERS = {
+    b"i": ("b", "i1"),
+    b"U": ("B", "u1"),
+    b"I": (">h", ">i2"),
+    b"l": (">i", ">i4"),
+    b"L": (">q", ">i8"),
+    b"d": (">f", ">f4"),
+    b"D": (">d", ">f8"),
+}
+_CONSTANTS = {b"Z": None, b"T": True, b"F": False}
+
+
+def decode(data: bytes | bytearray | memoryview) -> Any:
+    """Python objects of one document; arrays that state their number type become NumPy arrays.
+
+    Parameters
+    ----------
+    data : bytes-like
+
+    Returns
+    -------
+    dict, list, str, int, float, bool, None or numpy.ndarray
+        Typed arrays are native-endian NumPy arrays; arrays without a type are lists.
+
+    Raises
+    ------
+    ValueError
+        The bytes are not a whole Universal Binary JSON document; the message gives the position.
+    """
+    reader = _Reader(memoryview(data))
+    try:
+        value = reader.value(reader.marker())
+    except (struct.error, IndexError) as error:
+        raise ValueError(f"Universal Binary JSON ends early, at byte {reader.at} of {len(data)}.") from error
+    if reader.at != len(data):
+        raise ValueError(f"Universal Binary JSON has {len(data) - reader.at} bytes after its end at {reader.at}.")
+    return value
+
+
+class _Reader:
+    """A position in the bytes, and one method per kind of value."""
+
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, n: int) -> memoryview:
+        taken = self.data[self.at : self.at + n]
+        if n < 0 or len(taken) != n:
+            raise IndexError(n)
+        self.at += n
+        return taken
+
+    def marker(self) -> bytes:
+        return bytes(self.take(1))
+
+    def value(self, marker: bytes) -> Any:
+        if marker in _NUMBERS:
+            code = _NUMBERS[marker][0]
+            return struct.unpack(code, self.take(struct.calcsize(code)))[0]
+        if marker == b"S":
+            return self.text()
+        if marker == b"C":
+            return str(self.take(1), "ascii")
+        if marker == b"{":
+            return self.mapping()
+        if marker == b"[":
+            return self.array()
+        if marker in _CONSTANTS:
+            return _CONSTANTS[marker]
+        raise ValueError(f"Universal Binary JSON: unknown marker {marker!r} at byte {self.at - 1}.")
+
+    def length(self) -> int:
+        n = self.value(self.marker())
+        if not isinstance(n, int):
+            raise ValueError(f"Universal Binary JSON: the length at byte {self.at} is {n!r}, not an integer.")
+        return n
+
+    def text(self) -> str:
+        return str(self.take(self.length()), "utf-8")
+
+    def header(self) -> tuple[bytes | None, int | None]:
+        """The optional ``$type`` and ``#count`` of an array or object."""
+        kind = count = None
+        if self.data[self.at] == ord("$"):
+            self.take(1)
+            kind = bytes(self.take(1))
+        if self.data[self.at] == ord("#"):
+            self.take(1)
+            count = self.length()
+        elif kind is not None:
+            raise ValueError(f"Universal Binary JSON: an array with a type but no count at byte {self.at}.")
+        return kind, count
+
+    def array(self) -> Any:
+        kind, count = self.header()
+        if count is None:
+            items = []
+            while self.data[self.at] != ord("]"):
+                items.append(self.value(self.marker()))
+            self.take(1)
+            return items
+        if kind in _NUMBERS:
+            dtype = np.dtype(_NUMBERS[kind][1])
+            stored = np.frombuffer(self.take(count * dtype.itemsize), dtype=dtype)
+            return stored.astype(dtype.newbyteorder("="))
+        return [self.value(self.marker() if kind is None else kind) for _ in range(count)]
+
+    def mapping(self) -> dict[str, Any]:
+        kind, count = self.header()
+        items: dict[str, Any] = {}
+        while len(items) < count if count is not None else self.data[self.at] != ord("}"):
+            key = self.text()
+            items[key] = self.value(self.marker() if kind is None else kind)
+        if count is None:
+            self.take(1)
+        return items
