@@ -1,0 +1,37 @@
+"""Settings and helpers that several test modules share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Kernels are compiled or started on first use, and the machines of CI are shared: no deadline. Derandomised in CI, so that
+# a red run can be repeated.
+settings.register_profile(
+    "fastexplain", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("fastexplain")
+
+
+def run_python(code: str, **environment: str) -> str:
+    """Standard output of a fresh interpreter that runs `code` with the tests' folder importable."""
+    tests = str(Path(__file__).parent)
+    path = os.pathsep.join(p for p in (tests, os.environ.get("PYTHONPATH")) if p)
+    env = {**os.environ, "PYTHONPATH": path, **environment}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=300)
+    if done.returncode:
+        raise AssertionError(f"exit code {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def isas() -> list[str]:
+    """Instruction sets of the compiled core that this CPU has."""
+    from fastexplain.engine.backends import describe
+
+    return describe()["available_isas"]
