@@ -127,7 +127,7 @@ def _row(run: dict[str, Any], case: dict[str, Any], ours: float, notes: list[str
         name += mark(f"{run['competitor']}: WRONG values here, so it does not count as a rival.")
     if run["rows"] < case["rows"]:
         name += mark("Slow: timed on fewer rows, quoted per row.")
-    spread = "-"
+    spread = "one call"
     if len(run["seconds"]) > 1:
         low, high = np.percentile(run["seconds"], [25, 75]) / run["rows"] * 1e6
         spread = f"{_number(low)}-{_number(high)}"
@@ -196,7 +196,7 @@ def _number(value: float) -> str:
         return "-"
     if value >= 1000:
         return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:.3g}" if value >= 1e-3 else f"{value:.4f}"
+    return f"{value:.3g}" if value >= 1e-3 else "<0.001"
 
 
 def _ratio(theirs: float, ours: float) -> str:

@@ -32,6 +32,10 @@ from benchmarks.worker import Worker, WorkerFailed  # noqa: E402
 
 OURS = ("fastexplain", "fastexplain-f32")
 ISAS = ("baseline", "avx2", "avx512")
+# A turn of a fast competitor repeats its call for so long: one call of a few milliseconds would time cold caches.
+TURN_SECONDS = 0.2
+# Part of the results file's name: raise it when `Run` changes.
+RESULTS_VERSION = 1
 # Rivals that compute in double, best suited as a reference first.
 REFERENCES = ("lightgbm", "shap", "shapiq", "shap-kernel")
 
@@ -157,7 +161,7 @@ def start_all(
         except WorkerFailed as failure:
             run.failed = str(failure)
             worker.close()
-            single_threaded = "NotSupported" in run.failed
+            single_threaded = "NotSupported" in run.failed or rivals.COMPETITORS[run.competitor].single_threaded
             log(f"  {label(run)}: {run.failed}")
         else:
             workers.append((run, worker))
@@ -191,16 +195,17 @@ def affordable_rows(worker: Worker, n_rows: int, budget: float) -> int:
     A cost per call (tables that are rebuilt every time) speaks for all rows, whatever they cost: fewer would make the
     rival look slow.
     """
-    few, more = 4, 20
-    worker.ask("time", rows=few)  # warm-up
-    short, longer = (worker.ask("time", rows=rows)["seconds"] for rows in (few, more))
-    if short / few * n_rows <= budget:
+    if worker.ask("time", rows=1)["seconds"] > budget:  # also warms up; no model here costs seconds per row
         return n_rows
-    per_row = max(0.0, longer - short) / (more - few)
-    per_call = max(0.0, short - few * per_row)
+    short = worker.ask("time", rows=1)["seconds"]
+    if short * n_rows <= budget:
+        return n_rows
+    more = 20 if short * 20 <= budget else 4
+    per_row = max(0.0, worker.ask("time", rows=more)["seconds"] - short) / (more - 1)
+    per_call = max(0.0, short - per_row)
     if per_row * n_rows <= max(budget, per_call):
         return n_rows
-    return int(min(n_rows, max(more, (budget - min(per_call, budget / 2)) / per_row)))
+    return int(min(n_rows, max(4, (budget - min(per_call, budget / 2)) / per_row)))
 
 
 def check_answers(case: zoo.Case, runs: list[Run], scratch: Path) -> None:
@@ -247,14 +252,16 @@ def find_reference(case: zoo.Case, runs: list[Run], answers: dict[int, Array]) -
 
 def time_interleaved(workers: list[tuple[Run, Worker]], session: Session) -> None:
     """Take turns, so that a slow minute of the machine hits everybody."""
+    for run, _ in workers:
+        if run.first_seconds > 2 * session.budget:
+            run.seconds = [run.first_seconds]  # once is enough
     for repeat in range(session.repeats):
         for run, worker in workers:
             enough = session.repeats if run.first_seconds <= session.budget / 4 else 3
-            enough = 1 if run.first_seconds > 2 * session.budget else enough
-            if run.failed or repeat >= enough:
+            if run.failed or repeat >= enough or run.first_seconds > 2 * session.budget:
                 continue
             try:
-                run.seconds.append(worker.ask("time", rows=run.rows)["seconds"])
+                run.seconds.append(worker.ask("time", rows=run.rows, least=TURN_SECONDS)["seconds"])
             except WorkerFailed as failure:
                 run.failed = str(failure)
 
@@ -273,7 +280,7 @@ def thread_speedup(workers: list[tuple[Run, Worker]], n_rows: int, session: Sess
         seconds: dict[int, list[float]] = {threads: [] for threads in ours}
         for _ in range(session.repeats):
             for threads, (_, worker) in ours.items():
-                seconds[threads].append(worker.ask("time", rows=rows)["seconds"])
+                seconds[threads].append(worker.ask("time", rows=rows, least=TURN_SECONDS)["seconds"])
         one = float(np.median(seconds[1]))
         found += [
             {"competitor": name, "threads": threads, "rows": rows, "speedup": one / float(np.median(taken))}
@@ -309,7 +316,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--budget", type=float, help="seconds per repeat of a slow rival; default: 8, or 1 with --quick"
     )
     parser.add_argument(
-        "--timeout", type=float, help="seconds before a call is given up; default: 240, or 40 with --quick"
+        "--timeout", type=float, help="seconds before a call is given up; default: 240, or 20 with --quick"
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows, few repeats: rough figures")
     parser.add_argument("--no-isa", action="store_true", help="leave out the forced instruction sets")
@@ -328,11 +335,11 @@ def main(arguments: list[str] | None = None) -> int:
         competitors=[*OURS, *options.rivals],
         repeats=options.repeats or (3 if options.quick else 7),
         budget=options.budget or (1.0 if options.quick else 8.0),
-        timeout=options.timeout or (40.0 if options.quick else 240.0),
+        timeout=options.timeout or (20.0 if options.quick else 240.0),
         row_share=0.1 if options.quick else 1.0,
         isas=() if options.no_isa else ISAS,
     )
-    store = zoo.CACHE / ("results-quick.json" if options.quick else "results.json")
+    store = zoo.CACHE / f"results{'-quick' if options.quick else ''}-v{RESULTS_VERSION}.json"
     results: dict[str, Any] = {"machine": report.machine(cpus), "versions": rivals.versions(), "cases": {}}
     if store.exists():
         earlier = json.loads(store.read_text())

@@ -198,7 +198,8 @@ class FakeWorker:
         pytest.param(0.0, 0.001, 1000, id="fast"),
         pytest.param(0.0, 0.1, 80, id="slow-rows"),
         pytest.param(50.0, 0.001, 1000, id="slow-call"),
-        pytest.param(0.0, 10.0, 20, id="very-slow-rows"),
+        pytest.param(5.0, 0.006, 1000, id="slowish-call"),
+        pytest.param(0.0, 4.0, 4, id="very-slow-rows"),
     ],
 )
 def test_slow_rival_gets_fewer_rows_but_a_cost_per_call_does_not_count(
