@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
-from fastexplain.models._inputs import as_matrix, categorical_columns
+from fastexplain.models._inputs import as_matrix
 from fastexplain.models.base import TreeModel
 from fastexplain.models.forest import ZERO_THRESHOLD, Forest
 
@@ -72,6 +72,7 @@ class LightGBMModel(TreeModel):
         self.model = model
         self._booster = _booster(model)
         header, trees = _read_text(self._booster.model_to_string())
+        self._n_averaged = _n_averaged(header, trees)
         self.forest = _forest(header, trees)
         names = tuple(self._booster.feature_name())
         fitted_on_array = names == tuple(f"Column_{i}" for i in range(len(names)))
@@ -101,10 +102,10 @@ class LightGBMModel(TreeModel):
         Parameters
         ----------
         X : array-like or table of shape (n_rows, n_features)
-            In an array, category columns hold codes already. In a table, columns of category type (pandas, polars,
-            pyarrow) and text columns are matched in their order with the pandas categories that the model was fitted
-            on; a label that the model does not know becomes NaN, as in LightGBM. LightGBM writes ``_`` for spaces in
-            column names; either spelling is understood.
+            In an array, category columns hold codes already, and integers are rounded to float32, as LightGBM does.
+            In a table, columns of category type (pandas, polars, pyarrow) and text columns are matched in their order
+            with the pandas categories that the model was fitted on; a label that the model does not know becomes NaN,
+            as in LightGBM. LightGBM writes ``_`` for spaces in column names; either spelling is understood.
 
         Returns
         -------
@@ -116,18 +117,34 @@ class LightGBMModel(TreeModel):
             X has another width, other column names or another order, or its category columns are not as many as the
             model's.
         """
-        return as_matrix(
+        matrix = as_matrix(
             X, self.forest.n_features, self._names_as_in(X), LIBRARY, categories=self._categories_by_column(X)
         )
+        if self._is_read_as_float32(X):
+            with np.errstate(over="ignore"):
+                return matrix.astype(np.float32)
+        return matrix
+
+    def _is_read_as_float32(self, X: Any) -> bool:
+        """Whether LightGBM rounds these rows: arrays that are not of a float type (basic.py, _np2d_to_np1d)."""
+        if not isinstance(X, (np.ndarray, list, tuple)):
+            return False
+        kind = np.asarray(X).dtype.kind
+        # Of objects the scikit-learn classes make float64 first.
+        return kind in "iub" or (kind == "O" and self.model is self._booster)
 
     def raw_predict(self, X: Any) -> NDArray[np.float64]:
-        """LightGBM's own ``predict(raw_score=True)`` of the user's rows, of shape (n_rows, n_outputs)."""
+        """LightGBM's own raw prediction of the user's rows, of shape (n_rows, n_outputs).
+
+        That is ``predict(raw_score=True)``; with ``boosting="rf"`` its mean over iterations, which is what ``predict``
+        passes through the link (``raw_score=True`` leaves it a sum).
+        """
         return self.raw_predict_prepared(self.prepare(X))
 
     def raw_predict_prepared(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
-        """LightGBM's own ``predict(raw_score=True)`` of prepared rows, of shape (n_rows, n_outputs)."""
+        """As `raw_predict`, of rows that `prepare` returned."""
         raw = np.asarray(self._booster.predict(X, raw_score=True), dtype=np.float64)
-        return raw.reshape(len(X), self.forest.n_outputs)
+        return raw.reshape(len(X), self.forest.n_outputs) / self._n_averaged
 
     def _names_as_in(self, X: Any) -> Sequence[str] | None:
         """The model's feature names, spelt as X spells them where only spaces differ."""
@@ -139,13 +156,13 @@ class LightGBMModel(TreeModel):
 
     def _categories_by_column(self, X: Any) -> Mapping[int, list[Any]] | None:
         """Column -> the model's labels for it. Pairs them in order, as LightGBM does: it keeps no column names."""
-        if not hasattr(X, "columns"):
+        found = self._label_columns(X)
+        if found is None:
             return None
-        found = sorted({*categorical_columns(X), *self._text_columns(X)})
         if found and not self._category_lists:
             raise ValueError(
-                f"X has {len(found)} columns of categories or text (columns {found[:10]}), but the LightGBM model was "
-                "not fitted on pandas categories; encode them as the model's training data was."
+                f"X has {len(found)} columns of categories (columns {found[:10]}), but the LightGBM model was not "
+                "fitted on pandas categories; encode them as the model's training data was."
             )
         if len(found) != len(self._category_lists):
             raise ValueError(
@@ -155,16 +172,26 @@ class LightGBMModel(TreeModel):
             )
         return dict(zip(found, self._category_lists, strict=True)) or None
 
-    def _text_columns(self, X: Any) -> list[int]:
-        """Text columns that the model splits by category; text elsewhere is left for `as_matrix` to refuse."""
-        if not self._category_lists:
-            return []
+    def _label_columns(self, X: Any) -> list[int] | None:
+        """Columns of a table that hold labels; None for arrays, and for tables whose width `as_matrix` will refuse.
+
+        Those are the columns of category type and, where the model splits by category, text: text elsewhere is left
+        for `as_matrix` to refuse.
+        """
+        if not hasattr(X, "columns"):
+            return None
         import narwhals as nw
 
         frame = nw.from_native(X, pass_through=True, eager_only=True)
         if not isinstance(frame, nw.DataFrame) or frame.shape[1] != self.forest.n_features:
-            return []
-        return [i for i in range(frame.shape[1]) if frame[:, i].dtype == nw.String and not self._is_numerical[i]]
+            return None
+        dtypes = [frame[:, i].dtype for i in range(frame.shape[1])]
+        text = nw.String if self._category_lists else None
+        return [
+            i
+            for i, dtype in enumerate(dtypes)
+            if dtype in (nw.Categorical, nw.Enum) or (dtype == text and not self._is_numerical[i])
+        ]
 
 
 def _booster(model: Any) -> Any:
@@ -239,7 +266,7 @@ def _forest(header: _Fields, trees: list[_Fields]) -> Forest:
         children_right=children[1],
         feature=_scatter(n_nodes, inner, _numbers(trees, "split_feature", len(inner)), np.int32, fill=-1),
         cover=_cover(trees, n_nodes, inner, leaf, offsets),
-        values=_scatter(n_nodes, leaf, _leaf_values(header, trees, len(leaf), n_outputs), np.float64),
+        values=_scatter(n_nodes, leaf, _leaf_values(header, trees, len(leaf)), np.float64),
         tree_output=np.arange(len(trees), dtype=np.int32) % n_outputs,
         base_offset=np.zeros(n_outputs),  # boost_from_average is folded into the first tree of each output
         **_splits(trees, n_nodes, inner),
@@ -262,15 +289,23 @@ def _scatter(n_nodes: int, at: NDArray[np.int64], values: NDArray[Any], dtype: A
     return out
 
 
-def _leaf_values(header: _Fields, trees: list[_Fields], n_leaves: int, n_outputs: int) -> NDArray[np.float64]:
+def _leaf_values(header: _Fields, trees: list[_Fields], n_leaves: int) -> NDArray[np.float64]:
     values = _numbers(trees, "leaf_value", n_leaves, np.float64)
     if not np.isfinite(values).all():
         raise UnsupportedModelError(
             "The LightGBM model has leaf values that are NaN or infinite, as does its prediction."
         )
-    if "average_output" in header:  # boosting="rf": predict averages over iterations (LightGBM's pred_contrib does not)
-        values = values / (len(trees) // n_outputs)
-    return values
+    return values / _n_averaged(header, trees)
+
+
+def _n_averaged(header: _Fields, trees: list[_Fields]) -> int:
+    """Iterations that predict averages over: with boosting="rf" all of them, else it sums.
+
+    predict(raw_score=True) and pred_contrib leave out the division (LightGBM issue 6217); predict does not.
+    """
+    if "average_output" not in header:
+        return 1
+    return max(1, len(trees) // int(header["num_tree_per_iteration"]))
 
 
 def _cover(
@@ -303,7 +338,7 @@ def _splits(trees: list[_Fields], n_nodes: int, inner: NDArray[np.int64]) -> dic
     n_inner = _numbers(trees, "num_leaves", len(trees)) - 1
     n_sets = _numbers(trees, "num_cat", len(trees))
     first_set = np.repeat(np.cumsum(n_sets) - n_sets, n_inner)  # of each node's tree
-    sets[categorical] = (threshold.astype(np.int64) + first_set)[categorical]
+    sets[categorical] = threshold[categorical].astype(np.int64) + first_set[categorical]
 
     # predict replaces every |x| <= ZERO_THRESHOLD by 0.0, so such values all go the way of 0.0.
     near_zero = np.abs(threshold) <= ZERO_THRESHOLD
