@@ -50,7 +50,7 @@ def as_matrix(
     Returns
     -------
     float32 or float64 array of shape (n_rows, n_features)
-        float32 where every column is float32 or narrower floating point and none is encoded.
+        float32 for arrays and tables that are float32 (or float16) throughout and hold no categories, else float64.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def encode_categories(column: Any, categories: Sequence[Any]) -> NDArray[np.floa
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiub" and known.dtype.kind in "fiub":
         return _encode_numbers(column, known)
     # NaN is missing even where the encoder lists it as its last category.
-    lookup = {label: float(code) for code, label in enumerate(categories) if label is None or label == label}
+    lookup = {label: float(code) for code, label in enumerate(categories) if label == label}
     codes_and_labels = _pandas_codes(column)
     if codes_and_labels is not None:
         codes, labels = codes_and_labels
@@ -299,8 +299,7 @@ def _from_frame(
         matrix: NDArray[np.floating] = frame.to_numpy()
         if matrix.dtype in (np.float32, np.float64):
             return matrix
-    narrow = not categories and bool(dtypes) and all(dtype == nw.Float32 for dtype in dtypes)
-    out = _empty_columns(len(frame), n_features, np.float32 if narrow else np.float64)
+    out = _empty_columns(len(frame), n_features)
     for i in range(n_features):
         column = frame[:, i]
         known = None if categories is None else categories.get(i)
@@ -315,8 +314,6 @@ def _column_to_float(column: Any, i: int, names: Sequence[Any]) -> NDArray[np.fl
 
     dtype = column.dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
-        if not dtype.is_float():
-            column = column.cast(nw.Float64)  # first: a nullable integer has no NaN of its own
         return _to_float(column.to_numpy(), i, names)
     if dtype in (nw.Object, nw.Unknown) and not hasattr(column.to_native(), "sparse"):
         return _objects_to_float(np.asarray(column.to_list(), dtype=object), i, names)
@@ -371,8 +368,8 @@ def _encode_numbers(column: NDArray[Any], known: NDArray[Any]) -> NDArray[np.flo
     return np.where(ordered[at] == column, order[at].astype(np.float64), np.nan)
 
 
-def _empty_columns(n_rows: int, n_features: int, dtype: Any = np.float64) -> NDArray[np.floating]:
-    return np.empty((n_rows, n_features), dtype=dtype, order="F")  # filled column by column
+def _empty_columns(n_rows: int, n_features: int) -> NDArray[np.float64]:
+    return np.empty((n_rows, n_features), order="F")  # filled column by column
 
 
 def _check_names(
