@@ -28,7 +28,7 @@ THRESHOLDS = (0.0, 0.5, 1.0, -1.0, 0.1, -0.0, 2.0, 1e-36, -1e-36, ZERO, float(np
 INFINITE_THRESHOLDS = (math.inf, -math.inf)
 SMALL_CATEGORIES, LARGE_CATEGORIES = 6, 300
 RARE_CATEGORY = 70_003  # more than 16 bits hold
-ODD_VALUES = (0.0, math.nan, -0.0, math.inf, -math.inf, 1e-36, -1e-36, 0.3, -0.7, 1.5, 3.0, 1e300)
+ODD_VALUES = (0.0, math.nan, -0.0, math.inf, -math.inf, 1e-36, -1e-36, 1e-35, -1e-35, 0.3, -0.7, 1.5, 3.0, 1e300)
 ODD_CATEGORIES = (-1.0, -0.5, 0.5, 2.5, 31.0, 32.0, 63.0, 64.0, 1e5, 2.0**31, 2.0**32 + 1, 1e19)
 
 

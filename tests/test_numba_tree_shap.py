@@ -61,6 +61,16 @@ def test_depth_60_equals_naive(data: st.DataObject, forest: Forest) -> None:
     np.testing.assert_allclose(tree_shap_path_dependent(forest, X, n_threads=1), expected, rtol=RTOL, atol=ATOL)
 
 
+def test_zero_as_missing_ends_where_naive_says() -> None:
+    edges = [0.0, -0.0, 1e-35, -1e-35, np.nextafter(1e-35, 1), -np.nextafter(1e-35, 1), np.nan]
+    for seed in range(4):  # default_left either way
+        rng = np.random.default_rng(seed)
+        forest = random_forest(rng, n_features=1, p_zero_is_missing=1.0, thresholds=(-1.0, 0.0, 1.0))
+        X = np.array(edges)[:, None]
+        expected, _ = naive_tree_shap(forest, X)
+        np.testing.assert_allclose(tree_shap_path_dependent(forest, X, n_threads=1), expected, rtol=RTOL, atol=ATOL)
+
+
 @pytest.mark.parametrize("vector_leaves", [False, True])
 def test_blocks_and_left_over_rows_equal_naive(vector_leaves: bool, small_tasks: None) -> None:
     rng = np.random.default_rng(5)
@@ -145,6 +155,20 @@ def test_eight_points_are_close_on_long_paths() -> None:
     np.testing.assert_array_equal(capped, tree_shap_path_dependent(forest, X, n_points=8, n_threads=1))
     assert not np.array_equal(capped, exact)
     np.testing.assert_allclose(capped, exact, atol=CAPPED_TOLERANCE)
+
+
+def test_a_tree_takes_points_for_its_longest_path_not_for_all_its_features() -> None:
+    forest = random_forest(np.random.default_rng(9), n_trees=8, n_features=20, n_leaves=30, shuffle_nodes=True)
+
+    def most_distinct(tree: int, node: int, seen: frozenset[int]) -> int:
+        i = forest.tree_offsets[tree] + node
+        if forest.children_left[i] < 0:
+            return len(seen)
+        seen |= {int(forest.feature[i])}
+        return max(most_distinct(tree, int(side[i]), seen) for side in (forest.children_left, forest.children_right))
+
+    expected = [most_distinct(tree, 0, frozenset()) for tree in range(8)]
+    assert numba_tree_shap._plan_of(forest).n_distinct.tolist() == expected
 
 
 def test_points_are_capped_as_asked() -> None:
