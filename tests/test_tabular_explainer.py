@@ -165,7 +165,7 @@ def test_single_row_of_any_kind(fitted, convert):
 
 def test_series_of_mixed_types_gets_its_categories_back():
     rng = np.random.default_rng(0)
-    frame = pandas.DataFrame({"x": rng.normal(size=200), "kind": pandas.Categorical(rng.choice(list("abc"), 200))})
+    frame = pandas.DataFrame({"x": rng.normal(size=200), "kind": pandas.Categorical(rng.integers(0, 3, 200))})
     model = lightgbm.LGBMRegressor(n_estimators=5, verbose=-1, n_jobs=1).fit(frame, frame.kind.cat.codes + frame.x)
     explainer = TabularExplainer(model, frame)
     row = explainer.explain_local(frame.iloc[3])

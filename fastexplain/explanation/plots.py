@@ -520,6 +520,7 @@ def _value(value: Any) -> str:
     if value is None or value is np.ma.masked or (isinstance(value, float | np.floating) and np.isnan(value)):
         return "missing"
     if isinstance(value, float | np.floating):
-        text = f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{float(value):.4g}"
+        number = float(value)
+        text = f"{number:,.0f}" if 1e4 <= abs(number) < 1e15 else f"{number:.4g}"
         return text.replace("-", "\N{MINUS SIGN}")
     return _shorten(str(value), 20)
