@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.explanation._display import html_table, shortened
 from fastexplain.explanation.aggregation import mean_abs
 from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Explanation", "GlobalExplanation", "GlobalLocalExplanation", "LocalExplanation"]
 
 _FOR_CLASSIFIERS = frozenset({"classes", "num_classes", "per_class_values", "per_class_rank", "_per_class_values"})
-_HTML_FEATURES = 10
 
 Predictions = tuple[NDArray[Any] | None, NDArray[Any] | None]
 
@@ -284,9 +284,9 @@ class Explanation:
     def _summary(self) -> list[tuple[str, str]]:
         """What `repr` and the HTML view say, in order."""
         facts = [("method", self._method), ("task", self._model_task), ("units", self._units)]
-        facts.append(("features", f"{self._n_features} {_shortened(self._features)}"))
+        facts.append(("features", f"{self._n_features} {shortened(self._features)}"))
         if self._model_task == "classification":
-            labels = "" if self._classes is None else f" {_shortened(self._classes)}"
+            labels = "" if self._classes is None else f" {shortened(self._classes)}"
             facts.append(("classes", f"{self._n_classes}{labels}"))
         return facts
 
@@ -298,7 +298,7 @@ class Explanation:
         text = f"<div><b>{type(self).__name__}</b><br><small>{facts}</small>"
         shown = self._importances_for_display()
         if shown is not None:
-            text += _html_table(self._features, *shown)
+            text += html_table(self._features, *shown)
         return text + "</div>"
 
 
@@ -618,25 +618,3 @@ def _as_list(data: Any) -> Any:
     if hasattr(data, "to_numpy"):  # pandas and polars, frames and series
         return data.to_numpy().tolist()
     return data
-
-
-def _shortened(names: Sequence[Any], limit: int = 4) -> str:
-    shown = [str(name) for name in names[:limit]]
-    return f"[{', '.join(shown)}{', ...' if len(names) > limit else ''}]"
-
-
-def _html_table(features: Sequence[Any], heading: str, values: NDArray[np.float64]) -> str:
-    """The largest values by size, with a bar each."""
-    top = np.argsort(-np.abs(values), kind="stable")[:_HTML_FEATURES]
-    largest = float(np.abs(values[top]).max(initial=0.0)) or 1.0
-    rows = []
-    for i in top:
-        width = 120 * abs(float(values[i])) / largest
-        bar = f'<div style="width:{width:.0f}px;height:0.8em;background:{"#e4572e" if values[i] >= 0 else "#2d7dd2"}">'
-        rows.append(
-            f"<tr><td>{html.escape(str(features[i]))}</td><td>{float(values[i]):.4g}</td><td>{bar}</div></td></tr>"
-        )
-    more = len(values) - len(top)
-    tail = f"<tr><td><i>{more} more</i></td><td></td><td></td></tr>" if more else ""
-    head = f"<tr><th>feature</th><th>{html.escape(heading)}</th><th></th></tr>"
-    return f"<table><thead>{head}</thead><tbody>{''.join(rows)}{tail}</tbody></table>"
