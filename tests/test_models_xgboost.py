@@ -645,6 +645,7 @@ def test_odd_codes_in_an_array(categorical: Any) -> None:
     model = load_model(categorical)
     assert_same_leaves(model, categorical, codes, **NAMED)
     np.testing.assert_array_equal(codes, before)  # prepare corrected a copy
+    assert np.nanmax(model.prepare(codes)[:, 1:]) < 2**24  # so that no kernel's integers overflow
 
 
 def test_missing_value_of_minus_one_among_categories() -> None:
