@@ -118,7 +118,7 @@ def _row(run: dict[str, Any], case: dict[str, Any], ours: float, notes: list[str
 
     name = run["competitor"] + (f" [{run['isa']}]" if run["isa"] else "")
     if run["failed"]:
-        reason = run["failed"].removeprefix("NotSupported: ")
+        reason = run["failed"].removeprefix("NotSupported: ").rstrip(".")
         return f"| {name}{mark(run['competitor'] + ': ' + reason + '.')} | {run['threads']} |" + " - |" * 9
     kind = rivals.COMPETITORS[run["competitor"]]
     if kind.note:

@@ -97,7 +97,7 @@ class FastExplain(Competitor):
         from fastexplain.engine.backends import describe
 
         self.tree_model = fastexplain.load_model(model)
-        self.options = {"n_threads": n_threads, "dtype": self.dtype, "backend": self.backend}
+        self.options: dict[str, Any] = {"n_threads": n_threads, "dtype": self.dtype, "backend": self.backend}
         self.isa = describe()["isa"] if self.backend == "native" else ""
 
     def explain(self) -> Any:
@@ -209,8 +209,8 @@ class Shapiq(Competitor):
         import joblib
 
         # one chunk per process: explain_X's own n_jobs sends the whole model along with every few rows
-        explain_chunk = joblib.delayed(self.explainer.explain_X)
-        return joblib.Parallel(n_jobs=self.n_threads)(explain_chunk(c) for c in np.array_split(self.X, self.n_threads))
+        chunks = np.array_split(self.X, min(self.n_threads, len(self.X)))
+        return joblib.Parallel(n_jobs=self.n_threads)(joblib.delayed(self.explainer.explain_X)(c) for c in chunks)
 
     def values(self, result: Any) -> tuple[Array, float | None]:
         values = np.zeros(self.X.shape)  # a feature that no tree uses has no entry

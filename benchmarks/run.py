@@ -203,7 +203,7 @@ def affordable_rows(worker: Worker, n_rows: int, budget: float) -> int:
     more = 20 if short * 20 <= budget else 4
     per_row = max(0.0, worker.ask("time", rows=more)["seconds"] - short) / (more - 1)
     per_call = max(0.0, short - per_row)
-    if per_row * n_rows <= max(budget, per_call):
+    if per_row * n_rows <= budget:
         return n_rows
     return int(min(n_rows, max(4, (budget - min(per_call, budget / 2)) / per_row)))
 
@@ -253,17 +253,22 @@ def find_reference(case: zoo.Case, runs: list[Run], answers: dict[int, Array]) -
 def time_interleaved(workers: list[tuple[Run, Worker]], session: Session) -> None:
     """Take turns, so that a slow minute of the machine hits everybody."""
     for run, _ in workers:
-        if run.first_seconds > 2 * session.budget:
-            run.seconds = [run.first_seconds]  # once is enough
+        if once_is_enough(run, session):
+            run.seconds = [run.first_seconds]
     for repeat in range(session.repeats):
         for run, worker in workers:
-            enough = session.repeats if run.first_seconds <= session.budget / 4 else 3
-            if run.failed or repeat >= enough or run.first_seconds > 2 * session.budget:
+            enough = session.repeats if run.ours or run.first_seconds <= session.budget / 4 else 3
+            if run.failed or repeat >= enough or once_is_enough(run, session):
                 continue
             try:
                 run.seconds.append(worker.ask("time", rows=run.rows, least=TURN_SECONDS)["seconds"])
             except WorkerFailed as failure:
                 run.failed = str(failure)
+
+
+def once_is_enough(run: Run, session: Session) -> bool:
+    """Whether the first call of a slow rival is its only one; never ours, whose first call builds and compiles."""
+    return not run.ours and run.first_seconds > 2 * session.budget
 
 
 def thread_speedup(workers: list[tuple[Run, Worker]], n_rows: int, session: Session) -> list[dict[str, Any]]:

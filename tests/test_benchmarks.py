@@ -187,7 +187,7 @@ class FakeWorker:
     def __init__(self, per_call: float, per_row: float) -> None:
         self.per_call, self.per_row = per_call, per_row
 
-    def ask(self, do: str, rows: int) -> dict[str, Any]:
+    def ask(self, do: str, rows: int, least: float = 0.0) -> dict[str, Any]:
         assert do == "time"
         return {"seconds": self.per_call + rows * self.per_row}
 
@@ -207,6 +207,13 @@ def test_slow_rival_gets_fewer_rows_but_a_cost_per_call_does_not_count(
 ) -> None:
     rows = run.affordable_rows(FakeWorker(per_call, per_row), 1000, budget=8.0)  # type: ignore[arg-type]
     assert rows == pytest.approx(expected, abs=1)
+
+
+def test_our_first_call_is_never_the_figure() -> None:
+    session = run.Session([1], [], 3, budget=0.1, timeout=1.0, row_share=1.0, isas=())
+    runs = [run.Run(name, 1, rows=10, first_seconds=5.0) for name in ("fastexplain", "shap")]
+    run.time_interleaved([(one, FakeWorker(0.0, 0.001)) for one in runs], session)  # type: ignore[misc]
+    assert [one.seconds for one in runs] == [[0.01, 0.01, 0.01], [5.0]]
 
 
 def checked(tmp_path: Path, off_by: float) -> run.Run:
@@ -231,6 +238,16 @@ def test_right_answer_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("off_by", [1e-5, float("nan")])
 def test_wrong_answer_is_flagged(tmp_path: Path, off_by: float) -> None:
     assert checked(tmp_path, off_by).wrong
+
+
+def test_rival_without_a_base_value_that_answers_nan_is_flagged(tmp_path: Path) -> None:
+    runs = [run.Run("woodelf", 1), run.Run("lightgbm", 1)]
+    for one, values in zip(runs, (np.full((2, 2), np.nan), np.ones((2, 2))), strict=True):
+        np.save(tmp_path / run.answer_name(one), values)
+    np.save((tmp_path / run.answer_name(runs[1])).with_suffix(".base.npy"), 0.0)
+    np.save(tmp_path / "raw.npy", np.full(2, 2.0))
+    run.check_answers(zoo.CASES["lgbm-31"], runs, tmp_path)
+    assert [one.wrong for one in runs] == [True, False]
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
