@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,46 @@ def test_folder_of_parquet_files_is_one_table(
     explain(model_file, folder, tmp_path / "shap.parquet", "--batch-size", "128")
     written = read_parquet(tmp_path / "shap.parquet")
     np.testing.assert_array_equal(written.values, fastexplain.tree_shap(regressor, rows).values)
+
+
+def test_folder_names_are_columns(
+    regressor: lightgbm.LGBMRegressor, rows: pd.DataFrame, model_file: Path, tmp_path: Path
+) -> None:
+    for year in (2023, 2024):
+        folder = tmp_path / "table" / f"visits={year}"
+        folder.mkdir(parents=True)
+        rows.drop(columns="visits").to_parquet(folder / "part.parquet")
+    explain(model_file, tmp_path / "table", tmp_path / "shap.parquet", "--keep", "visits")
+    both = pd.concat([rows.assign(visits=float(year)) for year in (2023, 2024)], ignore_index=True)
+    np.testing.assert_array_equal(
+        read_parquet(tmp_path / "shap.parquet").values, fastexplain.tree_shap(regressor, both).values
+    )
+    assert set(pq.read_table(tmp_path / "shap.parquet")["visits"].to_pylist()) == {2023, 2024}
+
+
+def test_file_that_lacks_a_column_of_its_folder_is_named(
+    rows: pd.DataFrame, model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "table").mkdir()
+    rows.to_parquet(tmp_path / "table" / "a.parquet")
+    rows.drop(columns="score").to_parquet(tmp_path / "table" / "b.parquet")
+    assert explain(model_file, tmp_path / "table", tmp_path / "shap.parquet") == 2
+    line = error_line(capsys)
+    assert "b.parquet has no column 'score'" in line
+    assert not (tmp_path / "shap.parquet").exists()
+
+
+def test_reading_does_not_run_ahead_of_the_consumer(tmp_path: Path) -> None:
+    n_rows, n_columns, batch = 400_000, 8, 10_000
+    values = np.random.default_rng(0).random((n_columns, n_rows))
+    names = [f"c{i}" for i in range(n_columns)]
+    pq.write_table(pa.table(list(values), names=names), tmp_path / "rows.parquet", row_group_size=100_000)
+    before = pa.total_allocated_bytes()
+    batches = open_table(tmp_path / "rows.parquet").batches(names, [], batch)
+    next(batches)
+    time.sleep(0.3)  # what reads ahead in the background has the time to
+    # the batch, and Arrow's buffers: 1 MiB to read from and a page of 1 MiB to decode for each column
+    assert pa.total_allocated_bytes() - before < 3 * 2**20 * n_columns < values.nbytes + 1
 
 
 def test_empty_table_gives_an_empty_file_with_all_columns(

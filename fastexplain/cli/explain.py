@@ -52,7 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
         keep=arguments.keep,
     )
     if columns.ignored:
-        write_note(f"ignoring {len(columns.ignored)} columns that the model does not know: {listed(columns.ignored)}.")
+        n = len(columns.ignored)
+        write_note(
+            f"ignoring {n} column{'s' if n > 1 else ''} that the model does not know: {listed(columns.ignored)}."
+        )
     begin = time.perf_counter()
     n_rows = explain_table(
         model,
@@ -188,11 +191,7 @@ def _features(batch: pa.RecordBatch, columns: Columns) -> pa.Table:
     """The model's columns of a batch, in its order and under its names."""
     import pyarrow as pa
 
-    rows = pa.Table.from_batches([batch]).select(columns.features).rename_columns(columns.names)
-    for i, column in enumerate(rows.schema):
-        if pa.types.is_decimal(column.type):  # as databases export numbers
-            rows = rows.set_column(i, column.name, rows.column(i).cast(pa.float64()))
-    return rows
+    return pa.Table.from_batches([batch]).select(columns.features).rename_columns(columns.names)
 
 
 def _extra(model: TreeModel, raw: NDArray[np.float64], keep: pa.Table | pa.RecordBatch) -> pa.Table:
