@@ -103,7 +103,7 @@ class TreeCompiler {
     Kind first_kind, second_kind;
     std::uint32_t number;
     std::uint32_t level;
-    std::uint8_t side;
+    std::uint32_t side;
     double share;
     PathState before;  // of the node's feature, to be put back
     int stage = 0;
@@ -123,37 +123,35 @@ class TreeCompiler {
     while (!stack.empty()) {
       Frame& frame = stack.back();
       const std::int32_t feature = forest_.feature[frame.node];
-      if (frame.stage == 0) {
-        frame.stage = 1;
-        take(feature, frame, 0);
-        if (frame.first_kind == kSubtree) {
-          emit(Step::kEnterFirst, frame);
-          stack.push_back(open(frame.first, frame.level + 1, 0));
-          continue;
-        }
-        if (frame.first_kind == kTwig) twig(frame.first);
+      switch (frame.stage++) {
+        case 0:
+          // Twigs are numbered right after their parent, so that its step finds them.
+          if (frame.first_kind == kTwig) twig(frame, 0);
+          if (frame.second_kind == kTwig) twig(frame, 1);
+          if (frame.first_kind == kSubtree) {
+            take(feature, frame, 0);
+            emit(Step::kEnterFirst, frame);
+            stack.push_back(open(frame.first, frame.level + 1, 0));
+          }
+          break;
+        case 1:
+          if (frame.second_kind == kSubtree) {
+            take(feature, frame, 1);
+            emit(Step::kEnterSecond, frame);
+            stack.push_back(open(frame.second, frame.level + 1, 1));
+          }
+          break;
+        default:
+          path_[feature] = frame.before;
+          emit(last_step(frame), frame);
+          close(frame);
+          stack.pop_back();
       }
-      if (frame.stage == 1) {
-        frame.stage = 2;
-        put_back(feature, frame);
-        take(feature, frame, 1);
-        if (frame.second_kind == kSubtree) {
-          emit(Step::kEnterSecond, frame);
-          stack.push_back(open(frame.second, frame.level + 1, 1));
-          continue;
-        }
-        second_twig_ = static_cast<std::uint32_t>(program_.decisions.size());
-        if (frame.second_kind == kTwig) twig(frame.second);
-      }
-      put_back(feature, frame);
-      emit(last_step(frame), frame);
-      close(frame);
-      stack.pop_back();
     }
   }
 
   // Numbers a node and fills in what does not depend on its subtrees. Children are swapped so that the larger kind is first.
-  Frame open(std::int64_t node, std::uint32_t level, std::uint8_t side) {
+  Frame open(std::int64_t node, std::uint32_t level, std::uint32_t side) {
     Frame frame;
     frame.node = node;
     frame.level = level;
@@ -204,16 +202,17 @@ class TreeCompiler {
   }
 
   // A twig needs a number and constants, but no step of its own.
-  void twig(std::int64_t node) {
-    close(open(node, 0, 0));
+  void twig(const Frame& parent, int side) {
+    const std::int32_t feature = forest_.feature[parent.node];
+    take(feature, parent, side);
+    close(open(side == 0 ? parent.first : parent.second, 0, 0));
+    path_[feature] = parent.before;
   }
 
   void take(std::int32_t feature, const Frame& frame, int side) {
     path_[feature] = {static_cast<std::int32_t>(frame.number) * 2 + side,
                       frame.before.accumulated * (side == 0 ? frame.share : 1 - frame.share)};
   }
-
-  void put_back(std::int32_t feature, const Frame& frame) { path_[feature] = frame.before; }
 
   void close(const Frame& frame) {
     if (frame.before.ancestor < 0) --distinct_;
@@ -230,7 +229,12 @@ class TreeCompiler {
   }
 
   void emit(Step step, const Frame& frame) {
-    program_.ops.push_back({step, frame.side, 0, frame.level, frame.number, second_twig_});
+    Op op;
+    op.node = frame.number;
+    op.level = frame.level;
+    op.side = frame.side;
+    op.step = step;
+    program_.ops.push_back(op);
   }
 
   std::uint32_t slot(std::int32_t feature) {
@@ -291,7 +295,6 @@ class TreeCompiler {
   std::vector<CategoricalNode> categorical_;
   TreeProgram<T> program_;
   std::int64_t root_ = 0;
-  std::uint32_t second_twig_ = 0;
   std::int32_t distinct_ = 0, max_distinct_ = 0;
 };
 

@@ -144,7 +144,7 @@ def _numba(
     from fastexplain.engine.numba_tree_shap import tree_shap_path_dependent
 
     points = _max_points(forest, exact)
-    values[...] = tree_shap_path_dependent(forest, rows, n_points=points, n_threads=n_threads)
+    tree_shap_path_dependent(forest, rows, n_points=points, n_threads=n_threads, out=values)
 
 
 def _max_points(forest: Forest, exact: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,6 +14,8 @@ __all__ = ["ZERO_THRESHOLD", "Forest"]
 # LightGBM's kZeroThreshold: with zero_as_missing, values this close to zero are missing.
 # Its constant is a float32 literal, so that the double it is compared as is a little more than 1e-35.
 ZERO_THRESHOLD = float(np.float32(1e-35))
+# Nodes whose checks and weights are worked out together.
+_BLOCK_NODES = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +24,8 @@ class Forest:
 
     A row's value ``x`` at a node goes left when
 
-    * ``x`` is missing and ``default_left``; missing means NaN, or also ``|x| <= 1e-35`` where
-      ``zero_is_missing`` (LightGBM's ``zero_as_missing``);
+    * ``x`` is missing and ``default_left``; missing means NaN, or also ``|x| <= float32(1e-35)``
+      where ``zero_is_missing`` (LightGBM's ``zero_as_missing``);
     * else, at a numerical node, ``x <= threshold``, compared in float64 after rounding ``x`` to float32
       if `float32_input`;
     * else, at a categorical node, ``trunc(x)`` is in the node's set of categories (a negative or absent category goes
@@ -67,7 +70,8 @@ class Forest:
     float32_model : bool
         The library itself sums in float32 (XGBoost), so float32 lanes lose nothing that it has.
     missing_value : float
-        A value besides NaN that means missing (XGBoost's ``missing=``); NaN when there is none.
+        A value besides NaN that means missing (XGBoost's ``missing=``), compared after rounding to float32 where
+        `float32_input`; NaN when there is none.
     allow_nan, allow_inf : bool
         Whether the library accepts such values when predicting.
     """
@@ -132,13 +136,13 @@ class Forest:
 
     @property
     def n_leaf_outputs(self) -> int:
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     @property
     def has_categories(self) -> bool:
         return self.category_set is not None and bool((self.category_set >= 0).any())
 
-    def predict(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
+    def predict(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Raw outputs of a few rows, by walking all trees at once in NumPy.
 
         Meant for checks: its memory is n_trees x n_rows integers. Rows are in the model's own numeric encoding
@@ -156,7 +160,8 @@ class Forest:
         out = np.tile(self.base_offset, (len(X), 1))
         leaf = self.values[node]  # (n_trees, n_rows, n_leaf_outputs)
         if self.n_leaf_outputs == self.n_outputs:
-            return out + leaf.sum(axis=0)
+            out += leaf.sum(axis=0)
+            return out
         for tree, output in enumerate(self.tree_output):
             out[:, output] += leaf[tree, :, 0]
         return out
@@ -173,32 +178,57 @@ class Forest:
         return expected
 
     def _expected_values(self) -> NDArray[np.float64]:
-        weight = np.zeros(self.n_nodes)
-        roots = self.tree_offsets[:-1]
+        expected = self.base_offset.copy()
+        for trees in self._tree_blocks():
+            nodes = self._nodes_of(trees)
+            leaf = self.children_left[nodes] < 0
+            weight, values = self._node_weights(trees)[leaf], self.values[nodes][leaf]
+            if self.n_leaf_outputs == self.n_outputs:
+                expected += weight @ values
+            else:
+                sizes = np.diff(self.tree_offsets[trees.start : trees.stop + 1])
+                outputs = np.repeat(self.tree_output[trees], sizes)[leaf]
+                expected += np.bincount(outputs, weight * values[:, 0], minlength=self.n_outputs)
+        return expected
+
+    def _node_weights(self, trees: slice) -> NDArray[np.float64]:
+        """Share of its tree's cover that reaches each node of some trees."""
+        nodes = self._nodes_of(trees)
+        roots = self.tree_offsets[trees] - nodes.start
+        child_left, child_right, cover = self.children_left[nodes], self.children_right[nodes], self.cover[nodes]
+        weight = np.zeros(len(cover))
         weight[roots] = 1.0
         node, root = roots, roots
         while len(node):  # one level of every tree at a time
-            inner = self.children_left[node] >= 0
+            inner = child_left[node] >= 0
             node, root = node[inner], root[inner]
-            left, right = root + self.children_left[node], root + self.children_right[node]
-            both = self.cover[left] + self.cover[right]
-            share = np.divide(self.cover[left], both, out=np.full(len(node), 0.5), where=both > 0)
+            left, right = root + child_left[node], root + child_right[node]
+            both = cover[left] + cover[right]
+            share = np.divide(cover[left], both, out=np.full(len(node), 0.5), where=both > 0)
             weight[left] = weight[node] * share
             weight[right] = weight[node] * (1.0 - share)
             node, root = np.concatenate([left, right]), np.concatenate([root, root])
-        weight[self.children_left >= 0] = 0.0
-        if self.n_leaf_outputs == self.n_outputs:
-            return self.base_offset + weight @ self.values
-        outputs = np.repeat(self.tree_output, np.diff(self.tree_offsets))
-        return self.base_offset + np.bincount(outputs, weight * self.values[:, 0], minlength=self.n_outputs)
+        return weight
 
-    def leaf_indices(self, X: NDArray[np.floating]) -> NDArray[np.int64]:
+    def _tree_blocks(self) -> Iterator[slice]:
+        """Consecutive trees of about _BLOCK_NODES nodes together, so that temporaries stay small beside the forest."""
+        begin = 0
+        while begin < self.n_trees:
+            limit = self.tree_offsets[begin] + _BLOCK_NODES
+            end = max(begin + 1, int(np.searchsorted(self.tree_offsets, limit, side="right")) - 1)
+            yield slice(begin, min(end, self.n_trees))
+            begin = end
+
+    def _nodes_of(self, trees: slice) -> slice:
+        return slice(int(self.tree_offsets[trees.start]), int(self.tree_offsets[trees.stop]))
+
+    def leaf_indices(self, X: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """Node (counted over the whole forest) in which each row ends, of shape (n_trees, n_rows)."""
-        X = np.asarray(X)
+        rounded = np.asarray(X)
         if self.float32_input:
             with np.errstate(over="ignore"):
-                X = X.astype(np.float32)
-        X = X.astype(np.float64)
+                rounded = rounded.astype(np.float32)
+        values = rounded.astype(np.float64)
         roots = self.tree_offsets[:-1]
         node = np.repeat(roots[:, None], len(X), axis=1)
         rows = np.broadcast_to(np.arange(len(X)), node.shape)
@@ -207,7 +237,7 @@ class Forest:
             if not inner.any():
                 return node
             at = node[inner]
-            left = self._goes_left(at, X[rows[inner], self.feature[at]])
+            left = self._goes_left(at, values[rows[inner], self.feature[at]])
             step = np.where(left, self.children_left[at], self.children_right[at])
             tree_root = np.broadcast_to(roots[:, None], node.shape)[inner]
             node[inner] = tree_root + step
@@ -250,26 +280,34 @@ class Forest:
             raise ValueError(f"Forest.tree_output must lie in 0..{self.n_outputs - 1}.")
         if self.base_offset.shape != (self.n_outputs,):
             raise ValueError(f"Forest.base_offset has shape {self.base_offset.shape}; expected ({self.n_outputs},).")
-        inner = self.children_left >= 0
-        if (inner != (self.children_right >= 0)).any():
-            raise ValueError("Forest: a node has one child only.")
-        if inner.any() and not (0 <= self.feature[inner].min() and self.feature[inner].max() < self.n_features):
-            raise ValueError(f"Forest.feature must lie in 0..{self.n_features - 1} at inner nodes.")
-        sizes = np.diff(offsets)
+        for trees in self._tree_blocks():
+            self._check_nodes(trees)
+        self._check_categories()
+
+    def _check_nodes(self, trees: slice) -> None:
+        nodes = self._nodes_of(trees)
+        sizes = np.diff(self.tree_offsets[trees.start : trees.stop + 1])
         size = np.repeat(sizes, sizes)
-        root = np.repeat(offsets[:-1], sizes)
+        root = np.repeat(self.tree_offsets[trees] - nodes.start, sizes)
+        inner = self.children_left[nodes] >= 0
+        if (inner != (self.children_right[nodes] >= 0)).any():
+            raise ValueError("Forest: a node has one child only.")
+        feature = self.feature[nodes][inner]
+        if len(feature) and not (0 <= feature.min() and feature.max() < self.n_features):
+            raise ValueError(f"Forest.feature must lie in 0..{self.n_features - 1} at inner nodes.")
         children = []
-        for side in (self.children_left, self.children_right):
+        for side in (self.children_left[nodes], self.children_right[nodes]):
             if (side[inner] >= size[inner]).any() or (side[inner] < 1).any():
                 raise ValueError("Forest: a child lies outside its tree.")
             children.append(side[inner] + root[inner])
         if np.bincount(np.concatenate(children), minlength=1).max(initial=0) > 1:
             raise ValueError("Forest: a node has two parents.")
-        if np.isnan(self.threshold[inner & ~self._categorical_nodes()]).any():
+        numerical = inner if self.category_set is None else inner & (self.category_set[nodes] < 0)
+        if np.isnan(self.threshold[nodes][numerical]).any():
             raise ValueError("Forest.threshold is NaN at an inner node.")
-        if not np.isfinite(self.cover).all() or (self.cover < 0).any():
+        cover = self.cover[nodes]
+        if not np.isfinite(cover).all() or (cover < 0).any():
             raise ValueError("Forest.cover must be finite and not negative.")
-        self._check_categories()
 
     def _categorical_nodes(self) -> NDArray[np.bool_]:
         if self.category_set is None:

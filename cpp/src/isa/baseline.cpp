@@ -45,6 +45,12 @@ inline std::uint64_t word_at_most(const std::int32_t* codes, std::int32_t add, s
 
 #include "vector_masks.inc"
 
+// Bit by bit: the lanes of a mask are all ones or all zeros.
+template <class M, class V>
+inline V select(M mask, V a, V b) {
+  return reinterpret_cast<V>((mask & reinterpret_cast<M>(a)) | (~mask & reinterpret_cast<M>(b)));
+}
+
 #include "kernel_body.inc"
 
 }  // namespace

@@ -33,7 +33,7 @@ struct NodeConstants {
 };
 
 // Steps of a tree's program. "Twig" is an inner node with two leaves: it is evaluated inside its parent, in registers.
-enum class Step : std::uint8_t {
+enum class Step : std::uint32_t {
   kEnterFirst,    // path products of the first child
   kEnterSecond,   // path products of the second child
   kCombineSubSub,  // values of both children are on the stack
@@ -45,12 +45,11 @@ enum class Step : std::uint8_t {
 };
 
 struct Op {
-  Step step;
-  std::uint8_t side;     // which child of its parent the node is: where its value goes
-  std::uint16_t unused;
-  std::uint32_t level;   // depth of the node, the root's is 1
-  std::uint32_t node;    // decision number
-  std::uint32_t second;  // decision number of the second child, where that is a twig; the first twig's is node + 1
+  std::uint32_t node;        // decision number; a first twig's is node + 1, a second twig's is the next free one after that
+  std::uint32_t level : 27;  // depth of the node, the root's is 1
+  std::uint32_t side : 1;    // which child of its parent the node is: where its value goes
+  Step step : 4;
 };
+static_assert(sizeof(Op) == 8);
 
 }  // namespace fastexplain

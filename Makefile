@@ -1,0 +1,95 @@
+# Everything happens in a virtual environment of its own, one per interpreter:
+#   make demo                      trains two models on real data, explains every row, writes pictures and Parquet
+#   make test                      installs the package and runs its tests
+#   PYTHON=python3.12 make test    the same with another interpreter (3.11 and up)
+PYTHON ?= python3
+TAG := $(shell $(PYTHON) -c 'import sys; print("py%d%d" % sys.version_info[:2])')
+VENV ?= .venv/$(TAG)
+BIN := $(VENV)/bin
+BUILD ?= build
+PYTEST_ARGS ?=
+# A requirements file for more packages in the test environment, such as benchmarks/requirements.txt.
+TEST_REQUIREMENTS ?=
+
+SOURCES := pyproject.toml CMakeLists.txt README.md $(shell find cpp fastexplain -name '*.py' -o -name '*.cpp' -o -name '*.h' -o -name '*.inc')
+CPP_FILES := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name '*.inc')
+# A single header, as the package index has it (its wheel asks for a newer Python than we do, but holds no Python).
+CATCH2 := comma-deps-catch2==2.13.10.post96
+CATCH2_DIR := $(BUILD)/catch2/catch2/install/include
+
+# The installed package is what runs, not the checkout: python -m does not put the working directory on the path.
+export PYTHONSAFEPATH = 1
+
+help:
+	@echo "make demo | test | test-cpp | sanitize | lint | format | bench | bench-table | wheel | clean"
+
+# What several targets need, for callers that run them side by side.
+environment: $(VENV)/.with-test $(VENV)/.tools $(CATCH2_DIR)
+
+.PHONY: help environment demo test test-cpp sanitize lint format bench bench-table wheel clean
+
+demo: $(VENV)/.with-demo
+	$(BIN)/fastexplain demo
+
+test: $(VENV)/.with-test
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+# Without an interpreter to name it after, VENV would be the folder of all of them.
+$(BIN)/python:
+	@test -n "$(TAG)" || { echo "make: $(PYTHON) does not run; choose another with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11; choose another with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+
+$(VENV)/.with-%: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install -q ".[$*]" $(if $(and $(filter test,$*),$(TEST_REQUIREMENTS)),-r $(TEST_REQUIREMENTS))
+	@touch $@
+
+$(VENV)/.tools: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install -q cmake ninja clang-format==23.1.5 mypy ruff numpy
+	@touch $@
+
+$(CATCH2_DIR):
+	$(BIN)/python -m pip install -q --target $(BUILD)/catch2 --python-version 3.12 --only-binary=:all: --no-deps $(CATCH2)
+
+# The C++ unit tests, under every instruction set that the CPU has.
+define run_cpp_tests
+	$(BIN)/cmake -S . -B $(BUILD)/$(1) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DFASTEXPLAIN_BUILD_PYTHON=OFF \
+	  -DFASTEXPLAIN_BUILD_TESTS=ON -DCATCH2_INCLUDE_DIR=$(abspath $(CATCH2_DIR)) -DFASTEXPLAIN_SANITIZE=$(2) > $(BUILD)/$(1).log || { cat $(BUILD)/$(1).log; exit 1; }
+	$(BIN)/cmake --build $(BUILD)/$(1)
+	$(BIN)/ctest --test-dir $(BUILD)/$(1) --output-on-failure
+endef
+
+test-cpp: $(VENV)/.tools $(CATCH2_DIR)
+	$(call run_cpp_tests,cpp,)
+
+# The same under AddressSanitizer with UBSan, then under ThreadSanitizer.
+sanitize: $(VENV)/.tools $(CATCH2_DIR)
+	$(call run_cpp_tests,asan,address$(comma)undefined)
+	$(call run_cpp_tests,tsan,thread)
+comma := ,
+
+lint: $(VENV)/.tools
+	$(BIN)/ruff check fastexplain tests benchmarks
+	$(BIN)/ruff format --check fastexplain tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
+
+format: $(VENV)/.tools
+	$(BIN)/ruff check --fix fastexplain tests benchmarks
+	$(BIN)/ruff format fastexplain tests benchmarks
+	$(BIN)/clang-format -i $(CPP_FILES)
+
+bench: $(VENV)/.with-test
+	$(BIN)/pytest benchmarks/bench_tree_shap.py --benchmark-only
+
+# The table of benchmarks/README.md: Python 3.12 and up, because the newest rivals ask for it.
+bench-table: $(VENV)/.with-test
+	$(BIN)/python -m pip install -q -r benchmarks/requirements.txt
+	$(BIN)/python benchmarks/run.py --write
+
+wheel: $(BIN)/python
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+
+clean:
+	rm -rf $(BUILD) dist .venv
