@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Kernels are compiled or started on first use, and the machines of CI are shared: no deadline. Derandomised in CI, so that
-# a red run can be repeated.
+# Kernels are compiled or started on first use, and the machines of CI are shared: no deadline. Derandomised in CI, so
+# that a red run can be repeated.
 settings.register_profile(
     "fastexplain", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow]
 )

@@ -282,7 +282,8 @@ def test_forest_without_trees_gives_its_offset() -> None:
     empty = np.empty(0)
     forest = Forest(
         n_features=2, n_outputs=1, tree_offsets=[0], children_left=empty, children_right=empty, feature=empty,
-        threshold=empty, default_left=empty, cover=empty, values=np.empty((0, 1)), tree_output=empty, base_offset=[0.25],
+        threshold=empty, default_left=empty, cover=empty, values=np.empty((0, 1)), tree_output=empty,
+        base_offset=[0.25],
     )  # fmt: skip
     values, base_values = tree_shap(forest, np.zeros((3, 2)))
     assert_array_equal(values, np.zeros((3, 2, 1)))
@@ -339,7 +340,9 @@ def test_calls_from_several_threads_at_once() -> None:
     X = rows_of(forest, 3000)
     expected = tree_shap(forest, X).values
     results: list[np.ndarray] = []
-    threads = [threading.Thread(target=lambda: results.append(tree_shap(forest, X, n_threads=3).values)) for _ in range(6)]
+    threads = [
+        threading.Thread(target=lambda: results.append(tree_shap(forest, X, n_threads=3).values)) for _ in range(6)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -418,7 +421,11 @@ except KeyboardInterrupt:
 
 
 def _stump(
-    threshold: float = 0.5, left: float = 1.0, right: float = 3.0, default_left: bool = False, float32_input: bool = False
+    threshold: float = 0.5,
+    left: float = 1.0,
+    right: float = 3.0,
+    default_left: bool = False,
+    float32_input: bool = False,
 ) -> Forest:
     return Forest(
         n_features=1,

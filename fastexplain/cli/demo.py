@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain._optional import optional
 from fastexplain._threads import resolve_num_threads
 from fastexplain.cli.arguments import package_version
 from fastexplain.cli.console import WIDTH, say, seconds
 from fastexplain.cli.demo_tasks import TASKS, Task, flights_folder
 from fastexplain.cli.report import INDENT, account_lines, ranking_lines, rate, rule
-from fastexplain.explanation._optional import optional
 
 if TYPE_CHECKING:
     from fastexplain.explanation import GlobalLocalExplanation

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain._optional import optional
 from fastexplain.exceptions import MissingDependencyError
-from fastexplain.explanation._optional import optional
 
 if TYPE_CHECKING:
     import pandas as pd

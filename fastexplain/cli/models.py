@@ -6,8 +6,8 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from fastexplain._optional import optional
 from fastexplain.exceptions import MissingDependencyError
-from fastexplain.explanation._optional import optional
 
 __all__ = ["read_model"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastexplain.explanation._optional import optional
+from fastexplain._optional import optional
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,9 +13,9 @@ from fastexplain.models import Forest, TreeModel, load_model
 
 __all__ = ["TreeShapResult", "tree_shap"]
 
-# Gauss-Legendre points per tree unless exact: beyond 16 distinct features on a path the error is about 1e-9 of the leaf values.
+# Gauss-Legendre points per tree unless exact: beyond 16 distinct features on a path, off by 1e-9 of the leaf values.
 DEFAULT_MAX_POINTS = 8
-# Rows per call of the kernel: often enough for a progress bar and for Ctrl-C in the Numba twin, seldom enough to cost nothing.
+# Rows per call of the kernel under a progress bar: often enough to watch, seldom enough to cost nothing.
 PROGRESS_ROWS = 16_384
 
 
@@ -54,8 +54,8 @@ def tree_shap(
     X : array-like or DataFrame of shape (n_rows, n_features)
         Rows as the model's own predict takes them: columns in the order of fitting, NaN for missing.
     n_threads : int, optional
-        Threads to use; None for the default (`fastexplain.set_num_threads`, ``FASTEXPLAIN_NUM_THREADS``, all CPUs). The
-        result has the same bits for any number.
+        Threads to use; None for the default (`fastexplain.set_num_threads`, ``FASTEXPLAIN_NUM_THREADS``, all CPUs).
+        The result has the same bits for any number.
     dtype : {float32, float64}, optional
         Width of the SIMD lanes that work inside a tree; sums across trees are float64 either way, and so is the result.
         None: float32 for models that compute in float32 themselves (XGBoost), else float64. float32 is about twice as
@@ -72,8 +72,8 @@ def tree_shap(
     -------
     TreeShapResult
         ``values`` (n_rows, n_features, n_outputs) and ``base_values`` (n_outputs,). For every row and output,
-        ``values.sum(axis=1) + base_values`` is the model's raw prediction: to 1e-10 relative in float64, to the library's
-        own rounding in float32.
+        ``values.sum(axis=1) + base_values`` is the model's raw prediction: to 1e-10 relative in float64, to the
+        library's own rounding in float32.
 
     Raises
     ------
@@ -87,8 +87,8 @@ def tree_shap(
     Notes
     -----
     Lundberg et al. 2020, Algorithm 2, computed as an integral over the probability that a feature is present, in
-    O(nodes x d / 2) per row and tree where a path has d distinct features. Memory beyond the result is bounded: a few MB
-    per thread and about 70 bytes per tree node.
+    O(nodes x d / 2) per row and tree where a path has d distinct features. Memory beyond the result does not grow with
+    the rows: a few MB per thread, and about 40 bytes per tree node, kept with the converted model.
 
     Examples
     --------

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastexplain.explanation._optional import optional
+from fastexplain._optional import optional
 from fastexplain.explanation.explanation import Explanation, GlobalLocalExplanation, LocalExplanation
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.explanation._optional import optional
+from fastexplain._optional import optional
 from fastexplain.explanation.aggregation import mean_abs
 from fastexplain.explanation.explanation import Explanation, GlobalExplanation, LocalExplanation
 

@@ -256,7 +256,8 @@ class Forest:
         return np.where(missing, self.default_left[node], left)
 
     def _members(self, category_set: int) -> NDArray[np.int32]:
-        assert self.category_set_offsets is not None and self.category_set_members is not None
+        assert self.category_set_offsets is not None
+        assert self.category_set_members is not None
         begin, end = self.category_set_offsets[category_set : category_set + 2]
         return self.category_set_members[begin:end]
 
@@ -276,7 +277,7 @@ class Forest:
             raise ValueError(f"Forest.tree_output has {len(self.tree_output)} entries for {self.n_trees} trees.")
         if self.n_leaf_outputs not in (1, self.n_outputs):
             raise ValueError(f"Forest.values has {self.n_leaf_outputs} columns; expected 1 or {self.n_outputs}.")
-        if self.n_trees and not (0 <= self.tree_output.min() and self.tree_output.max() < self.n_outputs):
+        if self.n_trees and not (self.tree_output.min() >= 0 and self.tree_output.max() < self.n_outputs):
             raise ValueError(f"Forest.tree_output must lie in 0..{self.n_outputs - 1}.")
         if self.base_offset.shape != (self.n_outputs,):
             raise ValueError(f"Forest.base_offset has shape {self.base_offset.shape}; expected ({self.n_outputs},).")
@@ -293,7 +294,7 @@ class Forest:
         if (inner != (self.children_right[nodes] >= 0)).any():
             raise ValueError("Forest: a node has one child only.")
         feature = self.feature[nodes][inner]
-        if len(feature) and not (0 <= feature.min() and feature.max() < self.n_features):
+        if len(feature) and not (feature.min() >= 0 and feature.max() < self.n_features):
             raise ValueError(f"Forest.feature must lie in 0..{self.n_features - 1} at inner nodes.")
         children = []
         for side in (self.children_left[nodes], self.children_right[nodes]):
@@ -316,7 +317,9 @@ class Forest:
 
     def _check_categories(self) -> None:
         if self.zero_is_missing is not None and len(self.zero_is_missing) != self.n_nodes:
-            raise ValueError(f"Forest.zero_is_missing has {len(self.zero_is_missing)} entries for {self.n_nodes} nodes.")
+            raise ValueError(
+                f"Forest.zero_is_missing has {len(self.zero_is_missing)} entries for {self.n_nodes} nodes."
+            )
         if self.category_set is None:
             return
         offsets, members = self.category_set_offsets, self.category_set_members
