@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,18 +109,19 @@ def tree_shap(
     threads = resolve_num_threads(n_threads)
     chosen = select_backend(backend)
     forest, rows = _forest_and_rows(model, X)
-    if lanes is None:
-        lanes = np.dtype(np.float32 if forest.float32_model else np.float64)
+    width = lanes if lanes is not None else np.dtype(np.float32 if forest.float32_model else np.float64)
     values = np.empty((len(rows), forest.n_features, forest.n_outputs))
-    step = PROGRESS_ROWS if show_progress else max(len(rows), 1)
-    with _progress(len(rows), show_progress) as bar:
-        for begin in range(0, len(rows), step):
-            part = slice(begin, begin + step)
-            if chosen == "native":
-                _native(forest, rows[part], values[part], lanes, exact, threads)
-            else:
-                _numba(forest, rows[part], values[part], exact, threads)
-            bar.update(len(rows[part]))
+
+    def explain(part: slice) -> None:
+        if chosen == "native":
+            _native(forest, rows[part], values[part], width, exact, threads)
+        else:
+            _numba(forest, rows[part], values[part], exact, threads)
+
+    if show_progress:
+        _with_progress(explain, len(rows))
+    else:
+        explain(slice(None))
     return TreeShapResult(values, forest.expected_values())
 
 
@@ -178,7 +180,12 @@ def _forest_and_rows(model: Any, X: Any) -> tuple[Forest, NDArray[np.floating]]:
     return tree_model.forest, rows
 
 
-def _progress(total: int, show: bool) -> Any:
+def _with_progress(explain: Callable[[slice], None], n_rows: int) -> None:
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc="tree_shap", unit=" rows", unit_scale=True, disable=None if show else True)
+    # disable=None: quiet where standard error is not a terminal
+    with tqdm(total=n_rows, desc="tree_shap", unit=" rows", unit_scale=True, disable=None) as bar:
+        for begin in range(0, n_rows, PROGRESS_ROWS):
+            end = min(begin + PROGRESS_ROWS, n_rows)
+            explain(slice(begin, end))
+            bar.update(end - begin)
