@@ -480,7 +480,7 @@ def test_values_that_do_not_add_up_are_refused(
     right = explain_command._Engine.values
     monkeypatch.setattr(explain_command._Engine, "values", lambda *a: right(*a) * (1 + 1e-4))
     assert explain(model_file, data_file, tmp_path / "shap.parquet") == 2
-    assert "do not add up to lightgbm's own raw prediction" in error_line(capsys)
+    assert "do not add up to LightGBM's own raw prediction" in error_line(capsys)
     assert not (tmp_path / "shap.parquet").exists()
 
 

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     duration = time.perf_counter() - begin
     say(
-        f"{out}: {n_rows:,} rows x {len(columns.features)} features of a {model.library} model, "
+        f"{out}: {n_rows:,} rows x {len(columns.features)} features ({model.library} model) "
         f"explained in {seconds(duration)} ({rate(n_rows, duration)}, reading and writing included)."
     )
     return 0

@@ -24,7 +24,7 @@ class TreeModel(abc.ABC):
     model : object
         The user's fitted model.
     library : str
-        Name of the library, e.g. ``"lightgbm"``.
+        Name of the library as messages give it, e.g. ``"LightGBM"``.
     forest : Forest
     task : {"classification", "regression"}
         Rankers and survival models count as regression: one score per row.

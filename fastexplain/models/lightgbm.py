@@ -20,7 +20,7 @@ from fastexplain.models.forest import ZERO_THRESHOLD, Forest
 
 __all__ = ["LightGBMModel", "load"]
 
-LIBRARY = "lightgbm"
+LIBRARY = "LightGBM"
 CLASSIFICATION_OBJECTIVES = {"binary", "multiclass", "multiclassova"}
 # Bits of a node's decision_type.
 CATEGORICAL, DEFAULT_LEFT, MISSING_SHIFT = 1, 2, 2

@@ -82,7 +82,7 @@ class XGBoostModel(TreeModel):
     columns; tables are then matched by label. Without labels, and in arrays, categories are the codes.
     """
 
-    library = "xgboost"
+    library = "XGBoost"
 
     def __init__(self, model: Any) -> None:
         import xgboost
