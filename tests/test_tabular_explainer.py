@@ -244,10 +244,10 @@ def test_include_local_decides_the_kind(fitted):
     assert type(explainer.explain_local(X)) is LocalExplanation
 
 
-@pytest.mark.parametrize("batch_size", [0, -5])
+@pytest.mark.parametrize("batch_size", [0, -5, 2.5, "all"])
 def test_batch_size_must_be_positive(fitted, batch_size):
     model, X = fitted("forest", 0)
-    with pytest.raises(ValueError, match="Specified argument batch_size must be greater than 0"):
+    with pytest.raises(ValueError, match=f"Specified argument batch_size must be greater than 0; got {batch_size!r}"):
         TabularExplainer(model, X).explain_global(X, include_local=False, batch_size=batch_size)
 
 
@@ -473,10 +473,16 @@ def test_rows_of_another_width_give_both_numbers(fitted, rows):
         TabularExplainer(model, X).explain_local(rows)
 
 
-@pytest.mark.parametrize("rows", [np.zeros((2, 2, 6)), 3.0], ids=["3-D", "scalar"])
-def test_rows_that_are_no_table_are_refused(fitted, rows):
+def test_rows_of_three_dimensions_are_refused(fitted):
     model, X = fitted("forest", 0)
-    with pytest.raises(ValueError, match=r"Rows must be 2-D, or 1-D"):
+    with pytest.raises(ValueError, match=r"Rows must be 2-D, or 1-D.*got shape \(2, 2, 6\)"):
+        TabularExplainer(model, X).explain_local(np.zeros((2, 2, 6)))
+
+
+@pytest.mark.parametrize("rows", [3.0, None, "rows", {"a": [1.0]}], ids=["scalar", "None", "text", "dict"])
+def test_what_holds_no_rows_is_a_type_error(fitted, rows):
+    model, X = fitted("forest", 0)
+    with pytest.raises(TypeError, match=rf"Rows came as builtins\.{type(rows).__name__}; expected"):
         TabularExplainer(model, X).explain_local(rows)
 
 

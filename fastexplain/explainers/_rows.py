@@ -23,12 +23,19 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     Raises
     ------
     ValueError
-        X has no rows: a scalar, or more than two dimensions.
+        X has more than two dimensions.
+    TypeError
+        X is nothing that holds rows: None, a scalar, a string, a dict.
     """
     if isinstance(X, list | tuple):
         single = not any(isinstance(row, Sequence | np.ndarray) and not isinstance(row, str) for row in X)
         return (np.asarray(X).reshape(1, -1), True) if single and X else (X, False)
     shape = np.shape(X) if not hasattr(X, "shape") else X.shape
+    if len(shape) == 0:
+        raise TypeError(
+            f"Rows came as {type(X).__module__}.{type(X).__qualname__}; expected a NumPy array, a list of rows, or a "
+            "pandas, polars or pyarrow table."
+        )
     if len(shape) == 2:
         return X, False
     if len(shape) != 1:

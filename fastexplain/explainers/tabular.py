@@ -152,6 +152,8 @@ class TabularExplainer:
         ------
         ValueError
             Width, names or values are not what the model predicts on; the message says what differs.
+        TypeError
+            `evaluation_examples` is nothing that holds rows.
         """
         X, single_row = as_table(evaluation_examples, self.initialization_examples)
         values, base_values = self._values(X, self.show_progress)
@@ -188,10 +190,10 @@ class TabularExplainer:
         Raises
         ------
         ValueError
-            As in `explain_local`; or there are no rows, or `batch_size` is not positive.
+            As in `explain_local`; or there are no rows, or `batch_size` is not a positive whole number.
         """
-        if batch_size <= 0:
-            raise ValueError("Specified argument batch_size must be greater than 0")
+        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
+            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
         X, _ = as_table(evaluation_examples, self.initialization_examples)
         if count_rows(X) == 0:
             raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
