@@ -72,6 +72,9 @@ def test_loading_an_unsupported_object_names_what_is_planned() -> None:
         fastexplain.load_model(LinearRegression())
     with pytest.raises(fastexplain.UnsupportedModelError, match=r"dict is not a supported tree model"):
         fastexplain.load_model({})
+    catboost = type("CatBoostClassifier", (), {"__module__": "catboost.core"})
+    with pytest.raises(fastexplain.UnsupportedModelError, match=r"CatBoostClassifier is not supported yet.*Tree SHAP"):
+        fastexplain.load_model(catboost())
 
 
 def test_a_model_that_predicts_something_else_is_refused() -> None:

@@ -17,6 +17,7 @@ _LOADERS: dict[str, str] = {}
 
 # Kinds of model that other explainers will serve, for the message of UnsupportedModelError: name prefix -> method.
 PLANNED: dict[str, str] = {
+    "catboost.": "exact Tree SHAP",
     "sklearn.linear_model.": "LinearExplainer (linear SHAP)",
     "sklearn.svm.": "KernelExplainer (Kernel SHAP)",
     "sklearn.neural_network.": "DeepExplainer (DeepLIFT)",
@@ -93,7 +94,7 @@ def _unsupported(names: list[str]) -> str:
     for name in names:
         for prefix, method in PLANNED.items():
             if name.startswith(prefix):
-                return f"{names[0]} is not a tree model. It is planned for {method}, which this version does not have."
+                return f"{names[0]} is not supported yet. It is planned for {method}, which this version does not have."
     return (
         f"{names[0]} is not a supported tree model. Supported: scikit-learn decision trees, forests and gradient "
         "boosting, LightGBM, XGBoost. Other models are planned for KernelExplainer (Kernel SHAP)."
