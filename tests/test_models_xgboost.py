@@ -15,7 +15,7 @@ xgboost = pytest.importorskip("xgboost")
 
 from fastexplain.exceptions import UnsupportedModelError  # noqa: E402
 from fastexplain.models import _ubjson, load_model  # noqa: E402
-from fastexplain.models.xgboost import XGBoostModel  # noqa: E402
+from fastexplain.models.xgboost import XGBoostModel, _base_offset  # noqa: E402
 
 # XGBoost adds float32 leaves in float32; a model here has at most 60 trees with leaves of about the margin's size.
 FLOAT32_SUM = 4e-6
@@ -156,6 +156,14 @@ def test_base_score_per_output(objective: str, params: dict[str, Any]) -> None:
     model = load_model(booster)
     assert model.forest.n_outputs == 3
     assert_forest_predicts(model, rows(5), margin(booster, rows(5)))
+
+
+@pytest.mark.parametrize("text", ["2E-1", "[2E-1]"], ids=["before-3.1", "since-3.1"])
+def test_base_score_is_read_as_every_version_writes_it(text: str) -> None:
+    learner = {"learner_model_param": {"base_score": text}, "objective": {"name": "binary:logistic"}}
+    logit = np.log(0.2 / 0.8)
+    np.testing.assert_allclose(_base_offset(learner, 1), [logit], rtol=FLOAT32_SUM)
+    np.testing.assert_allclose(_base_offset(learner, 2), [logit, logit], rtol=FLOAT32_SUM)
 
 
 @pytest.mark.parametrize("base_score", [None, [0.5, 0.5, 0.2], [0.1, 0.1001, 60.0]])
