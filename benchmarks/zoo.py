@@ -310,7 +310,7 @@ def trees_of(model: Any) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDA
     library = type(model).__module__.split(".")[0]
     if library == "xgboost":
         raw = json.loads(bytes(model.save_raw("json")))["learner"]["gradient_booster"]["model"]["trees"]
-        return [tuple(np.array(t[k]) for k in ("left_children", "right_children", "split_indices")) for t in raw]  # type: ignore[misc]
+        return [tuple(np.array(t[k]) for k in ("left_children", "right_children", "split_indices")) for t in raw]
     if library == "lightgbm":
         return [_lightgbm_arrays(t["tree_structure"]) for t in model.dump_model()["tree_info"]]
     return [(e.tree_.children_left, e.tree_.children_right, e.tree_.feature) for e in model.estimators_]

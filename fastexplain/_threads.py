@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 __all__ = ["available_cpus", "get_num_threads", "resolve_num_threads", "set_num_threads"]
 
@@ -65,10 +66,10 @@ def resolve_num_threads(n_threads: int | None) -> int:
     return _checked(n_threads, "n_threads")
 
 
-def _checked(value: object, name: str) -> int:
+def _checked(value: Any, name: str) -> int:
     try:
-        number = int(value)  # type: ignore[call-overload]
-        whole = number == float(value)  # type: ignore[arg-type]
+        number = int(value)
+        whole = number == float(value)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be a positive whole number; got {value!r}.") from None
     if not whole or number < 1:

@@ -205,14 +205,14 @@ class FakeWorker:
 def test_slow_rival_gets_fewer_rows_but_a_cost_per_call_does_not_count(
     per_call: float, per_row: float, expected: int
 ) -> None:
-    rows = run.affordable_rows(FakeWorker(per_call, per_row), 1000, budget=8.0)  # type: ignore[arg-type]
+    rows = run.affordable_rows(FakeWorker(per_call, per_row), 1000, budget=8.0)
     assert rows == pytest.approx(expected, abs=1)
 
 
 def test_our_first_call_is_never_the_figure() -> None:
     session = run.Session([1], [], 3, budget=0.1, timeout=1.0, row_share=1.0, isas=())
     runs = [run.Run(name, 1, rows=10, first_seconds=5.0) for name in ("fastexplain", "shap")]
-    run.time_interleaved([(one, FakeWorker(0.0, 0.001)) for one in runs], session)  # type: ignore[misc]
+    run.time_interleaved([(one, FakeWorker(0.0, 0.001)) for one in runs], session)
     assert [one.seconds for one in runs] == [[0.01, 0.01, 0.01], [5.0]]
 
 

@@ -526,7 +526,7 @@ def test_model_fitted_on_an_array_has_no_names() -> None:
 
 def test_wrong_width_names_both_widths() -> None:
     loaded = load_model(train(rows(), target(rows())))
-    with pytest.raises(ValueError, match=r"X has 3 columns; the lightgbm model was fitted on 4"):
+    with pytest.raises(ValueError, match=r"X has 3 columns; the LightGBM model was fitted on 4"):
         loaded.prepare(rows()[:, :3])
 
 
@@ -641,7 +641,7 @@ def test_any_parameters_predict_like_lightgbm(
     y = target(X)
     if n_classes > 1:
         y = np.digitize(y, CLASS_BOUNDS)
-        params |= {"objective": "multiclass", "num_class": n_classes}  # type: ignore[dict-item]
+        params |= {"objective": "multiclass", "num_class": n_classes}
     bagging = {"bagging_fraction": 0.6, "bagging_freq": 1}
     columns = [3] if categorical else []
     assert_predicts_like_lightgbm(

@@ -119,7 +119,7 @@ def test_layout_of_rows_does_not_change_bits(arrange: object) -> None:
     forest = odd_forest()
     X = random_rows(np.random.default_rng(4), forest, 30)
     expected = tree_shap_path_dependent(forest, X, n_threads=1)
-    arranged = arrange(X)  # type: ignore[operator]
+    arranged = arrange(X)
     assert not arranged.flags.c_contiguous
     np.testing.assert_array_equal(tree_shap_path_dependent(forest, arranged, n_threads=1), expected)
 

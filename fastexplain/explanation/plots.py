@@ -454,7 +454,8 @@ def _waterfall_bars(ax: Axes, starts: NDArray[np.float64], ends: NDArray[np.floa
     ax.barh(position, ends - starts, left=starts, height=0.68, color=colours, zorder=2)
     for y in range(len(starts) - 1):
         ax.plot([ends[y], ends[y]], [y - 0.34, y + 1.34], color=GREY, linewidth=0.8, zorder=1)
-    inches = ax.get_position().width * ax.get_figure().get_size_inches()[0]  # type: ignore[union-attr]
+    figure: Any = ax.get_figure()
+    inches = ax.get_position().width * figure.get_size_inches()[0]
     for y, (start, end) in enumerate(zip(starts, ends, strict=True)):
         text = _number(end - start, signed=True)
         # about 0.075 inch a character at this size, in units of the axis
