@@ -72,12 +72,12 @@ def account_lines(
     Parameters
     ----------
     values : array of shape (n_features,)
-        Contributions to one output.
+        Attributions to one output.
     base : float
     names, row : sequences of length n_features
         Names and the row's own values.
     top_k : int
-        Features with a line of their own, largest |contribution| first; the others share a line.
+        Features with a line of their own, largest |value| first; the others share a line.
 
     Returns
     -------

@@ -59,8 +59,8 @@ def tree_shap(
         The result has the same bits for any number.
     dtype : {float32, float64}, optional
         Width of the SIMD lanes that work inside a tree; sums across trees are float64 either way, and so is the result.
-        None: float32 for models that compute in float32 themselves (XGBoost), else float64. float32 is about twice as
-        fast and good to about 1e-6 of the output's scale. The Numba backend always uses float64.
+        None: float32 for models that compute in float32 themselves (XGBoost), else float64. float32 is about 1.5
+        times as fast, and good to about 1e-6 of the output's scale. The Numba backend always uses float64.
     exact : bool, default False
         Use as many quadrature points as the deepest paths need (half their distinct features). The default of at most 8
         is exact up to 16 distinct features on a path, and good to about 1e-9 of the leaf values beyond.

@@ -128,18 +128,22 @@ class Forest:
 
     @property
     def n_trees(self) -> int:
+        """Number of trees."""
         return len(self.tree_offsets) - 1
 
     @property
     def n_nodes(self) -> int:
+        """Number of nodes of all trees, leaves included."""
         return len(self.feature)
 
     @property
     def n_leaf_outputs(self) -> int:
+        """Width of `values`: `n_outputs`, or 1 where each tree serves one output."""
         return int(self.values.shape[1])
 
     @property
     def has_categories(self) -> bool:
+        """Whether any node splits on categories."""
         return self.category_set is not None and bool((self.category_set >= 0).any())
 
     def predict(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
