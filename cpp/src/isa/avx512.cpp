@@ -9,12 +9,19 @@ namespace {
 
 constexpr int kVectorBytes = 64;
 
+// A comparison's mask as the low bits of a word. GCC 12 may spill a mask that it has widened with a 32-bit store and a 64-bit
+// load (it does under -fsanitize=thread), so the widening is done in a general register.
+inline std::uint64_t low_bits(std::uint32_t mask) {
+  asm("" : "+r"(mask));
+  return mask;
+}
+
 inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, std::int16_t bound) {
   const __m512i adds = _mm512_set1_epi16(add), bounds = _mm512_set1_epi16(bound);
   std::uint64_t word = 0;
   for (int i = 0; i < 2; ++i) {
     const __m512i code = _mm512_load_si512(codes + 32 * i);
-    word |= static_cast<std::uint64_t>(_mm512_cmple_epi16_mask(_mm512_add_epi16(code, adds), bounds)) << (32 * i);
+    word |= low_bits(_mm512_cmple_epi16_mask(_mm512_add_epi16(code, adds), bounds)) << (32 * i);
   }
   return word;
 }
@@ -24,7 +31,7 @@ inline std::uint64_t word_at_most(const std::int32_t* codes, std::int32_t add, s
   std::uint64_t word = 0;
   for (int i = 0; i < 4; ++i) {
     const __m512i code = _mm512_load_si512(codes + 16 * i);
-    word |= static_cast<std::uint64_t>(_mm512_cmple_epi32_mask(_mm512_add_epi32(code, adds), bounds)) << (16 * i);
+    word |= low_bits(_mm512_cmple_epi32_mask(_mm512_add_epi32(code, adds), bounds)) << (16 * i);
   }
   return word;
 }
