@@ -29,6 +29,12 @@ def run_python(code: str, **environment: str) -> str:
     return done.stdout
 
 
+def peak_bytes() -> int:
+    """Most memory that this process has held so far. Not getrusage's figure, which begins at that of the parent."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
 @pytest.fixture(scope="session")
 def isas() -> list[str]:
     """Instruction sets of the compiled core that this CPU has."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import enum
 import logging
 import pickle
+import sys
 
 import numpy as np
 import pytest
+from conftest import run_python
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -490,6 +492,27 @@ def test_unknown_keyword_is_a_type_error(fitted):
     model, X = fitted("forest", 0)
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         TabularExplainer(model, X, colour="red")
+
+
+_STREAMED = """
+import numpy as np
+from conftest import peak_bytes
+from sklearn.tree import DecisionTreeRegressor
+from fastexplain import TabularExplainer
+
+X = np.random.default_rng(1).random((3_000_000, 6), dtype=np.float32)
+explainer = TabularExplainer(DecisionTreeRegressor(max_depth=3).fit(X[:1000], X[:1000, 0]), X[:100])
+explainer.explain_global(X[:1000], include_local=False)
+before = peak_bytes()
+explainer.explain_global(X, include_local=False)
+print(peak_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_streamed_global_does_not_hold_every_rows_values():
+    # All values together take 144 MB; two batches of 32 MiB may be alive at once.
+    assert int(run_python(_STREAMED)) < 90e6
 
 
 def test_progress_bar_is_quiet_without_a_terminal(fitted, capfd):

@@ -313,6 +313,28 @@ def test_result_is_a_named_tuple() -> None:
     assert result.values.dtype == np.float64
 
 
+_MEMORY = """
+import numpy as np
+from conftest import peak_bytes
+from strategies import random_forest
+from fastexplain import tree_shap
+
+forest = random_forest(np.random.default_rng(0), n_trees=3, n_features=4)
+X = np.random.default_rng(1).normal(size=(3_000_000, 4))
+tree_shap(forest, X[:1000], dtype="{dtype}", n_threads=2)
+before = peak_bytes()
+values = tree_shap(forest, X, dtype="{dtype}", n_threads=2).values
+print(peak_bytes() - before - values.nbytes)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_memory_beyond_the_values_does_not_grow_with_the_rows(dtype: str) -> None:
+    # A copy of the rows, even as codes of two bytes, would take 24 MB.
+    assert int(run_python(_MEMORY.format(dtype=dtype))) < 12e6
+
+
 def test_results_do_not_share_memory_with_the_model() -> None:
     forest = _stump()
     tree_shap(forest, np.zeros((1, 1))).base_values[:] = 7
