@@ -77,6 +77,17 @@ def test_loading_an_unsupported_object_names_what_is_planned() -> None:
         fastexplain.load_model(catboost())
 
 
+def test_what_wraps_a_model_is_refused_with_the_way_to_it() -> None:
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.tree import DecisionTreeRegressor
+
+    with pytest.raises(fastexplain.UnsupportedModelError, match=r"Explain its last step, model\[-1\]"):
+        fastexplain.load_model(make_pipeline(DecisionTreeRegressor()))
+    with pytest.raises(fastexplain.UnsupportedModelError, match=r"Explain the model inside: best_estimator_"):
+        fastexplain.load_model(GridSearchCV(DecisionTreeRegressor(), {}))
+
+
 def test_a_model_that_predicts_something_else_is_refused() -> None:
     from sklearn.tree import DecisionTreeRegressor
 

@@ -28,6 +28,12 @@ PLANNED: dict[str, str] = {
     "keras.": "DeepExplainer (DeepLIFT)",
 }
 
+# What to explain in place of models that wrap one.
+_WRAPPED: dict[str, str] = {
+    "sklearn.model_selection.": " Explain the model inside: best_estimator_.",
+    "sklearn.pipeline.": " Explain its last step, model[-1], on the rows that it sees: model[:-1].transform(X).",
+}
+
 
 def register(name: str, loader: str) -> None:
     """Say which function loads a class: ``register("xgboost.core.Booster", "fastexplain.models.xgboost:load")``."""
@@ -91,11 +97,15 @@ def _find(model: Any) -> Callable[[Any], TreeModel]:
 
 
 def _unsupported(names: list[str]) -> str:
+    instead = next((hint for prefix, hint in _WRAPPED.items() if names[0].startswith(prefix)), "")
     for name in names:
         for prefix, method in PLANNED.items():
             if name.startswith(prefix):
-                return f"{names[0]} is not supported yet. It is planned for {method}, which this version does not have."
+                return (
+                    f"{names[0]} is not supported yet. It is planned for {method}, which this version does not have."
+                    f"{instead}"
+                )
     return (
         f"{names[0]} is not a supported tree model. Supported: scikit-learn decision trees, forests and gradient "
-        "boosting, LightGBM, XGBoost. Other models are planned for KernelExplainer (Kernel SHAP)."
+        f"boosting, LightGBM, XGBoost. Other models are planned for KernelExplainer (Kernel SHAP).{instead}"
     )
