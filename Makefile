@@ -46,7 +46,7 @@ $(VENV)/.with-%: $(BIN)/python $(SOURCES)
 	@touch $@
 
 $(VENV)/.tools: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install -q cmake ninja clang-format==23.1.5 mypy ruff numpy
+	$(BIN)/python -m pip install -q cmake ninja clang-format==23.1.5 mypy narwhals numpy ruff
 	@touch $@
 
 $(CATCH2_DIR):
