@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["as_table", "column_names", "count_rows", "slice_rows"]
 
@@ -18,7 +19,8 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     X : array-like
         A table or 2-D array is returned as it is; a 1-D array, list or series becomes one row.
     template : pandas.DataFrame, optional
-        Gives a pandas series its column types back, which a row of mixed types has lost.
+        Gives a pandas series its column types back, which a row of mixed types has lost; a value that its column's
+        type cannot hold (30.5 among integers, a missing bool) keeps its own type.
 
     Raises
     ------
@@ -29,7 +31,7 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     """
     if isinstance(X, list | tuple):
         single = not any(isinstance(row, Sequence | np.ndarray) and not isinstance(row, str) for row in X)
-        return (np.asarray(X).reshape(1, -1), True) if single and X else (X, False)
+        return (_one_row(X), True) if single and X else (X, False)
     shape = np.shape(X) if not hasattr(X, "shape") else X.shape
     if len(shape) == 0:
         raise TypeError(
@@ -44,9 +46,31 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
         return np.asarray(X).reshape(1, -1), True
     frame = X.to_frame().T
     dtypes: Any = getattr(template, "dtypes", None)
-    if hasattr(dtypes, "index") and list(dtypes.index) == list(frame.columns):
-        return frame.astype(dtypes), True
+    if hasattr(dtypes, "index") and frame.columns.is_unique and list(dtypes.index) == list(frame.columns):
+        return frame.astype({name: _row_dtype(frame[name], dtype) for name, dtype in dtypes.items()}), True
     return frame.infer_objects(), True
+
+
+def _one_row(values: Sequence[Any]) -> NDArray[Any]:
+    row = np.asarray(values)
+    if row.dtype.kind not in "fiub":  # with a string in it, NumPy would turn the numbers into strings
+        row = np.array(values, dtype=object)
+    return row.reshape(1, -1)
+
+
+def _row_dtype(column: Any, dtype: Any) -> Any:
+    """`dtype` if it can hold the column's only value, else the value's own: a cast must not change the value."""
+    value, missing = column.iloc[0], bool(column.isna().iloc[0])
+    if hasattr(dtype, "categories"):
+        # an unknown label stays a label, so that the loader treats it as in a table
+        return dtype if missing or value in dtype.categories else "category"
+    try:
+        cast = column.astype(dtype)
+        if bool(cast.isna().iloc[0]) == missing and (missing or bool(cast.iloc[0] == value)):
+            return dtype
+    except (TypeError, ValueError, OverflowError):
+        pass  # it cannot hold the value
+    return column.infer_objects().dtype
 
 
 def count_rows(X: Any) -> int:

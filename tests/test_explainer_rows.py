@@ -1,0 +1,66 @@
+"""One row as a pandas series or a list: its values are those that a table of one row would hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas
+import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from fastexplain import TabularExplainer
+from fastexplain.explainers._rows import as_table
+
+N_ROWS = 200
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    return pandas.DataFrame(
+        {
+            "age": rng.integers(20, 60, N_ROWS),
+            "income": rng.normal(size=N_ROWS),
+            "member": rng.random(N_ROWS) < 0.5,
+            "city": pandas.Categorical(rng.choice(["a", "b", "c"], N_ROWS)),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def explainer(table):
+    y = table["age"] * 0.1 + table["member"] * table["income"] + table["city"].cat.codes
+    model = HistGradientBoostingRegressor(max_iter=10, categorical_features="from_dtype", random_state=0)
+    return TabularExplainer(model.fit(table, y), table)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("age", 30.5), ("age", np.nan), ("age", 2**40 + 0.5), ("member", np.nan), ("city", "unknown")]
+)
+def test_series_keeps_a_value_that_its_column_type_cannot_hold(explainer, table, column, value):
+    series = table.iloc[3].copy()
+    series[column] = value
+    frame = table.iloc[[3]].copy()
+    frame[column] = pandas.Series([value], index=frame.index, dtype="category" if column == "city" else None)
+    row, _ = as_table(series, table)
+    assert row[column].tolist() == [value] or (np.isnan(value) and row[column].isna().all())
+    assert np.array_equal(explainer.explain_local(series).values, explainer.explain_local(frame).values)
+
+
+def test_series_gets_back_the_types_that_hold_its_values(table):
+    row, single = as_table(table.iloc[3], table)
+    assert single
+    assert list(row.dtypes) == list(table.dtypes)
+
+
+def test_unknown_label_of_a_series_stays_a_label(table):
+    series = table.iloc[3].copy()
+    series["city"] = "unknown"
+    row, _ = as_table(series, table)
+    assert row["city"].tolist() == ["unknown"]
+    assert isinstance(row["city"].dtype, pandas.CategoricalDtype)
+
+
+@pytest.mark.parametrize("container", [list, tuple])
+def test_row_of_numbers_and_labels_is_the_row_of_a_table(explainer, table, container):
+    row = container(table.iloc[3].tolist())
+    assert np.array_equal(explainer.explain_local(row).values, explainer.explain_local(table[3:4]).values)
