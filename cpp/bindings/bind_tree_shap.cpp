@@ -17,7 +17,8 @@ template <class T>
 const T* data_of(const py::object& forest, const char* name, py::ssize_t expected = -1) {
   const py::object attribute = forest.attr(name);
   if (attribute.is_none()) return nullptr;
-  if (!py::isinstance<Array<T>>(attribute)) throw py::type_error(std::string("Forest.") + name + " has the wrong dtype or is not contiguous");
+  if (!py::isinstance<Array<T>>(attribute))
+    throw py::type_error(std::string("Forest.") + name + " has the wrong dtype or is not contiguous");
   const auto array = py::reinterpret_borrow<Array<T>>(attribute);
   if (expected >= 0 && array.size() != expected)
     throw py::value_error(std::string("Forest.") + name + " has " + std::to_string(array.size()) + " entries; expected " +
@@ -60,7 +61,8 @@ fastexplain::RowsView rows_of(const py::array& X) {
 }
 
 void explain(const fastexplain::TreeShap& self, const py::array& X, Array<double>& values, int max_points, int n_threads) {
-  if (values.ndim() != 3 || values.shape(0) != X.shape(0)) throw py::value_error("values must be 3-D with a row for each row of X");
+  if (values.ndim() != 3 || values.shape(0) != X.shape(0))
+    throw py::value_error("values must be 3-D with a row for each row of X");
   if (max_points < 1) throw py::value_error("max_points must be at least 1");
   const fastexplain::RowsView rows = rows_of(X);
   const fastexplain::ValuesView view{values.mutable_data(), values.shape(0), values.shape(1), values.shape(2)};

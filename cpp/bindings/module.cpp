@@ -1,5 +1,4 @@
 #include "bindings.h"
-
 #include "fastexplain/isa.h"
 
 namespace py = pybind11;

@@ -176,8 +176,7 @@ class TreeCompiler {
     const int n_leaf = forest_.n_leaf_outputs;
     for (const auto child : {frame.first, frame.second})
       for (int k = 0; k < n_leaf; ++k)
-        program_.leaf_values.push_back(
-            forest_.is_leaf(child) ? static_cast<T>(forest_.values[child * n_leaf + k]) : T{0});
+        program_.leaf_values.push_back(forest_.is_leaf(child) ? static_cast<T>(forest_.values[child * n_leaf + k]) : T{0});
     if (frame.before.ancestor < 0) ++distinct_;
     max_distinct_ = std::max(max_distinct_, distinct_);
     program_.n_levels = std::max(program_.n_levels, static_cast<std::int32_t>(level));
@@ -308,8 +307,7 @@ std::vector<std::int64_t> balanced_chunks(const std::vector<TreeProgram<T>>& tre
   std::size_t seen = 0;
   for (std::size_t i = 0; i < trees.size(); ++i) {
     seen += trees[i].decisions.size();
-    if (seen * kMaxChunks >= total * bounds.size() || i + 1 == trees.size())
-      bounds.push_back(static_cast<std::int64_t>(i) + 1);
+    if (seen * kMaxChunks >= total * bounds.size()) bounds.push_back(static_cast<std::int64_t>(i) + 1);
   }
   return bounds;
 }

@@ -23,8 +23,8 @@ struct ForestView {
   const double* cover = nullptr;
   const double* values = nullptr;
   const std::int32_t* tree_output = nullptr;
-  const std::uint8_t* zero_is_missing = nullptr;       // null: nowhere
-  const std::int32_t* category_set = nullptr;          // null: no categorical nodes
+  const std::uint8_t* zero_is_missing = nullptr;  // null: nowhere
+  const std::int32_t* category_set = nullptr;     // null: no categorical nodes
   const std::int64_t* category_set_offsets = nullptr;
   const std::int32_t* category_set_members = nullptr;
   bool float32_input = false;

@@ -37,7 +37,9 @@ inline std::uint64_t word_at_most(const std::int32_t* codes, std::int32_t add, s
 #include "vector_masks.inc"
 
 inline __m256 select(Mask<float> mask, __m256 a, __m256 b) { return _mm256_blendv_ps(b, a, reinterpret_cast<__m256>(mask)); }
-inline __m256d select(Mask<double> mask, __m256d a, __m256d b) { return _mm256_blendv_pd(b, a, reinterpret_cast<__m256d>(mask)); }
+inline __m256d select(Mask<double> mask, __m256d a, __m256d b) {
+  return _mm256_blendv_pd(b, a, reinterpret_cast<__m256d>(mask));
+}
 
 #include "kernel_body.inc"
 

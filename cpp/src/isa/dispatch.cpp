@@ -46,7 +46,8 @@ const KernelTable& choose() {
     for (const auto& candidate : kCandidates) {
       built += std::string(built.empty() ? "" : ", ") + candidate.table->name;
       if (std::string(forced) != candidate.table->name) continue;
-      if (!candidate.on_this_cpu()) throw std::runtime_error("FASTEXPLAIN_ISA=" + std::string(forced) + ": this CPU does not have it");
+      if (!candidate.on_this_cpu())
+        throw std::runtime_error("FASTEXPLAIN_ISA=" + std::string(forced) + ": this CPU does not have it");
       return *candidate.table;
     }
     throw std::runtime_error("FASTEXPLAIN_ISA=" + std::string(forced) + " is unknown to this build; it has: " + built);

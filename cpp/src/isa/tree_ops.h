@@ -26,16 +26,16 @@ struct Decision {
 // What the algebra needs of an inner node; its decision has the same number.
 template <class T>
 struct NodeConstants {
-  T share;        // c: cover of the first child over the node's
-  T accumulated;  // C: product of the shares taken at earlier splits on this feature on the path; 1 if there is none
-  std::uint32_t slot;   // of the node's feature in the tree's own list of features
+  T share;                 // c: cover of the first child over the node's
+  T accumulated;           // C: product of the shares taken at earlier splits on this feature on the path; 1 if there is none
+  std::uint32_t slot;      // of the node's feature in the tree's own list of features
   std::uint32_t repeated;  // whether there is an earlier split on this feature
 };
 
 // Steps of a tree's program. "Twig" is an inner node with two leaves: it is evaluated inside its parent, in registers.
 enum class Step : std::uint32_t {
-  kEnterFirst,    // path products of the first child
-  kEnterSecond,   // path products of the second child
+  kEnterFirst,     // path products of the first child
+  kEnterSecond,    // path products of the second child
   kCombineSubSub,  // values of both children are on the stack
   kCombineSubTwig,
   kCombineSubLeaf,
