@@ -387,10 +387,11 @@ def test_output_onto_the_data_is_refused_even_with_force(
         ("absent.txt", None, "does not exist"),
         ("model.onnx", "x", "expected a file ending in .txt (LightGBM)"),
         ("model.txt", "hello\n", "is not a LightGBM model"),
-        ("model.txt", "tree\nhello\n", "is not a readable LightGBM model"),
+        ("model.txt", "tree\nhello\n\nend of trees\n", "is not a readable LightGBM model"),
+        ("model.txt", "tree\nnum_class=1\n", "ends before its line 'end of trees'"),
         ("model.json", '{"a": 1}', "is not a readable XGBoost model"),
     ],
-    ids=["absent", "suffix", "no-model", "damaged", "other-json"],
+    ids=["absent", "suffix", "no-model", "damaged", "cut-short", "other-json"],
 )
 def test_bad_model_file_is_one_sentence(
     model: str, content: str | None, words: str, data_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -427,3 +427,11 @@ def test_float32_limit_is_where_rounding_overflows() -> None:
 def test_empty_matrices_have_nothing_to_refuse() -> None:
     for shape in ((0, 3), (3, 0), (0, 0)):
         refuse_non_finite(np.empty(shape), allow_nan=False, allow_inf=False)
+
+
+def test_numbered_columns_in_another_order_are_refused() -> None:
+    # XGBoost and LightGBM keep the names "0" and "1" of a table whose columns are 0 and 1
+    frame = pd.DataFrame({1: [1.0], 0: [0.0]})
+    with pytest.raises(ValueError, match="another order"):
+        matrix(frame, names=("0", "1"))
+    assert matrix(frame[[0, 1]], names=("0", "1")).tolist() == [[0.0, 1.0]]

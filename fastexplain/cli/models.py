@@ -62,6 +62,8 @@ def _read_lightgbm(path: Path) -> Any:
             raise ValueError(
                 f"{path} is not a LightGBM model: its first line is not 'tree', which Booster.save_model writes."
             )
+        if not any(line.strip() == b"end of trees" for line in file):  # LightGBM crashes on a file cut short
+            raise ValueError(f"{path} is not a readable LightGBM model: it ends before its line 'end of trees'.")
     lightgbm = optional("lightgbm", "lightgbm", "Reading a LightGBM model")
 
     try:

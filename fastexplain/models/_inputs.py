@@ -40,7 +40,7 @@ def as_matrix(
         Width that the model was fitted on.
     feature_names : sequence of str or None
         Names that the model was fitted on, compared with those of a table. None: only the width matters. Columns
-        whose names are not all strings count as nameless, as in scikit-learn.
+        whose names are not all strings count as nameless, as in scikit-learn, unless they spell the model's names.
     library : str
         Named in messages.
     categories : mapping of int to sequence, optional
@@ -375,7 +375,11 @@ def _empty_columns(n_rows: int, n_features: int) -> NDArray[np.float64]:
 def _check_names(
     names: Sequence[Any] | None, width: int, n_features: int, feature_names: Sequence[str] | None, library: str
 ) -> None:
-    if names is None or feature_names is None or not all(isinstance(name, str) for name in names):
+    if names is not None and feature_names is not None and not all(isinstance(name, str) for name in names):
+        # boosters fitted on a table whose columns are named 0, 1, ... keep "0", "1", ...
+        spelt = [str(name) for name in names]
+        names = spelt if set(spelt) == set(feature_names) else None
+    if names is None or feature_names is None:
         if width != n_features:
             raise ValueError(f"X has {width} columns; the {library} model was fitted on {n_features}.")
         return
