@@ -60,7 +60,7 @@ def rows_of(forest: Forest, n_rows: int, seed: int = 1) -> np.ndarray:
 @given(st.data(), forests())
 def test_tree_shap_equals_naive(data: st.DataObject, forest: Forest) -> None:
     X = data.draw(rows_for(forest))
-    values, base_values = tree_shap(forest, X, dtype="float64", exact=True)
+    values, base_values = tree_shap(forest, X, dtype="float64")
     expected, expected_base = naive_tree_shap(forest, X)
     assert_allclose(values, expected, rtol=RTOL, atol=ATOL)
     assert_allclose(base_values, expected_base, rtol=RTOL, atol=ATOL)
@@ -70,7 +70,7 @@ def test_tree_shap_equals_naive(data: st.DataObject, forest: Forest) -> None:
 @given(st.data(), forests())
 def test_float32_lanes_are_close_to_naive(data: st.DataObject, forest: Forest) -> None:
     X = data.draw(rows_for(forest))
-    values, _ = tree_shap(forest, X, dtype="float32", exact=True)
+    values, _ = tree_shap(forest, X, dtype="float32")
     assert_allclose(values, naive_tree_shap(forest, X)[0], rtol=RTOL_FLOAT32, atol=ATOL_FLOAT32)
 
 
@@ -78,7 +78,7 @@ def test_float32_lanes_are_close_to_naive(data: st.DataObject, forest: Forest) -
 @given(st.data(), forests(shapes=("chain",), max_depth=60, n_trees=1))
 def test_depth_60_equals_naive(data: st.DataObject, forest: Forest) -> None:
     X = data.draw(rows_for(forest))
-    values, _ = tree_shap(forest, X, dtype="float64", exact=True)
+    values, _ = tree_shap(forest, X, dtype="float64")
     assert_allclose(values, naive_tree_shap(forest, X)[0], rtol=RTOL, atol=ATOL)
 
 
@@ -193,15 +193,59 @@ def test_unknown_instruction_set_is_refused() -> None:
     assert "baseline" in message
 
 
-def test_eight_points_are_close_beyond_sixteen_features() -> None:
+def long_paths() -> tuple[Forest, np.ndarray]:
     forest = random_forest(
         np.random.default_rng(5), n_trees=5, n_features=60, shapes=("chain",), max_depth=50, thresholds=None
     )
-    X = np.random.default_rng(6).normal(size=(40, 60))
-    exact, base_values = tree_shap(forest, X, exact=True)
-    assert_allclose(exact.sum(axis=1) + base_values, forest.predict(X), rtol=RTOL, atol=ATOL)
-    scale = np.abs(forest.values).max()
-    assert_allclose(tree_shap(forest, X).values, exact, rtol=0, atol=EIGHT_POINTS_TOL * scale)
+    return forest, np.random.default_rng(6).normal(size=(40, 60))
+
+
+@pytest.mark.parametrize("backend", ["native", "numba"])
+def test_more_than_sixteen_features_on_a_path_are_exact(backend: str) -> None:
+    forest, X = long_paths()
+    values, base_values = tree_shap(forest, X, backend=backend)
+    assert_allclose(values.sum(axis=1) + base_values, forest.predict(X), rtol=RTOL, atol=ATOL)
+
+
+def test_eight_points_are_close_beyond_sixteen_features() -> None:
+    forest, X = long_paths()
+    exact = tree_shap(forest, X).values
+    few = tree_shap(forest, X, exact=False).values
+    assert not np.array_equal(few, exact)
+    assert_allclose(few, exact, rtol=0, atol=EIGHT_POINTS_TOL * np.abs(forest.values).max())
+
+
+def test_a_row_that_goes_against_every_split_is_exact() -> None:
+    # One path of 40 features, each split passed by 1 row in 20: the integrand is nearly t^40, too much for 8 points.
+    n = 40
+    inner = np.arange(n + 1) < n
+    forest = Forest(
+        n_features=n,
+        n_outputs=1,
+        tree_offsets=[0, 2 * n + 1],
+        children_left=np.concatenate([np.where(inner, n + 1 + np.arange(n + 1), -1), np.full(n, -1)]),
+        children_right=np.concatenate([np.where(inner, np.arange(n + 1) + 1, -1), np.full(n, -1)]),
+        feature=np.concatenate([np.where(inner, np.arange(n + 1), -1), np.full(n, -1)]),
+        threshold=np.full(2 * n + 1, 0.5),
+        default_left=np.zeros(2 * n + 1),
+        cover=np.concatenate([0.05 ** np.arange(n + 1), 0.95 * 0.05 ** np.arange(n)]),
+        values=np.eye(2 * n + 1)[n],
+        tree_output=[0],
+        base_offset=[0.0],
+    )
+    values, base_values = tree_shap(forest, np.ones((1, n)))
+    # all n features are alike: each gets the n-th part of 1 - base
+    assert_allclose(values[0, :, 0], (1.0 - base_values[0]) / n, rtol=RTOL)
+    few = tree_shap(forest, np.ones((1, n)), exact=False).values
+    assert abs(few.sum() - 1.0) > 1e-3
+
+
+def test_leaf_values_beyond_float32_are_refused_or_widened() -> None:
+    huge = _stump(left=1e39, right=-1e39)
+    with pytest.raises(ValueError, match=r"reach 1e\+39; use dtype='float64'"):
+        tree_shap(huge, np.zeros((1, 1)), dtype="float32")
+    widened = dataclasses.replace(huge, float32_model=True)
+    assert tree_shap(widened, np.zeros((1, 1))).values[0, 0, 0] == 1e39
 
 
 def test_thousands_of_levels() -> None:

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
+#include <map>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -52,7 +53,7 @@ struct PassRule {
 };
 
 template <class T>
-std::vector<PassRule<T>> pass_rules(int n_points) {
+std::vector<PassRule<T>> make_pass_rules(int n_points) {
   const Quadrature rule = gauss_legendre(n_points);
   std::vector<PassRule<T>> passes;
   const int n_passes = (n_points + kMaxPassPoints - 1) / kMaxPassPoints;
@@ -67,6 +68,17 @@ std::vector<PassRule<T>> pass_rules(int n_points) {
     begin = end;
   }
   return passes;
+}
+
+// Made once per process and kept: calls for a single row would feel them.
+template <class T>
+const std::vector<PassRule<T>>& pass_rules(int n_points) {
+  static std::mutex mutex;
+  static std::map<int, std::vector<PassRule<T>>> rules;
+  const std::lock_guard lock(mutex);
+  const auto [found, is_new] = rules.try_emplace(n_points);
+  if (is_new) found->second = make_pass_rules<T>(n_points);
+  return found->second;
 }
 
 template <class T>
@@ -137,10 +149,11 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
           tile_codes_(program_.columns.size() * kTileRows * (program_.wide_codes ? 4 : 2)),
           n_tiles_((rows.n_rows + kTileRows - 1) / kTileRows),
           n_chunks_(static_cast<std::int64_t>(program_.chunks.size()) - 1) {
-      const int most = std::min(program_.max_points, max_points_);
-      for (int n_points = 0; n_points <= most; ++n_points)
-        rules_.push_back(n_points == 0 ? std::vector<PassRule<T>>{} : pass_rules<T>(n_points));
-      pass_points_ = std::min(most, kMaxPassPoints);
+      for (const auto& tree : program_.trees) {
+        const auto n_points = static_cast<std::size_t>(std::min(tree.n_points, max_points));
+        if (n_points >= rules_.size()) rules_.resize(n_points + 1);
+        if (rules_[n_points] == nullptr) rules_[n_points] = &pass_rules<T>(static_cast<int>(n_points));
+      }
     }
 
     void run(int n_threads, const InterruptCheck& check) const {
@@ -209,7 +222,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
 
     std::unique_ptr<Scratch<T>> allocate(std::int64_t block_tiles, bool with_sums) const {
       auto scratch = std::make_unique<Scratch<T>>();
-      const std::size_t level = static_cast<std::size_t>(kTileRows) * pass_points_;
+      const std::size_t level = static_cast<std::size_t>(kTileRows) * std::min(program_.max_points, kMaxPassPoints);
       const std::size_t n_levels = static_cast<std::size_t>(program_.max_levels) + 2;
       scratch->products.resize(n_levels * level);
       scratch->child_values.resize(n_levels * 2 * level);
@@ -272,7 +285,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       for (int output = 0; output < program_.n_leaf_outputs; ++output) {
         task.leaf_values = tree.leaf_values.data() + output;
         std::fill_n(task.phi, tree.features.size() * kTileRows, T{0});
-        for (const auto& rule : rules_[std::min(tree.n_points, max_points_)]) {
+        for (const auto& rule : *rules_[std::min(tree.n_points, max_points_)]) {
           task.n_points = rule.n_points;
           std::copy_n(rule.points, kMaxPassPoints, task.points);
           std::copy_n(rule.weights, kMaxPassPoints, task.weights);
@@ -328,8 +341,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
     const int max_points_;
     const std::size_t tile_values_, tile_codes_;
     const std::int64_t n_tiles_, n_chunks_;
-    std::vector<std::vector<PassRule<T>>> rules_;  // by number of points
-    int pass_points_;
+    std::vector<const std::vector<PassRule<T>>*> rules_;  // by number of points
   };
 
   ForestProgram<T> program_;

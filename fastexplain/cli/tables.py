@@ -159,8 +159,8 @@ class CsvTable(Table):
                     strings_can_be_null=True,  # an empty text is a missing category, as pandas reads it
                 ),
             )
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{self.path} is not a readable CSV table: {error}.") from error
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            raise ValueError(f"{self.path} is not a readable CSV table in UTF-8: {error}.") from error
 
 
 def open_table(path: Path) -> Table:

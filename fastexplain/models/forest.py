@@ -170,6 +170,14 @@ class Forest:
             out[:, output] += leaf[tree, :, 0]
         return out
 
+    def largest_value(self) -> float:
+        """Largest absolute leaf value; 0 without leaves."""
+        if "largest_value" not in self._compiled:
+            leaf = self.children_left < 0
+            self._compiled["largest_value"] = float(np.abs(self.values[leaf]).max(initial=0.0))
+        largest: float = self._compiled["largest_value"]
+        return largest
+
     def expected_values(self) -> NDArray[np.float64]:
         """Mean raw outputs when every split takes both children by cover: the base values, of shape (n_outputs,).
 

@@ -58,6 +58,8 @@ register("xgboost.sklearn.", "fastexplain.models.xgboost:load")
 def load_model(model: Any, *, check: bool = True) -> TreeModel:
     """Convert a fitted model and check the result against the library's own raw prediction.
 
+    The result is a snapshot: a model that is fitted again, or otherwise changed, must be loaded again.
+
     Parameters
     ----------
     model : object
