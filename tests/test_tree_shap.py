@@ -148,7 +148,7 @@ def test_hundreds_of_categorical_nodes_in_a_tree() -> None:
 
 @pytest.mark.parametrize("n_threads", [2, 3, 8])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n_rows", [1, 65, 1000, 5000])
+@pytest.mark.parametrize("n_rows", [1, 65, 257, 1000, 5000])
 def test_thread_count_does_not_change_bits(n_threads: int, dtype: str, n_rows: int) -> None:
     forest = big_forest()
     X = rows_of(forest, n_rows)
@@ -159,9 +159,9 @@ def test_thread_count_does_not_change_bits(n_threads: int, dtype: str, n_rows: i
 @pytest.mark.parametrize("n_threads", [1, 4])
 def test_a_row_alone_has_the_bits_that_it_has_among_others(n_threads: int) -> None:
     forest = big_forest()
-    X = rows_of(forest, 130)
+    X = rows_of(forest, 600)
     together = tree_shap(forest, X).values
-    for i in (0, 63, 64, 129):
+    for i in (0, 63, 64, 255, 256, 599):  # rows at the ends of words and tiles
         assert_array_equal(tree_shap(forest, X[i : i + 1], n_threads=n_threads).values, together[i : i + 1])
 
 

@@ -70,8 +70,15 @@ std::vector<Column> collect_columns(const ForestView& forest, ColumnIndex& index
 template <class T>
 class TreeCompiler {
  public:
-  TreeCompiler(const ForestView& forest, const std::vector<Column>& columns, ColumnIndex& index)
-      : forest_(forest), columns_(columns), index_(index), path_(forest.n_features), slot_(forest.n_features, -1) {}
+  // position: of each feature among those that the forest splits on.
+  TreeCompiler(const ForestView& forest, const std::vector<Column>& columns, ColumnIndex& index,
+               const std::vector<std::int32_t>& position)
+      : forest_(forest),
+        columns_(columns),
+        index_(index),
+        position_(position),
+        path_(forest.n_features),
+        slot_(forest.n_features, -1) {}
 
   TreeProgram<T> compile(std::int64_t tree) {
     program_ = {};
@@ -82,7 +89,10 @@ class TreeCompiler {
       program_.n_points = std::max(1, (max_distinct_ + 1) / 2);
       fill_category_blocks();
     }
-    for (const auto feature : program_.features) slot_[feature] = -1;
+    for (auto& feature : program_.features) {
+      slot_[feature] = -1;
+      feature = position_[feature];
+    }
     categorical_.clear();
     distinct_ = max_distinct_ = 0;
     shrink();
@@ -245,10 +255,10 @@ class TreeCompiler {
   }
 
   void fill_category_blocks() {
-    for (std::size_t begin = 0; begin < categorical_.size(); begin += kTileRows) {
+    for (std::size_t begin = 0; begin < categorical_.size(); begin += kWordRows) {
       CategoryBlock block;
       std::map<std::uint32_t, std::vector<std::uint64_t>> masks;
-      const auto end = std::min<std::size_t>(begin + kTileRows, categorical_.size());
+      const auto end = std::min<std::size_t>(begin + kWordRows, categorical_.size());
       for (auto i = begin; i < end; ++i) {
         const auto& node = categorical_[i];
         const auto number = program_.decisions[node.number].column & Decision::kColumnMask;
@@ -289,6 +299,7 @@ class TreeCompiler {
   const ForestView& forest_;
   const std::vector<Column>& columns_;
   ColumnIndex& index_;
+  const std::vector<std::int32_t>& position_;
   std::vector<PathState> path_;
   std::vector<std::int32_t> slot_;
   std::vector<CategoricalNode> categorical_;
@@ -327,11 +338,19 @@ ForestProgram<T> compile_forest(const ForestView& forest, int n_threads) {
   program.columns = collect_columns(forest, index);
   for (const auto& column : program.columns) program.wide_codes |= column.cuts.size() > kMaxNarrowCuts;
 
+  std::vector<std::int32_t> position(forest.n_features, -1);
+  for (const auto& column : program.columns) position[column.feature] = 0;
+  for (std::int32_t feature = 0; feature < forest.n_features; ++feature) {
+    if (position[feature] < 0) continue;
+    position[feature] = static_cast<std::int32_t>(program.features.size());
+    program.features.push_back(feature);
+  }
+
   program.trees.resize(forest.n_trees);
   std::vector<std::unique_ptr<TreeCompiler<T>>> compilers(std::max(n_threads, 1));
   parallel_for(forest.n_trees, n_threads, [&](std::int64_t tree, int worker) {
     auto& compiler = compilers[worker];
-    if (!compiler) compiler = std::make_unique<TreeCompiler<T>>(forest, program.columns, index);
+    if (!compiler) compiler = std::make_unique<TreeCompiler<T>>(forest, program.columns, index, position);
     program.trees[tree] = compiler->compile(tree);
   });
   std::erase_if(program.trees, [](const TreeProgram<T>& tree) { return tree.ops.empty(); });

@@ -15,7 +15,7 @@ namespace fastexplain {
 namespace {
 
 // Tiles that pass a tree before the next tree: a tree's program is then read from the first cache levels for all but one.
-constexpr std::int64_t kMaxBlockTiles = 16;
+constexpr std::int64_t kMaxBlockTiles = 4;
 // What the accumulators and codes of a block may take, so that they stay in the second cache level beside the tree.
 constexpr std::size_t kBlockBytes = 384 * 1024;
 // Largest buffer for sums of chunks that are worked on apart.
@@ -83,8 +83,8 @@ const std::vector<PassRule<T>>& pass_rules(int n_points) {
 
 template <class T>
 struct Scratch {
-  Buffer<char> codes;           // [tile][column][64]
-  Buffer<double> total, chunk;  // [tile][output][feature][64]
+  Buffer<char> codes;           // [tile][column][kTileRows]
+  Buffer<double> total, chunk;  // [tile][output][feature][row]
   Buffer<T> products, child_values, tables, phi;
   Buffer<std::uint64_t> first, follow;
 };
@@ -145,7 +145,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
           rows_(rows),
           values_(values),
           max_points_(max_points),
-          tile_values_(static_cast<std::size_t>(program_.n_outputs) * program_.n_features * kTileRows),
+          tile_values_(sums_of(kTileRows)),
           tile_codes_(program_.columns.size() * kTileRows * (program_.wide_codes ? 4 : 2)),
           n_tiles_((rows.n_rows + kTileRows - 1) / kTileRows),
           n_chunks_(static_cast<std::int64_t>(program_.chunks.size()) - 1) {
@@ -180,7 +180,8 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
             if (!mine) mine = allocate(block_tiles, true);
             const std::int64_t begin = block * block_tiles, end = std::min(begin + block_tiles, n_tiles_);
             for (auto tile = begin; tile < end; ++tile) encode(tile, mine->codes.get() + (tile - begin) * tile_codes_);
-            const std::size_t n = tile_values_ * static_cast<std::size_t>(end - begin);
+            // Only the last tile may be short, so what the tiles fill has no gaps.
+            const std::size_t n = tile_values_ * static_cast<std::size_t>(end - begin - 1) + sums_of(padded_rows(end - 1));
             std::fill_n(mine->total.get(), n, 0.0);
             for (std::int64_t chunk = 0; chunk < n_chunks_; ++chunk) {
               std::fill_n(mine->chunk.get(), n, 0.0);
@@ -206,16 +207,17 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
             if (!mine) mine = allocate(0, false);
             const std::int64_t tile = task / n_chunks_, chunk = task % n_chunks_;
             double* sum = sums.get() + task * tile_values_;
-            std::fill_n(sum, tile_values_, 0.0);
+            std::fill_n(sum, sums_of(padded_rows(tile)), 0.0);
             sum_chunk(chunk, tile, tile + 1, *mine, codes.get() + tile * tile_codes_, sum);
           },
           check);
       for (std::int64_t tile = 0; tile < n_tiles_; ++tile) {
         double* total = sums.get() + tile * n_chunks_ * tile_values_;
         // 0 + first chunk, as run_by_rows does: the sum of negative zeros keeps its sign otherwise.
-        for (std::size_t i = 0; i < tile_values_; ++i) total[i] = 0.0 + total[i];
+        const std::size_t n = sums_of(padded_rows(tile));
+        for (std::size_t i = 0; i < n; ++i) total[i] = 0.0 + total[i];
         for (std::int64_t chunk = 1; chunk < n_chunks_; ++chunk)
-          for (std::size_t i = 0; i < tile_values_; ++i) total[i] += total[chunk * tile_values_ + i];
+          for (std::size_t i = 0; i < n; ++i) total[i] += total[chunk * tile_values_ + i];
         write(tile, total);
       }
     }
@@ -228,8 +230,8 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       scratch->child_values.resize(n_levels * 2 * level);
       scratch->tables.resize(n_levels * 4 * kMaxPassPoints);
       scratch->phi.resize(static_cast<std::size_t>(program_.max_slots) * kTileRows);
-      scratch->first.resize(program_.max_decisions);
-      scratch->follow.resize(program_.max_decisions);
+      scratch->first.resize(program_.max_decisions * kTileWords);
+      scratch->follow.resize(program_.max_decisions * kTileWords);
       if (with_sums) {
         scratch->codes.resize(tile_codes_ * static_cast<std::size_t>(block_tiles));
         scratch->total.resize(tile_values_ * static_cast<std::size_t>(block_tiles));
@@ -240,6 +242,13 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
 
     int rows_in(std::int64_t tile) const {
       return static_cast<int>(std::min<std::int64_t>(kTileRows, rows_.n_rows - tile * kTileRows));
+    }
+
+    // Rows of a tile, rounded up to whole words: what its sums are made of.
+    int padded_rows(std::int64_t tile) const { return (rows_in(tile) + kWordRows - 1) / kWordRows * kWordRows; }
+
+    std::size_t sums_of(int n_rows) const {
+      return static_cast<std::size_t>(program_.n_outputs) * program_.features.size() * static_cast<std::size_t>(n_rows);
     }
 
     void encode(std::int64_t tile, char* codes) const {
@@ -259,7 +268,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       kernels_.encode(task);
     }
 
-    // Adds the attributions of one chunk of trees for the tiles [begin, end) to sums, [tile][output][feature][64].
+    // Adds the attributions of one chunk of trees for the tiles [begin, end) to sums, [tile][output][feature][padded row].
     void sum_chunk(std::int64_t chunk, std::int64_t begin, std::int64_t end, Scratch<T>& scratch, const char* codes,
                    double* sums) const {
       for (auto i = program_.chunks[chunk]; i < program_.chunks[chunk + 1]; ++i)
@@ -269,7 +278,8 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
 
     void explain_tile(std::int64_t number, int n_rows, Scratch<T>& scratch, const char* codes, double* sums) const {
       const TreeProgram<T>& tree = program_.trees[number];
-      decide(tree, shap_.category_columns_[number], scratch, codes);
+      const int n_words = (n_rows + kWordRows - 1) / kWordRows, n_padded = n_words * kWordRows;
+      decide(tree, shap_.category_columns_[number], scratch, codes, n_words);
       PassTask<T> task{};
       task.ops = tree.ops.data();
       task.n_ops = tree.ops.size();
@@ -284,7 +294,8 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       task.phi = scratch.phi.get();
       for (int output = 0; output < program_.n_leaf_outputs; ++output) {
         task.leaf_values = tree.leaf_values.data() + output;
-        std::fill_n(task.phi, tree.features.size() * kTileRows, T{0});
+        for (std::size_t slot = 0; slot < tree.features.size(); ++slot)
+          std::fill_n(task.phi + slot * kTileRows, n_padded, T{0});
         for (const auto& rule : *rules_[std::min(tree.n_points, max_points_)]) {
           task.n_points = rule.n_points;
           std::copy_n(rule.points, kMaxPassPoints, task.points);
@@ -292,7 +303,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
           run_pass(task);
         }
         const int to = program_.n_leaf_outputs == 1 ? tree.output : output;
-        add(tree, task.phi, sums + static_cast<std::size_t>(to) * program_.n_features * kTileRows);
+        add(tree, task.phi, n_padded, sums + static_cast<std::size_t>(to) * program_.features.size() * n_padded);
       }
     }
 
@@ -304,32 +315,35 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
     }
 
     void decide(const TreeProgram<T>& tree, const std::vector<std::vector<CategoryColumn>>& category_columns,
-                Scratch<T>& scratch, const char* codes) const {
+                Scratch<T>& scratch, const char* codes, int n_words) const {
       for (std::size_t b = 0; b < tree.category_blocks.size(); ++b) {
         const auto& nodes = tree.category_blocks[b].nodes;
         kernels_.categories({category_columns[b].data(), category_columns[b].size(), nodes.data(), nodes.size(), codes,
-                             program_.wide_codes, scratch.first.get()});
+                             program_.wide_codes, n_words, scratch.first.get()});
       }
-      kernels_.decide({tree.decisions.data(), tree.decisions.size(), codes, program_.wide_codes, scratch.first.get(),
+      kernels_.decide({tree.decisions.data(), tree.decisions.size(), codes, program_.wide_codes, n_words, scratch.first.get(),
                        scratch.follow.get()});
     }
 
-    static void add(const TreeProgram<T>& tree, const T* phi, double* sums) {
+    static void add(const TreeProgram<T>& tree, const T* phi, int n_rows, double* sums) {
       for (std::size_t slot = 0; slot < tree.features.size(); ++slot) {
         const T* from = phi + slot * kTileRows;
-        double* to = sums + static_cast<std::size_t>(tree.features[slot]) * kTileRows;
-        for (int row = 0; row < kTileRows; ++row) to[row] += static_cast<double>(from[row]);
+        double* to = sums + static_cast<std::size_t>(tree.features[slot]) * n_rows;
+        for (int row = 0; row < n_rows; ++row) to[row] += static_cast<double>(from[row]);
       }
     }
 
-    // [output][feature][64] -> rows of values.
+    // [output][feature][padded row] -> rows of values.
     void write(std::int64_t tile, const double* total) const {
-      const int n_rows = rows_in(tile), n_outputs = program_.n_outputs, n_features = program_.n_features;
+      const std::size_t n_used = program_.features.size(), n_padded = padded_rows(tile);
+      const std::size_t n_outputs = program_.n_outputs, row_values = n_outputs * program_.n_features;
+      const int n_rows = rows_in(tile);
       for (int row = 0; row < n_rows; ++row) {
-        double* to = values_.data + (tile * kTileRows + row) * static_cast<std::int64_t>(n_features) * n_outputs;
-        for (int feature = 0; feature < n_features; ++feature)
-          for (int output = 0; output < n_outputs; ++output)
-            *to++ = total[(static_cast<std::size_t>(output) * n_features + feature) * kTileRows + row];
+        double* to = values_.data + (tile * kTileRows + row) * row_values;
+        if (n_used < static_cast<std::size_t>(program_.n_features)) std::fill_n(to, row_values, 0.0);
+        for (std::size_t i = 0; i < n_used; ++i)
+          for (std::size_t output = 0; output < n_outputs; ++output)
+            to[program_.features[i] * n_outputs + output] = total[(output * n_used + i) * n_padded + row];
       }
     }
 

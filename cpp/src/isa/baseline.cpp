@@ -26,7 +26,7 @@ inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, s
 #else
 inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, std::int16_t bound) {
   std::uint64_t word = 0;
-  for (int row = 0; row < kTileRows; ++row) {
+  for (int row = 0; row < kWordRows; ++row) {
     const auto code = static_cast<std::int16_t>(static_cast<std::uint16_t>(codes[row]) + static_cast<std::uint16_t>(add));
     word |= static_cast<std::uint64_t>(code <= bound) << row;
   }
@@ -36,7 +36,7 @@ inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, s
 
 inline std::uint64_t word_at_most(const std::int32_t* codes, std::int32_t add, std::int32_t bound) {
   std::uint64_t word = 0;
-  for (int row = 0; row < kTileRows; ++row) {
+  for (int row = 0; row < kWordRows; ++row) {
     const auto code = static_cast<std::int32_t>(static_cast<std::uint32_t>(codes[row]) + static_cast<std::uint32_t>(add));
     word |= static_cast<std::uint64_t>(code <= bound) << row;
   }

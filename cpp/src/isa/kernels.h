@@ -22,7 +22,7 @@ struct EncodeColumn {
 };
 
 struct EncodeTask {
-  // Rows of the tile; a tile of fewer than 64 rows repeats its last one.
+  // Rows of the tile; a tile of fewer than kTileRows rows repeats its last one.
   const char* data;
   std::int64_t row_stride, column_stride;
   int n_rows;
@@ -32,7 +32,7 @@ struct EncodeTask {
   double missing_value;
   const EncodeColumn* columns;
   std::int32_t n_columns;
-  void* codes;  // [column][64] of int16 or int32
+  void* codes;  // [column][kTileRows] of int16 or int32
 };
 
 struct CategoryColumn {
@@ -45,8 +45,9 @@ struct DecideTask {
   std::size_t n_decisions;
   const void* codes;
   bool wide_codes;
-  std::uint64_t* first;   // out, per decision: rows that take the first child
-  std::uint64_t* follow;  // out, per decision: rows that went this node's way at every earlier split on its feature
+  int n_words;            // that hold rows; the others are left alone
+  std::uint64_t* first;   // out, [decision][kTileWords]: rows that take the first child
+  std::uint64_t* follow;  // out, the same: rows that went this node's way at every earlier split on its feature
 };
 
 // One block of up to 64 categorical nodes: fills in their words in DecideTask::first (before the others are decided).
@@ -57,6 +58,7 @@ struct CategoryTask {
   std::size_t n_nodes;
   const void* codes;
   bool wide_codes;
+  int n_words;
   std::uint64_t* first;
 };
 
@@ -73,11 +75,11 @@ struct PassTask {
   int n_points;  // 1 .. kMaxPassPoints
   T points[kMaxPassPoints];
   T weights[kMaxPassPoints];
-  // Scratch, 64-byte aligned, 64 * n_points values per level each: path products, and values of both children.
+  // Scratch, 64-byte aligned, kTileRows * n_points values per level each: path products, and values of both children.
   T* products;
   T* child_values;
   T* tables;  // 4 * kMaxPassPoints values per level
-  T* phi;     // in and out, [slot][64]
+  T* phi;     // in and out, [slot][kTileRows]
 };
 
 struct KernelTable {

@@ -5,8 +5,11 @@
 
 namespace fastexplain {
 
-// Rows per tile: one bit each in a 64-bit word of decisions.
-inline constexpr int kTileRows = 64;
+// A decision's word holds a bit for each of 64 rows; a tile has several words, so that what is computed once per node and
+// tile weighs less.
+inline constexpr int kWordRows = 64;
+inline constexpr int kTileWords = 4;
+inline constexpr int kTileRows = kTileWords * kWordRows;
 
 // Code of a missing value in a numerical column: above every bound, and below all of them once 1 is added.
 inline constexpr std::int16_t kMissingNarrow = 32767;
