@@ -50,9 +50,16 @@ TEST_CASE("a stump compiles to one step") {
   CHECK(tree.constants[0].accumulated == 1);
   CHECK(tree.constants[0].repeated == 0);
   CHECK(tree.leaf_values == std::vector<double>{10, 20});
-  CHECK(tree.features == std::vector<std::int32_t>{3});
+  CHECK(tree.features == std::vector<std::int32_t>{0});  // the first of the features in use
   CHECK(tree.n_levels == 1);
   CHECK(tree.n_points == 1);
+}
+
+TEST_CASE("slots name features by their position among those in use") {
+  const auto program = compile(ForestArrays(9).add_tree(split(7, 0, stump(2), leaf(5))).add_tree(stump(4)));
+  CHECK(program.features == std::vector<std::int32_t>{2, 4, 7});
+  CHECK(program.trees[0].features == std::vector<std::int32_t>{2, 0});
+  CHECK(program.trees[1].features == std::vector<std::int32_t>{1});
 }
 
 TEST_CASE("the larger child comes first, and the decision is flipped with it") {
