@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace fastexplain {
@@ -50,7 +51,8 @@ class Job {
         lock.lock();
       }
     }
-    if (error_) std::rethrow_exception(error_);
+    // Taken out: the exception must die with the caller, not with the last helper to let go of the job.
+    if (const std::exception_ptr error = std::exchange(error_, nullptr)) std::rethrow_exception(error);
   }
 
  private:
