@@ -185,6 +185,12 @@ register("sklearn.discriminant_analysis.LinearDiscriminantAnalysis", "fastexplai
 register("sklearn.svm._classes.LinearSVC", "fastexplain.models.linear:see_linear")
 register("sklearn.svm._classes.LinearSVR", "fastexplain.models.linear:see_linear")
 register("sklearn.cross_decomposition._pls.", "fastexplain.models.linear:see_linear")
+register("sklearn.svm._classes.", "fastexplain.models.support_vectors:see_support_vectors")
+register("sklearn.neighbors._classification.KNeighborsClassifier", "fastexplain.models.neighbors:see_neighbors")
+register("sklearn.neighbors._regression.KNeighborsRegressor", "fastexplain.models.neighbors:see_neighbors")
+register("sklearn.neural_network.", "fastexplain.models.network_scorer:see_network")
+register("torch.nn.modules.", "fastexplain.models.network_scorer:see_network")
+register("keras.", "fastexplain.models.network_scorer:see_network")
 
 
 def see_through(owner: Any, method: str | None, predict: Predict, background: Any, X: Any = None) -> SeenThrough | None:
