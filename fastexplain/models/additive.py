@@ -101,10 +101,10 @@ class AdditiveModel(TransparentModel):
         """(n_rows, n_margins)."""
         return self.contributions(X).sum(axis=1) + self.offset
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def predict(self, X: Float) -> Float:
         return self.response.apply(self.margins(X))
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         return AdditiveGame(self, background, equal_weights(len(background), weights), groups)
 
 
@@ -122,7 +122,7 @@ class AdditiveGame(Game):
         self._background = self._terms(background)  # (n_background, n_players, n_margins)
         self._mean = np.tensordot(weights, self._background, axes=1)
 
-    def shap_values(self, X: Float, *, n_threads: int | None = None, backend: str | None = None) -> Float:  # noqa: D102
+    def shap_values(self, X: Float, *, n_threads: int | None = None, backend: str | None = None) -> Float:
         rows = self._terms(X)
         path = self._model.response.path
         if path == "linear":
@@ -146,7 +146,7 @@ class AdditiveGame(Game):
         ]
         return np.stack([-values[0], values[0]] if path == "sine_expansion" else values, axis=2)
 
-    def coalition_values(  # noqa: D102
+    def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
     ) -> Float:
         row = self._terms(x[None])[0]

@@ -33,10 +33,10 @@ class LinearModel(AdditiveModel):
         offset = np.broadcast_to(np.asarray(intercept, dtype=np.float64).ravel(), (len(self.coef),))
         super().__init__(self.coef.shape[1], offset, response)
 
-    def contributions(self, X: Float) -> Float:  # noqa: D102
+    def contributions(self, X: Float) -> Float:
         return X[:, :, None] * self.coef.T
 
-    def margins(self, X: Float) -> Float:  # noqa: D102
+    def margins(self, X: Float) -> Float:
         return X @ self.coef.T + self.offset
 
 
