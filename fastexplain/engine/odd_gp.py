@@ -31,7 +31,7 @@ from fastexplain.engine.wls import Estimate, WeightedLeastSquares, t_inflation
 __all__ = ["odd_gp"]
 
 # Hyper-parameters are chosen on so many pairs and games, by restricted maximum likelihood over this grid.
-_TUNING_PAIRS = 256
+_TUNING_PAIRS = 192
 _TUNING_GAMES = 24
 _STRENGTHS = (0.03, 0.1, 0.2, 0.35, 0.5)
 _RELEVANCE_POWERS = (0.0, 0.5, 1.0)
@@ -84,6 +84,8 @@ def odd_gp(
     settings = _Settings(n_threads, backend)
     least_squares = WeightedLeastSquares(signs, weights, drawn_share)
     linear = least_squares.solve(y, total)
+    if signs.shape[1] < 3:  # no order beyond the linear one
+        return Estimate(linear, least_squares.standard_errors(y, linear))
     prior = _tuned(signs, y, total, linear, settings)
     fit = _Fit(signs[:_MAX_GP_PAIRS], y[:_MAX_GP_PAIRS], total, prior, settings)
     residual = np.empty_like(y)
@@ -93,8 +95,16 @@ def odd_gp(
         residual[_MAX_GP_PAIRS:] = y[_MAX_GP_PAIRS:] - fit.predict(signs[_MAX_GP_PAIRS:])
     step = least_squares.solve(residual, np.zeros_like(total))
     if len(y) > _MAX_GP_PAIRS:  # then it is the residual step whose sampling error counts
-        errors = least_squares.standard_errors(residual, step)
+        errors = least_squares.standard_errors(_as_held_out(residual, _MAX_GP_PAIRS), step)
     return Estimate(fit.values + step, errors)
+
+
+def _as_held_out(residual: NDArray[np.float64], n_fitted: int) -> NDArray[np.float64]:
+    """Residuals of the fitted pairs, enlarged to the mean square of those that the process has not seen."""
+    fitted, held_out = (np.sqrt((part**2).mean(axis=0)) for part in (residual[:n_fitted], residual[n_fitted:]))
+    enlarged = residual.copy()
+    enlarged[:n_fitted] *= np.maximum(held_out / np.maximum(fitted, 1e-300), 1.0)
+    return enlarged
 
 
 class _Fit:
@@ -171,15 +181,26 @@ def _tuned(
         return _Prior(isotropic, _NUGGETS[0])
     relevance = _relevance(linear[:, live])
     best, chosen = -np.inf, _Prior(isotropic, _NUGGETS[0])
+    strengths: tuple[float, ...] = _STRENGTHS
+    nuggets: tuple[float, ...] = _NUGGETS
     for power in _RELEVANCE_POWERS:
-        for strength in _STRENGTHS:
+        best_strength = strengths[0]
+        for strength in strengths:
             rho = _strengths(relevance**power, strength)
             covariance = _covariance(points, points, rho, 1.0 / _mean_diagonal(rho), settings)
-            for nugget in _NUGGETS:
+            for nugget in nuggets:
                 likelihood = _restricted_likelihood(covariance, points / 2, values[:, live], nugget)
                 if likelihood > best:
-                    best, chosen = likelihood, _Prior(rho, nugget)
+                    best, best_strength, chosen = likelihood, strength, _Prior(rho, nugget)
+        if power == 0:  # the other powers are searched around the best of this one
+            strengths = _neighbours(_STRENGTHS, best_strength)
+            nuggets = _neighbours(_NUGGETS, chosen.nugget)
     return chosen
+
+
+def _neighbours(grid: tuple[float, ...], value: float) -> tuple[float, ...]:
+    at = grid.index(value)
+    return grid[max(at - 1, 0) : at + 2]
 
 
 def _restricted_likelihood(
