@@ -29,11 +29,6 @@ class Design(NamedTuple):
     masks: NDArray[np.bool_]
     weights: NDArray[np.float64]
 
-    def prefix(self, n_pairs: int) -> Design:
-        """The design of the first pairs alone."""
-        masks = self.masks[:n_pairs]
-        return Design(masks, _weights(masks.shape[1], masks.sum(axis=1)))
-
     @property
     def drawn_share(self) -> NDArray[np.float64]:
         """Share of the pairs of its size that the design holds, for each pair: 1 where no sampling error is left.

@@ -307,11 +307,12 @@ class _Look(NamedTuple):
 
 def _design_looks(n: int, budget: int, rules: Rules) -> Iterator[_Look]:
     most = min(budget // 2, n_pairs_in_all(n))
-    design = make_design(n, most, seed=rules.seed, n_threads=rules.n_threads, backend=rules.backend)
     # Without a tolerance nothing stops earlier.
     before, n_pairs = 0, most if rules.tol <= 0 else min(most, _FIRST_LOOK * n // 2)
     while before < most:
-        yield _Look(design.masks[before:n_pairs], partial(_estimate, design.prefix(n_pairs), rules), n_pairs == most)
+        # A prefix of a design is the design of fewer pairs: the evaluated ones come first again.
+        design = make_design(n, n_pairs, seed=rules.seed, n_threads=rules.n_threads, backend=rules.backend)
+        yield _Look(design.masks[before:], partial(_estimate, design, rules), n_pairs == most)
         before, n_pairs = n_pairs, min(2 * n_pairs, most)
 
 
