@@ -124,7 +124,6 @@ def largest_margin(row_terms: Float, background_terms: Float, offset: float) -> 
     low, high = background_terms.min(axis=0), background_terms.max(axis=0)
     most = np.maximum(row_terms, high).sum(axis=1) + offset
     least = np.minimum(row_terms, low).sum(axis=1) + offset
-    # reach of a series is |c| + |s|, at most twice the larger bound less the smaller
     return np.asarray(np.maximum(np.abs(most), np.abs(least)))
 
 
