@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastexplain._threads import get_num_threads, set_num_threads
-    from fastexplain.engine import TreeShapResult, tree_shap
+    from fastexplain.engine import (
+        DeepLiftResult,
+        ExpectedGradientsResult,
+        TreeShapResult,
+        deep_lift,
+        expected_gradients,
+        tree_shap,
+    )
     from fastexplain.exceptions import (
         FastExplainError,
         MissingDependencyError,
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
+    "DeepLiftResult": "fastexplain.engine",
+    "ExpectedGradientsResult": "fastexplain.engine",
     "Explanation": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
     "MissingDependencyError": "fastexplain.exceptions",
@@ -35,6 +44,8 @@ _EXPORTS = {
     "TabularExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
     "UnsupportedModelError": "fastexplain.exceptions",
+    "deep_lift": "fastexplain.engine",
+    "expected_gradients": "fastexplain.engine",
     "get_num_threads": "fastexplain._threads",
     "load_model": "fastexplain.models",
     "set_num_threads": "fastexplain._threads",
@@ -42,6 +53,8 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "DeepLiftResult",
+    "ExpectedGradientsResult",
     "Explanation",
     "FastExplainError",
     "MissingDependencyError",
@@ -50,6 +63,8 @@ __all__ = [
     "TreeShapResult",
     "UnsupportedModelError",
     "__version__",
+    "deep_lift",
+    "expected_gradients",
     "get_num_threads",
     "load_model",
     "set_num_threads",
