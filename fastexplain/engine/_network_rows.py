@@ -63,7 +63,7 @@ def background_weights(background: Array, weights: Any) -> tuple[Array, Array]:
     bad = ~(np.isfinite(found) & (found >= 0))
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"weights must be finite and not negative; weight {i} is {found[i]!r}.")
+        raise ValueError(f"weights must be finite and not negative; weight {i} is {float(found[i])!r}.")
     if not found.sum() > 0:
         raise ValueError("weights sum to 0; at least one background row needs a positive weight.")
     keep = found > 0

@@ -126,7 +126,7 @@ def deep_lift(
     >>> import fastexplain
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 4))
-    >>> model = MLPRegressor((16,), max_iter=2000, random_state=0).fit(X, X[:, 0] * X[:, 1])
+    >>> model = MLPRegressor(hidden_layer_sizes=(16,), max_iter=2000, random_state=0).fit(X, X[:, 0] * X[:, 1])
     >>> result = fastexplain.deep_lift(model, X[:5], X[100:])
     >>> np.allclose(result.values.sum(axis=1) + result.base_values, model.predict(X[:5])[:, None])
     True

@@ -47,7 +47,7 @@ def read(module: Any, output: str) -> tuple[Network, Callable[[NDArray[np.float6
     for i, leaf in enumerate(modules):
         _append(builder, leaf, last=not any(_acts(after) for after in modules[i + 1 :]))
     dtype = floating_type(module)
-    if dtype not in (torch.float32, torch.float64):
+    if dtype not in (None, torch.float32, torch.float64):
         raise UnsupportedModelError(f"The module's parameters are {dtype}; expected float32 or float64.")
 
     def forward(X: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -56,7 +56,8 @@ def read(module: Any, output: str) -> tuple[Network, Callable[[NDArray[np.float6
             found: NDArray[np.float64] = module(torch.from_numpy(X).to(device, dtype)).cpu().double().numpy()
             return found
 
-    return builder.build(), forward, str(dtype).removeprefix("torch.")
+    network = builder.build()
+    return network, forward, str(dtype).removeprefix("torch.")
 
 
 def floating_type(module: nn.Module) -> torch.dtype | None:
