@@ -199,7 +199,7 @@ def _elementwise(kink: int) -> Rule:
 
 
 for _names, _kink in (
-    ("gelu silu mish sigmoid expit logsigmoid tanh softplus softsign tanhshrink exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
+    ("gelu silu mish sigmoid expit logsigmoid log_sigmoid tanh softplus softsign tanhshrink exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
      "reciprocal square pow rpow float_power sin cos tan asin acos atan sinh cosh asinh acosh atanh erf erfc erfinv logit "
      "sinc i0 lgamma digamma xlogy", SMOOTH),
     ("relu leaky_relu elu celu selu prelu rrelu", KINK_AT_ZERO),
