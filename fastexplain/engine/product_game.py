@@ -186,9 +186,7 @@ def shap_values_of_blocks(
     values = np.zeros((n_rows, n_players, coefficients.shape[-2]))
     if chosen == "native":
         rules = native_rules(n_players)
-        core().product_game(
-            row_factors, background_factors, coefficients, weights, rules, values, n_threads=threads
-        )
+        core().product_game(row_factors, background_factors, coefficients, weights, rules, values, n_threads=threads)
     else:
         from fastexplain.engine.numba_product_game import product_game
 

@@ -106,10 +106,10 @@ class AdditiveModel(TransparentModel):
         """(n_rows, n_margins)."""
         return self.contributions(X).sum(axis=1) + self.offset
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def predict(self, X: Float) -> Float:
         return self.response.apply(self.margins(X))
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         return AdditiveGame(self, background, equal_weights(len(background), weights), groups)
 
 
@@ -127,7 +127,7 @@ class AdditiveGame(Game):
         self._background = self._terms(background)  # (n_background, n_players, n_margins)
         self._mean = np.tensordot(weights, self._background, axes=1)
 
-    def shap_values(self, X: Float, *, n_threads: int | None = None, backend: str | None = None) -> Float:  # noqa: D102
+    def shap_values(self, X: Float, *, n_threads: int | None = None, backend: str | None = None) -> Float:
         rows = self._terms(X)
         path = self._model.response.path
         if path == "linear":
@@ -151,7 +151,7 @@ class AdditiveGame(Game):
         ]
         return np.stack([-values[0], values[0]] if path == "sine_expansion" else values, axis=2)
 
-    def closed_form_rows(self, X: Float) -> NDArray[np.bool_]:  # noqa: D102
+    def closed_form_rows(self, X: Float) -> NDArray[np.bool_]:
         if self._model.response.path != "sine_expansion":
             return super().closed_form_rows(X)
         from fastexplain.engine.sine_expansion import LARGEST_MARGIN, largest_margin
@@ -159,7 +159,7 @@ class AdditiveGame(Game):
         reach = largest_margin(self._terms(X)[:, :, 0], self._background[:, :, 0], float(self._model.offset[0]))
         return reach <= LARGEST_MARGIN
 
-    def coalition_values(  # noqa: D102
+    def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
     ) -> Float:
         row = self._terms(x[None])[0]

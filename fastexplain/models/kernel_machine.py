@@ -198,11 +198,11 @@ class KernelMachine(TransparentModel):
         self.n_features = kernel_sum.n_features
         self.n_outputs = kernel_sum.n_sums if n_outputs is None else n_outputs
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def predict(self, X: Float) -> Float:
         sums = self.kernel_sum.evaluate(X)
         return sums if self.apply is None else self.apply(sums)
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         return _KernelMachineGame(self, background, equal_weights(len(background), weights), groups)
 
 
@@ -277,7 +277,7 @@ def _is_regressor(owner: Any) -> bool:
 
 
 def _pairwise_coefficients(dual: Float, n_support: NDArray[Any]) -> Float:
-    """libsvm's (n_classes - 1, n_terms) to one row per pair of classes: sv of class i against j is in row j - 1 of i."""
+    """Libsvm's (n_classes - 1, n_terms) to one row per pair of classes: sv of class i against j is in row j - 1 of i."""
     n_classes = len(n_support)
     ends = np.cumsum(n_support)
     members = [slice(end - n, end) for n, end in zip(n_support, ends, strict=True)]

@@ -33,7 +33,7 @@ class NaiveBayes(AdditiveModel):
         offset = np.diff(log_prior) if self._binary else log_prior
         super().__init__(n_features, offset, "sigmoid" if self._binary else "softmax")
 
-    def contributions(self, X: Float) -> Float:  # noqa: D102
+    def contributions(self, X: Float) -> Float:
         shares = self.log_likelihoods(X)
         return np.diff(shares, axis=2) if self._binary else shares
 
