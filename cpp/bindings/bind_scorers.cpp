@@ -14,9 +14,6 @@ void require(bool fits, const char* what) {
   if (!fits) throw py::value_error(what);
 }
 
-// The kernels load eight numbers at a time from addresses that are multiples of 64.
-bool aligned(const Array<double>& array) { return reinterpret_cast<std::uintptr_t>(array.data()) % 64 == 0; }
-
 void check_tables(const Array<double>& row, const Array<double>& background, const Array<std::uint8_t>& masks,
                   const Array<double>& out) {
   require(row.ndim() == 2 && background.ndim() == 3 && masks.ndim() == 2 && out.ndim() == 3 &&
@@ -24,7 +21,6 @@ void check_tables(const Array<double>& row, const Array<double>& background, con
               out.shape(0) == background.shape(0) && out.shape(1) == masks.shape(0),
           "row, background, masks and out do not fit together");
   require(row.shape(1) % fastexplain::kTermPad == 0, "the number of terms must be a multiple of 64");
-  require(aligned(row) && aligned(background), "row and background must be aligned to 64 bytes");
 }
 
 void expand(int kind, int degree, const Array<double>& row, const Array<double>& background, const Array<double>& coefficients,
@@ -32,7 +28,6 @@ void expand(int kind, int degree, const Array<double>& row, const Array<double>&
   check_tables(row, background, masks, out);
   require(coefficients.ndim() == 2 && coefficients.shape(0) == out.shape(2) && coefficients.shape(1) == row.shape(1),
           "coefficients must be (n_outputs, n_terms)");
-  require(aligned(coefficients), "coefficients must be aligned to 64 bytes");
   require(kind >= 0 && kind <= static_cast<int>(fastexplain::TermKind::kTanh) && degree >= 1, "unknown kind of term");
   const fastexplain::ExpansionTask task{static_cast<fastexplain::TermKind>(kind),
                                         degree,
@@ -70,19 +65,9 @@ void average_neighbors(const Array<double>& row, const Array<double>& background
   require(targets.ndim() == 2 && targets.shape(0) == row.shape(1) && targets.shape(1) == out.shape(2),
           "targets must be (n_train, n_outputs)");
   require(n_neighbors >= 1 && n_neighbors <= row.shape(1) && power > 0, "n_neighbors or power is out of range");
-  const fastexplain::NeighborsTask task{row.data(),
-                                        background.data(),
-                                        targets.data(),
-                                        masks.data(),
-                                        row.shape(0),
-                                        row.shape(1),
-                                        background.shape(0),
-                                        masks.shape(0),
-                                        out.shape(2),
-                                        n_neighbors,
-                                        power,
-                                        by_distance,
-                                        out.mutable_data()};
+  const fastexplain::NeighborsTask task{row.data(),   background.data(),   targets.data(),    masks.data(), row.shape(0),
+                                        row.shape(1), background.shape(0), masks.shape(0),    out.shape(2), n_neighbors,
+                                        power,        by_distance,         out.mutable_data()};
   const py::gil_scoped_release release;
   fastexplain::average_neighbors(task, n_threads, python_interrupt_check());
 }

@@ -7,7 +7,9 @@
 
 #include "fastexplain/parallel.h"
 
+void bind_deep_lift(pybind11::module_& m);
 void bind_kernel_shap(pybind11::module_& m);
+void bind_product_game(pybind11::module_& m);
 void bind_scorers(pybind11::module_& m);
 void bind_tree_shap(pybind11::module_& m);
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "subset_tables.h"
@@ -21,7 +22,7 @@ struct Neighbor {
 
 // Memory of one thread.
 struct Scratch {
-  std::vector<Tile> tables;
+  std::optional<SubsetPlan::Tables> tables;
   std::vector<Neighbor> nearest;  // (n_masks, n_neighbors), nearest first
   std::vector<double> weights;
 };
@@ -33,16 +34,11 @@ void insert(Neighbor* nearest, std::int64_t k, Neighbor candidate) {
 }
 
 void search_tile(const NeighborsTask& task, const SubsetPlan& plan, std::int64_t first, Scratch& scratch) {
-  const std::int64_t k = task.n_neighbors, n_chunks = plan.n_chunks();
+  const std::int64_t k = task.n_neighbors;
   for (std::int64_t m = 0; m < task.n_masks; ++m) {
-    const std::uint8_t* subsets = plan.subsets(m);
-    Tile distances = plan.chunk(scratch.tables, 0)[subsets[0]];
-    for (std::int64_t c = 1; c < n_chunks; ++c) {
-      const Tile& part = plan.chunk(scratch.tables, c)[subsets[c]];
-      for (int v = 0; v < kTileOctets; ++v) distances.octets[v] += part.octets[v];
-    }
+    plan.gather(m, *scratch.tables);
+    const double* values = scratch.tables->terms;
     Neighbor* nearest = scratch.nearest.data() + m * k;
-    const auto* values = reinterpret_cast<const double*>(distances.octets);
     for (std::int64_t j = 0; j < kTile; ++j)
       if (values[j] < nearest[k - 1].distance) insert(nearest, k, {values[j], first + j});
   }
@@ -72,20 +68,19 @@ void average(const NeighborsTask& task, const Neighbor* nearest, std::vector<dou
 }  // namespace
 
 void average_neighbors(const NeighborsTask& task, int n_threads, const InterruptCheck& check) {
-  const SubsetPlan plan(task.masks, task.n_masks, task.n_players);
+  const SubsetPlan plan(task.masks, task.n_masks, task.n_players, Combine::kAdd);
   std::vector<Scratch> scratch(static_cast<std::size_t>(n_threads));
   parallel_for(
       task.n_background, n_threads,
       [&](std::int64_t b, int worker) {
         Scratch& mine = scratch[static_cast<std::size_t>(worker)];
-        mine.tables.resize(plan.n_tiles());
+        if (!mine.tables) mine.tables.emplace(plan);
         mine.weights.resize(static_cast<std::size_t>(task.n_neighbors));
         mine.nearest.assign(static_cast<std::size_t>(task.n_masks * task.n_neighbors),
                             {std::numeric_limits<double>::infinity(), 0});
         const double* background = task.background + b * task.n_players * task.n_train;
         for (std::int64_t first = 0; first < task.n_train; first += kTile) {
-          plan.build(task.row + first, background + first, task.n_train, 0.0, [](Octet& a, const Octet& d) { a += d; },
-                     mine.tables);
+          plan.build(task.row + first, background + first, task.n_train, *mine.tables);
           search_tile(task, plan, first, mine);
         }
         for (std::int64_t m = 0; m < task.n_masks; ++m)

@@ -6,20 +6,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "isa/score_kernels.h"
+
 namespace fastexplain {
-
-inline constexpr std::int64_t kTile = 64;  // terms that are worked on together
-
-// Eight doubles: lowered by the compiler to the instruction set's own vectors, with the same sums in the same order.
-typedef double Octet __attribute__((vector_size(64), aligned(64), may_alias));
-inline constexpr int kTileOctets = static_cast<int>(kTile / 8);
-struct alignas(64) Tile {
-  Octet octets[kTileOctets];
-};
 
 class SubsetPlan {
  public:
-  SubsetPlan(const std::uint8_t* masks, std::int64_t n_masks, std::int64_t n_players) : n_players_(n_players) {
+  SubsetPlan(const std::uint8_t* masks, std::int64_t n_masks, std::int64_t n_players, Combine combine)
+      : kernels_(active_score_kernels()), combine_(combine), n_players_(n_players) {
     // tables cost 2^width per chunk, coalitions one step per chunk
     std::int64_t best = -1;
     for (int width = 1; width <= 8; ++width) {
@@ -31,39 +25,44 @@ class SubsetPlan {
     }
     subset_.resize(static_cast<std::size_t>(n_masks * n_chunks_));
     for (std::int64_t m = 0; m < n_masks; ++m)
-      for (std::int64_t i = 0; i < n_players; ++i)
-        if (masks[m * n_players + i])
-          subset_[m * n_chunks_ + i / width_] = static_cast<std::uint8_t>(subset_[m * n_chunks_ + i / width_] | 1 << (i % width_));
+      for (std::int64_t i = 0; i < n_players; ++i) {
+        std::uint8_t& subset = subset_[m * n_chunks_ + i / width_];
+        if (masks[m * n_players + i]) subset = static_cast<std::uint8_t>(subset | 1 << (i % width_));
+      }
   }
 
-  std::int64_t n_chunks() const { return n_chunks_; }
-  std::size_t n_tiles() const { return static_cast<std::size_t>(n_chunks_) << width_; }
-  const Tile* chunk(const std::vector<Tile>& tables, std::int64_t c) const { return tables.data() + (c << width_); }
-  const std::uint8_t* subsets(std::int64_t mask) const { return subset_.data() + mask * n_chunks_; }
+  // Memory of one thread.
+  struct Tables {
+    explicit Tables(const SubsetPlan& plan)
+        : entries(static_cast<std::size_t>(plan.n_chunks_ << plan.width_) * kTile),
+          parts(static_cast<std::size_t>(plan.n_chunks_)) {}
+
+    std::vector<double> entries;       // (n_chunks, 2^width, kTile)
+    std::vector<const double*> parts;  // of one coalition
+    double terms[kTile];
+  };
 
   // Tables of one tile of terms, from (n_players, stride) numbers of the explained row and of a background row.
-  template <class Combine>
-  void build(const double* row, const double* background, std::int64_t stride, double neutral, Combine combine,
-             std::vector<Tile>& tables) const {
+  void build(const double* row, const double* background, std::int64_t stride, Tables& tables) const {
     for (std::int64_t c = 0; c < n_chunks_; ++c) {
-      Tile* table = tables.data() + (c << width_);
-      for (Octet& octet : table[0].octets) octet = Octet{} + neutral;
-      const std::int64_t end = std::min(n_players_, (c + 1) * width_);
-      std::int64_t size = 1;
-      for (std::int64_t i = c * width_; i < end; ++i, size *= 2) {
-        const auto* taken = reinterpret_cast<const Octet*>(row + i * stride);
-        const auto* hidden = reinterpret_cast<const Octet*>(background + i * stride);
-        for (std::int64_t s = 0; s < size; ++s)
-          for (int v = 0; v < kTileOctets; ++v) {
-            table[size + s].octets[v] = table[s].octets[v];
-            combine(table[size + s].octets[v], taken[v]);
-            combine(table[s].octets[v], hidden[v]);
-          }
-      }
+      double* table = tables.entries.data() + (c << width_) * kTile;
+      std::fill(table, table + kTile, combine_ == Combine::kMultiply ? 1.0 : 0.0);
+      const std::int64_t begin = c * width_, end = std::min(n_players_, begin + width_);
+      for (std::int64_t i = begin; i < end; ++i)
+        kernels_.grow({combine_, table, std::int64_t{1} << (i - begin), row + i * stride, background + i * stride});
     }
   }
 
+  // One coalition's terms, into tables.terms.
+  void gather(std::int64_t mask, Tables& tables) const {
+    const std::uint8_t* subsets = subset_.data() + mask * n_chunks_;
+    for (std::int64_t c = 0; c < n_chunks_; ++c) tables.parts[c] = tables.entries.data() + ((c << width_) + subsets[c]) * kTile;
+    kernels_.gather({combine_, tables.parts.data(), n_chunks_, tables.terms});
+  }
+
  private:
+  const ScoreKernels& kernels_;
+  Combine combine_;
   std::int64_t n_players_, n_chunks_ = 1;
   int width_ = 1;
   std::vector<std::uint8_t> subset_;  // (n_masks, n_chunks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import as_background
-from fastexplain.engine.coalition_games import BlackBoxGame
+from fastexplain.engine.coalition_games import BlackBoxGame, CoalitionGame
 from fastexplain.engine.links import identity, resolve_link
 from fastexplain.engine.masking import RowBuilder, make_builder
 from fastexplain.engine.sampling import METHODS, Rules, play
 from fastexplain.engine.selection import checked_l1_reg
 from fastexplain.models.predict import PredictFunction
+
+if TYPE_CHECKING:
+    from fastexplain.engine.formulas import Formula
 
 __all__ = ["KernelShapResult", "kernel_shap"]
 
@@ -166,12 +169,76 @@ def kernel_shap(
     players = _players(groups, builder)
     if isinstance(chunk_bytes, bool) or not isinstance(chunk_bytes, int | np.integer) or chunk_bytes < 1:
         raise ValueError(f"chunk_bytes must be a positive whole number; got {chunk_bytes!r}.")
+    options = _Options(rules, predict, builder, players, background_weights, int(chunk_bytes), show_progress)
+    formula = None
+    if see_through:
+        from fastexplain.engine.formulas import find_formula
+
+        formula = find_formula(
+            predict, builder, players, background_weights, n_threads=rules.n_threads, backend=rules.backend
+        )
+    return _by_sampling(options) if formula is None else _by_formula(options, formula)
+
+
+class _Options(NamedTuple):
+    """One call's arguments, checked."""
+
+    rules: Rules
+    predict: PredictFunction
+    builder: RowBuilder
+    players: list[NDArray[np.intp]]
+    weights: NDArray[np.float64]
+    chunk_bytes: int
+    show_progress: bool
+
+
+def _by_sampling(options: _Options) -> KernelShapResult:
+    """Ask the model for every coalition."""
     game = BlackBoxGame(
-        builder, predict, players, background_weights, chunk_bytes=int(chunk_bytes), backend=rules.backend
+        options.builder,
+        options.predict,
+        options.players,
+        options.weights,
+        chunk_bytes=options.chunk_bytes,
+        backend=options.rules.backend,
     )
-    base_values = rules.link(background_weights @ game.without)
-    with _progress(game.n_rows, show_progress) as on_row:
-        played = play(game, rules, on_row)
+    return _played(game, options)
+
+
+def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
+    """Closed form, else the formula's coalition values, else what is left of the model."""
+    rules, builder, predict = options.rules, options.builder, options.predict
+    if formula.game is None:
+        left = options._replace(builder=formula.builder, predict=formula.predict, players=formula.players)
+        return _prefixed(_by_sampling(left), formula.path)
+    settings: dict[str, Any] = {"n_threads": rules.n_threads, "backend": rules.backend}
+    without = predict(builder.background, builder.n_background)
+    full = predict(builder.X, builder.n_rows, without.shape[1])
+    base_values = options.weights @ without
+    if rules.linear_link and rules.method in ("auto", "exact") and not rules.l1_reg:
+        values = formula.shap_values(full, base_values, **settings)
+        if values is not None:
+            return KernelShapResult(
+                values,
+                base_values,
+                np.zeros_like(values),
+                np.zeros(len(values), dtype=np.int64),
+                np.ones(len(values), dtype=bool),
+                formula.path,
+            )
+    game = formula.scored_game(options.weights, full, without, **settings)
+    assert game is not None
+    return _prefixed(_played(game, options), formula.path)
+
+
+def _prefixed(result: KernelShapResult, path: str) -> KernelShapResult:
+    return result._replace(method=f"{path}+{result.method}")
+
+
+def _played(game: CoalitionGame, options: _Options) -> KernelShapResult:
+    base_values = options.rules.link(options.weights @ game.without)
+    with _progress(game.n_rows, options.show_progress) as on_row:
+        played = play(game, options.rules, on_row)
     return KernelShapResult(
         played.values,
         base_values,
