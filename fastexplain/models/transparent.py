@@ -199,6 +199,7 @@ register("sklearn.neighbors._regression.KNeighborsRegressor", "fastexplain.model
 register("sklearn.neural_network.", "fastexplain.models.network_scorer:see_network")
 register("torch.nn.modules.", "fastexplain.models.network_scorer:see_network")
 register("sklearn.pipeline.Pipeline", "fastexplain.models.pipeline:see_pipeline")
+register("numba.core.registry.CPUDispatcher", "fastexplain.models.njit:see_njit")
 register("keras.", "fastexplain.models.network_scorer:see_network")
 
 
