@@ -22,17 +22,21 @@ if TYPE_CHECKING:
         ModelConversionError,
         UnsupportedModelError,
     )
-    from fastexplain.explainers import TabularExplainer
+    from fastexplain.explainers import DeepExplainer, KernelExplainer, LinearExplainer, TabularExplainer, TreeExplainer
     from fastexplain.explanation import Explanation
     from fastexplain.models import load_model
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
+    "DeepExplainer": "fastexplain.explainers",
     "Explanation": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
+    "KernelExplainer": "fastexplain.explainers",
+    "LinearExplainer": "fastexplain.explainers",
     "MissingDependencyError": "fastexplain.exceptions",
     "ModelConversionError": "fastexplain.exceptions",
     "TabularExplainer": "fastexplain.explainers",
+    "TreeExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
     "UnsupportedModelError": "fastexplain.exceptions",
     "get_num_threads": "fastexplain._threads",
@@ -42,11 +46,15 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "DeepExplainer",
     "Explanation",
     "FastExplainError",
+    "KernelExplainer",
+    "LinearExplainer",
     "MissingDependencyError",
     "ModelConversionError",
     "TabularExplainer",
+    "TreeExplainer",
     "TreeShapResult",
     "UnsupportedModelError",
     "__version__",
