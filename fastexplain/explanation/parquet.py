@@ -393,7 +393,7 @@ def read_parquet(path: str | os.PathLike[str]) -> LocalExplanation:
 
 
 # What the metadata holds besides the layout's own entries, and the reader passes on to the explanation.
-_FACTS = ("method", "path", "model_task", "model_type", "units", "is_raw", "is_engineered", "id")
+_FACTS = ("method", "model_task", "model_type", "units", "is_raw", "is_engineered", "id")
 
 
 def _described(
