@@ -71,7 +71,7 @@ class Attribution(NamedTuple):
     values : array of shape (n_rows, n_features, n_outputs)
     base_values : float64 array of shape (n_outputs,)
     standard_errors : float64 array of the values' shape, or None
-        None where the method is exact, or tells no error.
+        0 where values are exact; None where the method tells no error.
     path : str or None
         The computation that ran, where a method has several.
     """

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._dispatch import class_names, explainer_kind
 
-__all__ = ["as_rows", "is_network", "network_outputs"]
+__all__ = ["as_rows", "is_network", "is_torch", "network_outputs"]
 
 
 def as_rows(rows: Any) -> Any:
@@ -26,7 +26,8 @@ def is_network(model: Any) -> bool:
     return explainer_kind(model) == "deep"
 
 
-def _is_torch(model: Any) -> bool:
+def is_torch(model: Any) -> bool:
+    """Whether a model is a torch module."""
     return "torch.nn.modules.module.Module" in class_names(model)
 
 
@@ -39,7 +40,7 @@ def network_outputs(model: Any, X: Any) -> NDArray[np.float64]:
         The network returns something else.
     """
     rows = np.asarray(X, dtype=np.float64)
-    outputs = _torch_outputs(model, rows) if _is_torch(model) else np.asarray(model(rows.astype(np.float32)))
+    outputs = _torch_outputs(model, rows) if is_torch(model) else np.asarray(model(rows.astype(np.float32)))
     if outputs.ndim not in (1, 2) or len(outputs) != len(rows):
         raise UnsupportedModelError(
             f"{type(model).__name__} returned shape {outputs.shape} for {len(rows)} rows; expected (n_rows,) or "

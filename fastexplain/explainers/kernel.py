@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.background import Background
 from fastexplain.engine.kernel_shap import kernel_shap
+from fastexplain.engine.links import resolve_link
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._background import background_at, explainer_background, rows_of
 from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers._checks import check_count, check_task, list_of_names, plain_task
 from fastexplain.explainers._dispatch import EXPECTED, class_names, is_plain_function, unwrapped
+from fastexplain.explainers._networks import is_torch, network_outputs
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions, output_units
 from fastexplain.explainers._rows import count_columns, count_rows, slice_rows
 from fastexplain.explanation.explanation import Predictions
@@ -26,8 +30,9 @@ class KernelExplainer(BaseExplainer):
     """Explains any model or function by Kernel SHAP: exactly where its formula is known, else by sampling coalitions.
 
     A classifier is explained by its ``predict_proba``, all classes at once; one that has none by its
-    ``decision_function``; a regressor by ``predict``, an outlier detector by ``decision_function``, a function by what
-    it returns. Sampled values come with `standard_errors`; see `fastexplain.kernel_shap` for the method.
+    ``decision_function``; a regressor by ``predict``, an outlier detector by ``decision_function``, a function or a
+    network by what it returns. Explanations have `standard_errors`, 0 where values are exact; see
+    `fastexplain.kernel_shap` for the method.
 
     Parameters
     ----------
@@ -42,7 +47,8 @@ class KernelExplainer(BaseExplainer):
         Features, by index or name, that are explained; all others stay at the explained row's own values. A row's
         values then add up to its output minus the mean output with the subset's features hidden.
     nsamples : "auto" or int, default "auto"
-        Evaluated coalitions of a row; "auto" stops when the standard error is below `tol`.
+        Most coalitions evaluated for a row; fewer where the standard errors are below `tol` before. "auto": ``2 *
+        n_features + 2048``.
     features : sequence of str, optional
         Names; default: those of the examples' table, else those of the rows' table, else those that the model knows.
     classes : sequence, optional
@@ -62,7 +68,7 @@ class KernelExplainer(BaseExplainer):
     link : {"identity", "logit"}, default "identity"
         ``"logit"`` explains log-odds: values and base value add up to the logit of the output.
     tol : float, default 0.01
-        See `nsamples`; as a share of the row's range of values.
+        See `nsamples`; a share of the range of the row's values. 0 uses all of `nsamples`.
     seed : int, default 0
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
@@ -89,7 +95,8 @@ class KernelExplainer(BaseExplainer):
 
     Notes
     -----
-    Lundberg and Lee 2017, "A unified approach to interpreting model predictions".
+    Lundberg and Lee 2017, "A unified approach to interpreting model predictions". Rows that are explained together
+    share sampled coalitions, so a sampled value may depend, within its standard error, on the rows beside it.
     """
 
     _method = "shap.kernel"
@@ -193,18 +200,21 @@ class _BlackBox:
 
     Attributes
     ----------
-    target : callable
+    target : callable or network
         What `kernel_shap` gets: a model's bound method, so that it can see through it, or the function.
-    owner : object or None
-        The model; None for a function.
+    outputs : callable
+        Rows -> the explained outputs, (n_rows,) or (n_rows, n_outputs).
+    predictions : callable
+        Rows -> (predictions, class probabilities or None).
     n_columns : int
         Columns of the output.
     doubles : bool
         The only column is the probability of class 1.
     """
 
-    target: Callable[[Any], Any]
-    owner: Any
+    target: Any
+    outputs: Callable[[Any], Any]
+    predictions: Callable[[Any], Predictions]
     name: str
     task: str
     units: str
@@ -227,15 +237,9 @@ class _BlackBox:
             feature_names=self.feature_names,
         )
 
-    def predictions(self, X: Any) -> Predictions:
-        if self.owner is not None:
-            return estimator_predictions(self.owner, self.task, X)
-        return output_predictions(self.target, self.task, self.units, X)
-
-    def base_values(self, background: Any, link: str) -> NDArray[np.float64]:
-        outputs = np.asarray(self.target(background.data), dtype=np.float64)
-        mean: NDArray[np.float64] = background.weights @ outputs.reshape(len(outputs), -1)
-        return mean if link == "identity" else np.log(mean / (1.0 - mean))
+    def base_values(self, background: Background, link: str) -> NDArray[np.float64]:
+        outputs = np.asarray(self.outputs(background.data), dtype=np.float64)
+        return resolve_link(link)(background.weights @ outputs.reshape(len(outputs), -1))
 
 
 def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any) -> _BlackBox:
@@ -250,9 +254,10 @@ def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, pro
     owner = None if is_function or is_plain_function(model) else model
     target, units, own_task = (model, None, None) if owner is None else _method_of(owner, task)
     if own_task is not None:
-        check_task(model_task, own_task, class_names(owner)[0].rpartition(".")[2])
+        check_task(model_task, own_task, type(owner).__name__)
         task = own_task
-    outputs = np.asarray(target(probe))
+    call = partial(network_outputs, model) if is_torch(target) else target
+    outputs = np.asarray(call(probe))
     if outputs.ndim not in (1, 2) or len(outputs) != count_rows(probe):
         raise UnsupportedModelError(
             f"{_name(model)} returned shape {outputs.shape} for {count_rows(probe)} rows; expected (n_rows,) or "
@@ -262,9 +267,14 @@ def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, pro
     if task == "unknown":
         task = "classification" if columns.shape[1] > 1 else "regression"
     units = units or output_units(columns, task)
+    if own_task is None:
+        predictions: Callable[[Any], Predictions] = partial(output_predictions, call, task, units)
+    else:
+        predictions = partial(estimator_predictions, owner, task)
     return _BlackBox(
         target=target,
-        owner=owner,
+        outputs=call,
+        predictions=predictions,
         name=_name(model),
         task=task,
         units=units,

@@ -324,7 +324,7 @@ class LocalExplanation(Explanation):
     single_row : bool, default False
         The one explained row came as a 1-D array: lists lose their row axis.
     standard_errors : array of the values' shape, optional
-        Of sampled values.
+        0 where values are exact.
     **context
         As in `Explanation`.
 
@@ -335,7 +335,7 @@ class LocalExplanation(Explanation):
         ``values.sum(axis=1) + base_values`` is the raw output, if all features are explained.
     base_values : float64 array of shape (n_outputs,)
     standard_errors : float64 array of the values' shape, or None
-        None where values are exact, or no error is known.
+        0 where values are exact; None where the method tells no error, as exact methods other than Kernel SHAP.
 
     Raises
     ------
@@ -445,7 +445,7 @@ class LocalExplanation(Explanation):
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1; got {level!r}.")
         if self.standard_errors is None:
-            raise ValueError(f"Values of {self._method} have no standard errors; only sampled values do.")
+            raise ValueError(f"Values of {self._method} have no standard errors.")
         half = NormalDist().inv_cdf(0.5 + level / 2) * self.standard_errors
         return self.values - half, self.values + half
 
