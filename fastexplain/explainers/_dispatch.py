@@ -6,7 +6,7 @@ from typing import Any
 
 from fastexplain.exceptions import UnsupportedModelError
 
-__all__ = ["EXPECTED", "class_names", "explainer_kind", "is_plain_function", "unwrapped"]
+__all__ = ["EXPECTED", "check_fitted", "class_names", "explainer_kind", "is_plain_function", "unwrapped"]
 
 # What messages say may be passed as a model.
 EXPECTED = (
@@ -21,6 +21,7 @@ _KINDS: dict[str, str] = {
     "keras.": "deep",
     "lightgbm.basic.": "tree",
     "lightgbm.sklearn.": "tree",
+    "sklearn.base.BaseEstimator": "kernel",  # all others, also where predict appears with fit only
     "sklearn.discriminant_analysis.LinearDiscriminantAnalysis": "linear",
     "sklearn.ensemble._forest.": "tree",
     "sklearn.ensemble._gb.": "tree",
@@ -47,6 +48,14 @@ def class_names(model: Any) -> list[str]:
 def is_plain_function(model: Any) -> bool:
     """Whether a model is a function of rows, with no predict of its own."""
     return callable(model) and not isinstance(model, type) and not hasattr(model, "predict")
+
+
+def check_fitted(model: Any) -> None:
+    """Raise scikit-learn's NotFittedError if a model is an estimator of its kind, and not fitted."""
+    if "sklearn.base.BaseEstimator" in class_names(model):
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(model)
 
 
 def unwrapped(model: Any) -> Any:

@@ -17,7 +17,7 @@ from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._background import background_at, explainer_background, rows_of
 from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers._checks import check_count, check_task, list_of_names, plain_task
-from fastexplain.explainers._dispatch import EXPECTED, class_names, is_plain_function, unwrapped
+from fastexplain.explainers._dispatch import EXPECTED, check_fitted, class_names, is_plain_function, unwrapped
 from fastexplain.explainers._networks import is_torch, network_outputs
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions, output_units
 from fastexplain.explainers._rows import count_columns, count_rows, slice_rows
@@ -287,6 +287,8 @@ def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, pro
 
 def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None, str | None]:
     """The method to explain, its units and its task, where the model's kind decides them."""
+    if not hasattr(model, "predict"):  # an ensemble or pipeline has it once it is fitted
+        check_fitted(model)
     kind = _estimator_kind(model)
     if kind == "clusterer":
         raise UnsupportedModelError(

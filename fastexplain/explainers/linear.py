@@ -15,7 +15,7 @@ from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._background import rows_of
 from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers._checks import check_examples, check_task, list_of_names, plain_task
-from fastexplain.explainers._dispatch import class_names, unwrapped
+from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions
 
 __all__ = ["LinearExplainer"]
@@ -162,10 +162,7 @@ def _coefficients(model: Any) -> Any:
     """``coef_``, dense or sparse; an error if the model has none, or is not fitted."""
     if hasattr(model, "coef_") and hasattr(model, "intercept_"):
         return model.coef_
-    if class_names(model)[0].startswith("sklearn."):
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(model)
+    check_fitted(model)
     raise UnsupportedModelError(
         f"{class_names(model)[0]} has no coef_ and intercept_; expected a fitted scikit-learn linear model or a (coef, "
         "intercept) tuple. KernelExplainer explains any model."
