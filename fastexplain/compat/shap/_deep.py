@@ -71,7 +71,7 @@ class DeepExplainer:
 
         Returns
         -------
-        array of shape (n_rows, n_features), or (n_rows, n_features, n_outputs) with several outputs
+        array of shape (n_rows, n_features, n_outputs)
 
         Raises
         ------
@@ -88,17 +88,16 @@ class DeepExplainer:
                 f"Values do not add up to the model's output: {worst:.3g} is missing. The model has an operation that "
                 "DeepLIFT's rules do not describe; use KernelExplainer, or check_additivity=False."
             )
-        return shaped(result.values, result.values.shape[2] > 1, single)
+        return shaped(result.values, True, single)
 
     def __call__(self, X: Any) -> Explanation:
         """Values of each row, with what belongs to them."""
         start = time.perf_counter()
         rows, _ = row_values(_rows(X))
         values = self.shap_values(rows)
-        expected = self.expected_value if values.ndim == 3 else self.expected_value[0]
         return Explanation(
             values,
-            np.broadcast_to(expected, (len(values), *np.shape(expected))).copy(),
+            np.tile(self.expected_value, (len(values), 1)),
             as_array(rows),
             feature_names=list(rows.columns) if is_frame(rows) else self.feature_names,
             compute_time=time.perf_counter() - start,
