@@ -375,8 +375,9 @@ class ExactExplainer(_FunctionExplainer):
         Parameters
         ----------
         X : array or DataFrame of shape (n_rows, n_features)
-        max_evals : int or "auto", default 100000
-            Most coalitions evaluated for each row.
+        max_evals : int or "auto"
+            Has no effect: only features that differ from the background count, and where a background row differs in
+            few, its own few coalitions are enumerated.
         main_effects : bool
             Must be False.
         error_bounds, batch_size
@@ -388,19 +389,19 @@ class ExactExplainer(_FunctionExplainer):
         Raises
         ------
         ValueError
-            A row has more coalitions than `max_evals`: use KernelExplainer or PermutationExplainer.
+            A row differs from the background in too many features to enumerate: use KernelExplainer or
+            PermutationExplainer.
         """
         _refuse_options(main_effects, None)
         if interactions is True or int(interactions) > 1:
             raise ValueError(
                 f"interactions={interactions!r} is not supported; use shap.ExactExplainer for interactions."
             )
-        n_samples = "auto" if max_evals == "auto" else max_evals
-        return self._explanation(X, method="exact", n_samples=n_samples, show_progress=not silent)
+        return self._explanation(X, method="exact", show_progress=not silent)
 
     def shap_values(self, X: Any, silent: bool = False) -> NDArray[Any]:
         """Values alone, of shape as in `PermutationExplainer.shap_values`."""
-        return self._kernel_shap(X, method="exact", n_samples=100000, show_progress=not silent)[0]
+        return self._kernel_shap(X, method="exact", show_progress=not silent)[0]
 
 
 def _samples(nsamples: int | str) -> dict[str, Any]:
