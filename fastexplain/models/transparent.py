@@ -185,10 +185,6 @@ register("sklearn.discriminant_analysis.LinearDiscriminantAnalysis", "fastexplai
 register("sklearn.svm._classes.LinearSVC", "fastexplain.models.linear:see_linear")
 register("sklearn.svm._classes.LinearSVR", "fastexplain.models.linear:see_linear")
 register("sklearn.cross_decomposition._pls.", "fastexplain.models.linear:see_linear")
-register("sklearn.naive_bayes.", "fastexplain.models.naive_bayes:see_naive_bayes")
-register("sklearn.svm._classes.", "fastexplain.models.kernel_machine:see_kernel_machine")
-register("sklearn.kernel_ridge.KernelRidge", "fastexplain.models.kernel_machine:see_kernel_machine")
-register("sklearn.gaussian_process._gpr.", "fastexplain.models.kernel_machine:see_kernel_machine")
 
 
 def see_through(owner: Any, method: str | None, predict: Predict, background: Any, X: Any = None) -> SeenThrough | None:
