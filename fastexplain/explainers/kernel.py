@@ -126,7 +126,7 @@ class KernelExplainer(BaseExplainer):
             raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
         self.nsamples = nsamples if nsamples == "auto" else check_count(nsamples, "nsamples")
         self.nclusters = check_count(nclusters, "nclusters")
-        self.link, self.tol, self.seed = link, tol, seed
+        self.link, self.tol, self.seed = resolve_link(link).__name__, tol, seed
         rows = rows_of(initialization_examples)
         n_features = count_columns(rows)
         self._background = explainer_background(initialization_examples, self.nclusters, seed)
@@ -135,7 +135,7 @@ class KernelExplainer(BaseExplainer):
         super().__init__(
             model,
             rows,
-            self._box.explained(n_features, link),
+            self._box.explained(n_features, self.link),
             explain_subset=explain_subset,
             features=features,
             classes=classes,
@@ -252,7 +252,7 @@ def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, pro
     if task == "unknown" and classes is not None:
         task = "classification"
     owner = None if is_function or is_plain_function(model) else model
-    target, units, own_task = (model, None, None) if owner is None else _method_of(owner, task)
+    target, units, own_task = (_function(model), None, None) if owner is None else _method_of(owner, task)
     if own_task is not None:
         check_task(model_task, own_task, type(owner).__name__)
         task = own_task
@@ -283,6 +283,11 @@ def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, pro
         classes=_own_classes(owner, task),
         feature_names=_own_names(owner),
     )
+
+
+def _function(model: Any) -> Any:
+    """A function of rows; of something with a predict that is to be called itself, its call."""
+    return model.__call__ if hasattr(model, "predict") else model
 
 
 def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None, str | None]:
