@@ -39,7 +39,7 @@ def network_outputs(model: Any, X: Any) -> NDArray[np.float64]:
     UnsupportedModelError
         The network returns something else.
     """
-    rows = np.asarray(X, dtype=np.float64)
+    rows = np.array(X, dtype=np.float64)  # a copy: torch warns of arrays that are read-only
     outputs = _torch_outputs(model, rows) if is_torch(model) else np.asarray(model(rows.astype(np.float32)))
     if outputs.ndim not in (1, 2) or len(outputs) != len(rows):
         raise UnsupportedModelError(
