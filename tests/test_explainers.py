@@ -325,6 +325,15 @@ def test_rows_of_another_width_give_both_numbers(fitted: Any) -> None:
         TabularExplainer(fitted, X).explain_local(X[:, :3])
 
 
+def test_columns_in_another_order_are_refused(fitted: Any) -> None:
+    model = type(fitted)(**fitted.get_params()).fit(FRAME, Y)
+    explainer = TabularExplainer(model, FRAME)
+    with pytest.raises(ValueError, match="'[ab]'.*'[ab]'|order"):
+        explainer.explain_local(FRAME[["b", "a", "c", "d"]])
+    with pytest.raises(ValueError, match="e"):
+        explainer.explain_local(FRAME.rename(columns={"d": "e"}))
+
+
 def test_explainers_and_explanations_can_be_pickled(fitted: Any) -> None:
     explainer = TabularExplainer(fitted, X)
     again = pickle.loads(pickle.dumps(explainer)).explain_global(X[:5])

@@ -259,6 +259,19 @@ class BaseExplainer(abc.ABC):
         """Rows as something 2-D, and whether they came as a single 1-D row."""
         return as_table(rows, self.initialization_examples)
 
+    def _check_columns(self, X: Any) -> None:
+        """Raise ValueError if X is a table with other columns than the model's, or than those of the examples."""
+        names, expected = column_names(X), self._explained.feature_names or column_names(self.initialization_examples)
+        if names is None or expected is None or names == expected:
+            return
+        if len(names) != len(expected):
+            raise ValueError(f"evaluation_examples has {len(names)} columns; the model has {len(expected)} features.")
+        i = next(i for i, name in enumerate(names) if name != expected[i])
+        raise ValueError(
+            f"Column {i} of evaluation_examples is {names[i]!r}, but {expected[i]!r} where the explainer was built; give "
+            "the same columns in the same order."
+        )
+
     def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], str | None]:
         """Mean |value| (n_outputs, n_explained) over batches of rows, base values, and the path."""
         from tqdm.auto import tqdm

@@ -136,6 +136,7 @@ class DeepExplainer(BaseExplainer):
         return super()._table(as_rows(rows))
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+        self._check_columns(X)
         result = deep_lift(
             self._network,
             X,

@@ -112,6 +112,7 @@ class LinearExplainer(BaseExplainer):
         )
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+        self._check_columns(X)
         return Attribution(*linear_shap(self._linear, X, mean=self._mean, n_threads=self.n_threads))
 
 
