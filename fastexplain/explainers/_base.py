@@ -268,8 +268,8 @@ class BaseExplainer(abc.ABC):
             raise ValueError(f"evaluation_examples has {len(names)} columns; the model has {len(expected)} features.")
         i = next(i for i, name in enumerate(names) if name != expected[i])
         raise ValueError(
-            f"Column {i} of evaluation_examples is {names[i]!r}, but {expected[i]!r} where the explainer was built; give "
-            "the same columns in the same order."
+            f"Column {i} of evaluation_examples is {names[i]!r}, but {expected[i]!r} where the explainer was built; "
+            "give the same columns in the same order."
         )
 
     def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], str | None]:
