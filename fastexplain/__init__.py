@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from fastexplain._threads import get_num_threads, set_num_threads
     from fastexplain.engine import (
         Background,
+        DeepLiftResult,
+        ExpectedGradientsResult,
         KernelShapResult,
         TreeShapResult,
+        deep_lift,
+        expected_gradients,
         kernel_shap,
         summarize_background,
         tree_shap,
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "Background": "fastexplain.engine",
     "DeepExplainer": "fastexplain.explainers",
+    "DeepLiftResult": "fastexplain.engine",
+    "ExpectedGradientsResult": "fastexplain.engine",
     "Explanation": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
     "KernelExplainer": "fastexplain.explainers",
@@ -50,6 +56,8 @@ _EXPORTS = {
     "TreeExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
     "UnsupportedModelError": "fastexplain.exceptions",
+    "deep_lift": "fastexplain.engine",
+    "expected_gradients": "fastexplain.engine",
     "get_num_threads": "fastexplain._threads",
     "kernel_shap": "fastexplain.engine",
     "load_model": "fastexplain.models",
@@ -61,6 +69,8 @@ _EXPORTS = {
 __all__ = [
     "Background",
     "DeepExplainer",
+    "DeepLiftResult",
+    "ExpectedGradientsResult",
     "Explanation",
     "FastExplainError",
     "KernelExplainer",
@@ -74,6 +84,8 @@ __all__ = [
     "TreeShapResult",
     "UnsupportedModelError",
     "__version__",
+    "deep_lift",
+    "expected_gradients",
     "get_num_threads",
     "kernel_shap",
     "load_model",

@@ -41,7 +41,9 @@ def read(model: Any, output: str) -> tuple[Network, Callable[[NDArray[np.float64
     """
     del output  # the model's own output is what is explained
     if type(model).__name__ != "Sequential":
-        raise UnsupportedModelError(f"Keras {type(model).__name__} is not supported; expected a Sequential of Dense layers.")
+        raise UnsupportedModelError(
+            f"Keras {type(model).__name__} is not supported; expected a Sequential of Dense layers."
+        )
     builder = LayerBuilder()
     for layer in model.layers:
         _append(builder, layer)

@@ -78,7 +78,10 @@ ACTIVATIONS: dict[str, _Kind] = {
     "identity": _Kind(lambda z: z, np.ones_like, kink=PIECEWISE),
     "relu": _Kind(lambda z: np.maximum(z, 0.0), lambda z: (z > 0).astype(np.float64), kink=KINK_AT_ZERO),
     "leaky_relu": _Kind(
-        lambda z, slope: np.where(z > 0, z, slope * z), lambda z, slope: np.where(z > 0, 1.0, slope), (0.01,), KINK_AT_ZERO
+        lambda z, slope: np.where(z > 0, z, slope * z),
+        lambda z, slope: np.where(z > 0, 1.0, slope),
+        (0.01,),
+        KINK_AT_ZERO,
     ),
     "clip": _Kind(
         lambda z, low, high: np.clip(z, low, high),
@@ -86,7 +89,9 @@ ACTIVATIONS: dict[str, _Kind] = {
         (-1.0, 1.0),
         PIECEWISE,
     ),
-    "elu": _Kind(lambda z, alpha: _elu(z, alpha, 1.0), lambda z, alpha: _elu_slope(z, alpha, 1.0), (1.0,), KINK_AT_ZERO),
+    "elu": _Kind(
+        lambda z, alpha: _elu(z, alpha, 1.0), lambda z, alpha: _elu_slope(z, alpha, 1.0), (1.0,), KINK_AT_ZERO
+    ),
     "selu": _Kind(
         lambda z: _elu(z, SELU_ALPHA, SELU_SCALE), lambda z: _elu_slope(z, SELU_ALPHA, SELU_SCALE), kink=KINK_AT_ZERO
     ),
@@ -125,7 +130,9 @@ class Activation:
 
     def __post_init__(self) -> None:
         if self.kind != "softmax" and self.kind not in ACTIVATIONS:
-            raise ValueError(f"Activation {self.kind!r} is unknown; expected softmax or one of {', '.join(ACTIVATIONS)}.")
+            raise ValueError(
+                f"Activation {self.kind!r} is unknown; expected softmax or one of {', '.join(ACTIVATIONS)}."
+            )
         defaults = () if self.kind == "softmax" else ACTIVATIONS[self.kind].defaults
         if not self.parameters:
             object.__setattr__(self, "parameters", defaults)

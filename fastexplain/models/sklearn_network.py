@@ -13,7 +13,14 @@ from fastexplain.models.network import Activation, LayerBuilder, Network
 
 __all__ = ["read"]
 
-_KINDS = {"identity": "identity", "relu": "relu", "tanh": "tanh", "logistic": "sigmoid", "softmax": "softmax", "exp": "exp"}
+_KINDS = {
+    "identity": "identity",
+    "relu": "relu",
+    "tanh": "tanh",
+    "logistic": "sigmoid",
+    "softmax": "softmax",
+    "exp": "exp",
+}
 
 
 def read(model: Any, output: str) -> tuple[Network, Callable[[NDArray[np.float64]], NDArray[np.float64]], str]:

@@ -47,7 +47,7 @@ def read(module: Any, output: str) -> tuple[Network, Callable[[NDArray[np.float6
     for i, leaf in enumerate(modules):
         _append(builder, leaf, last=not any(_acts(after) for after in modules[i + 1 :]))
     dtype = floating_type(module)
-    if dtype not in (torch.float32, torch.float64):
+    if dtype not in (None, torch.float32, torch.float64):
         raise UnsupportedModelError(f"The module's parameters are {dtype}; expected float32 or float64.")
 
     def forward(X: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -56,11 +56,12 @@ def read(module: Any, output: str) -> tuple[Network, Callable[[NDArray[np.float6
             found: NDArray[np.float64] = module(torch.from_numpy(X).to(device, dtype)).cpu().double().numpy()
             return found
 
-    return builder.build(), forward, str(dtype).removeprefix("torch.")
+    network = builder.build()
+    return network, forward, str(dtype).removeprefix("torch.")
 
 
 def floating_type(module: nn.Module) -> torch.dtype | None:
-    """dtype of the module's first floating-point parameter or buffer; None where it has none."""
+    """Dtype of the module's first floating-point parameter or buffer; None where it has none."""
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.is_floating_point():
             return tensor.dtype
@@ -116,7 +117,9 @@ def _append(builder: LayerBuilder, module: nn.Module, last: bool) -> None:
 def _batch_norm(module: nn.BatchNorm1d) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Scale and shift in evaluation mode."""
     if module.running_mean is None or module.running_var is None:
-        raise UnsupportedModelError(f"{module} keeps no running statistics, so that a row's output depends on the others.")
+        raise UnsupportedModelError(
+            f"{module} keeps no running statistics, so that a row's output depends on the others."
+        )
     scale = 1.0 / np.sqrt(_numpy(module.running_var) + module.eps)
     shift = -_numpy(module.running_mean) * scale
     if module.affine:
