@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastexplain._threads import get_num_threads, set_num_threads
-    from fastexplain.engine import TreeShapResult, tree_shap
+    from fastexplain.engine import LinearShapResult, TreeShapResult, linear_shap, tree_shap
     from fastexplain.exceptions import (
         FastExplainError,
         MissingDependencyError,
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "Explanation": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
+    "LinearShapResult": "fastexplain.engine",
     "MissingDependencyError": "fastexplain.exceptions",
     "ModelConversionError": "fastexplain.exceptions",
     "TabularExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
     "UnsupportedModelError": "fastexplain.exceptions",
     "get_num_threads": "fastexplain._threads",
+    "linear_shap": "fastexplain.engine",
     "load_model": "fastexplain.models",
     "set_num_threads": "fastexplain._threads",
     "tree_shap": "fastexplain.engine",
@@ -44,6 +46,7 @@ _EXPORTS = {
 __all__ = [
     "Explanation",
     "FastExplainError",
+    "LinearShapResult",
     "MissingDependencyError",
     "ModelConversionError",
     "TabularExplainer",
@@ -51,6 +54,7 @@ __all__ = [
     "UnsupportedModelError",
     "__version__",
     "get_num_threads",
+    "linear_shap",
     "load_model",
     "set_num_threads",
     "tree_shap",
