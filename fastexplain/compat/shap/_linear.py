@@ -32,8 +32,8 @@ class LinearExplainer:
         `Impute` says ``feature_perturbation="correlation_dependent"``.
     link : link function
         Must be the identity.
-    nsamples : int
-        Has no effect: the transformation by the covariance is not sampled as in shap.
+    nsamples : int, default 1000
+        With "correlation_dependent" and more than 12 features: permutations that are averaged.
     feature_perturbation : {"interventional", "correlation_dependent"}, optional
         Default: as the masker says, else "interventional".
     feature_names : sequence of str, optional
@@ -68,7 +68,7 @@ class LinearExplainer:
         self.feature_names = None if feature_names is None else list(feature_names)
         self.mean, self.cov = _moments(masker, correlated)
         self._vector_out = _coefficients(model).ndim == 2 and len(_coefficients(model)) > 1
-        base = linear_shap(model, self.mean[None, :], **self._options()).base_values
+        base = linear_shap(model, self.mean[None, :], mean=self.mean).base_values
         self.expected_value: Any = base if self._vector_out else float(base[0])
 
     def _options(self) -> dict[str, Any]:
@@ -78,6 +78,7 @@ class LinearExplainer:
             "mean": self.mean,
             "covariance": self.cov,
             "feature_dependence": "correlation",
+            "n_samples": self.nsamples,
             "n_threads": self.n_threads,
         }
 
