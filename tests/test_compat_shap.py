@@ -18,7 +18,7 @@ shap = pytest.importorskip("shap")
 
 # Sums of 15 coalitions over 15 rows, in another order.
 EXACT = 1e-9
-# shap's sampling, on a smooth model; ours is within it.
+# shap's sampling of probabilities; four times as much for sums of a few units.
 SAMPLED = 0.05
 
 X, Y = load_iris(return_X_y=True)
@@ -226,12 +226,13 @@ def test_linear_values(model: Any, data: Any) -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_linear_correlation_dependent() -> None:
     model = LinearRegression().fit(X, X @ [1.0, -2.0, 3.0, 0.5])
-    theirs = shap.LinearExplainer(model, shap.maskers.Impute(X), nsamples=20000)
+    np.random.seed(0)  # noqa: NPY002 - shap draws permutations from the global state
+    theirs = shap.LinearExplainer(model, shap.maskers.Impute(X), nsamples=4000)
     moments = (X.mean(axis=0), np.cov(X, rowvar=False))
     for masker in (ours.maskers.Impute(X), shap.maskers.Impute(X), moments, X):
         mine = ours.LinearExplainer(model, masker, feature_perturbation="correlation_dependent")
         assert mine.feature_perturbation == "correlation_dependent"
-        assert_same(mine.shap_values(ROWS), theirs.shap_values(ROWS), SAMPLED)
+        assert_same(mine.shap_values(ROWS), theirs.shap_values(ROWS), 4 * SAMPLED)
         assert_same(mine.expected_value, theirs.expected_value)
 
 
