@@ -38,10 +38,10 @@ class NetworkModel(TransparentModel):
         self.network, self.rtol = network, rtol
         self.n_features, self.n_outputs = network.n_features, network.n_outputs
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def predict(self, X: Float) -> Float:
         return self.network.forward(X)
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         weights = equal_weights(len(background), weights)
         layers = self.network.layers
         if len(layers) == 2 and layers[0].activation.kind in TERMS:
@@ -88,7 +88,7 @@ class _DenseGame(Game):
     def __init__(self, network: Network, background: Float, weights: Float, groups: Columns | None) -> None:
         self._network, self._background, self._weights, self._groups = network, background, weights, groups
 
-    def coalition_values(  # noqa: D102
+    def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
     ) -> Float:
         values = np.zeros((len(masks), self._network.n_outputs))
