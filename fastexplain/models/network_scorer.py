@@ -24,7 +24,7 @@ Float = NDArray[np.float64]
 TERMS = {"relu": "rectified", "tanh": "tanh"}
 # Cells of the first layer that one step holds, per thread: 8 MiB, of which the later layers need a few copies.
 BLOCK_CELLS = 2**20
-# Rows that the first layer's products of background rows are computed for at a time: 64 MiB.
+# Cells of the first layer's products with background rows that are held at a time: 64 MiB.
 TABLE_CELLS = 2**23
 FLOAT32_RTOL = 1e-4
 
@@ -96,7 +96,6 @@ class _DenseGame(Game):
         # Blocks do not depend on the number of threads, nor does a BLAS product of one block: the same bits.
         with ThreadPoolExecutor(resolve_num_threads(n_threads)) as pool:
             for change, base, weights in self._first_layer(x):
-                n_background, n_units = base.shape
                 step = max(1, BLOCK_CELLS // base.size)
                 change = change.reshape(len(change), -1)
 
