@@ -42,7 +42,7 @@ def _softmax(margins: Float) -> Float:
 
 
 def _normalized_sigmoid(margins: Float) -> Float:
-    """One-versus-rest probabilities, scaled to a sum of 1; equal where all of them underflow, as scikit-learn has it."""
+    """One-versus-rest probabilities, scaled to a sum of 1; equal where all underflow, as scikit-learn has it."""
     odds = sigmoid(margins)
     total = odds.sum(axis=-1, keepdims=True)
     return np.where(total > 0, odds / np.where(total > 0, total, 1.0), 1.0 / margins.shape[-1])
