@@ -79,8 +79,9 @@ def check_against_definition(model: Any, method: str, X: Any, background: Any, p
     weights = np.arange(1.0, len(background) + 1)
     scale = np.abs(np.asarray(predict(X), dtype=np.float64)).max()
     for groups in (None, GROUPS):
+        lists = None if groups is None else [group.tolist() for group in groups]
         game = found.model.bind(encoded, weights / weights.sum(), groups)
-        expected = naive_kernel_shap(predict, X, background, weights, groups)
+        expected = naive_kernel_shap(predict, X, background, weights, lists)
         if game.closed_form:
             values = game.shap_values(rows, n_threads=1, backend=backend)
             np.testing.assert_allclose(values, expected, rtol=0, atol=TOLERANCE * scale)

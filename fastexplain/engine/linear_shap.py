@@ -346,6 +346,7 @@ def _walk(slopes: Float, correlation: Float, orders: NDArray[np.int64]) -> Float
         matrix[rows, pivot[rows], pivot[rows]] = -1.0 / left[rows]
         hidden = np.where(inside[:, None, :], 0.0, slopes)  # (n_orders, n_outputs, n)
         known = np.where(inside[:, None, :], slopes, 0.0) + np.where(swept[:, None, :], hidden @ matrix, 0.0)
-        np.add.at(transform, (slice(None), pivot), np.swapaxes(known - before, 0, 1))
+        for each, gain in zip(pivot.tolist(), known - before, strict=True):
+            transform[:, each] += gain
         before = known
     return transform

@@ -198,7 +198,8 @@ def _add_product_pair(
 
 @compiled
 def _sum_lanes(lanes: Float) -> float:
-    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    total: float = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    return total
 
 
 @compiled

@@ -277,8 +277,9 @@ def _is_regressor(owner: Any) -> bool:
 
 
 def _pairwise_coefficients(dual: Float, n_support: NDArray[Any]) -> Float:
-    """A row for each pair of classes, from libsvm's (n_classes - 1, n_terms): a vector of class i against class j stands
-    in row j - 1 where i < j, else in row j.
+    """A row for each pair of classes, from libsvm's (n_classes - 1, n_terms).
+
+    There, a vector of class i against class j stands in row j - 1 where i < j, else in row j.
     """
     n_classes = len(n_support)
     ends = np.cumsum(n_support)
@@ -302,7 +303,7 @@ def _votes(sums: Float, n_classes: int) -> Float:
         confidence[..., j] -= decision
         votes[..., i] += decision > 0
         votes[..., j] += decision <= 0
-    return votes + confidence / (3 * (np.abs(confidence) + 1))
+    return np.asarray(votes + confidence / (3 * (np.abs(confidence) + 1)))
 
 
 def _kernel_ridge(owner: Any) -> TransparentModel | None:
