@@ -195,6 +195,7 @@ def test_subset_equals_enumeration_with_the_others_at_the_row(data: str) -> None
     assert explanation.features == ([3, 0] if data == "array" else ["d", "a"])
     for row, values in zip(X[:3], explanation.values, strict=True):
         np.testing.assert_allclose(values, enumerated(CLASSIFIER.predict_proba, row, BACKGROUND, [3, 0]), atol=EXACT)
+    assert explanation.expected_values == pytest.approx(CLASSIFIER.predict_proba(BACKGROUND).mean(axis=0), abs=EXACT)
     streamed = explainer.explain_global(rows, include_local=False)
     np.testing.assert_allclose(streamed.per_class_values, np.abs(explanation.values).mean(axis=0).T, atol=EXACT)
 

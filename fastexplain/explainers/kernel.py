@@ -320,14 +320,15 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
 
 def _estimator_kind(model: Any) -> str | None:
     """What a scikit-learn estimator, or one that follows its conventions, says of itself; None if it says nothing."""
-    if not hasattr(model, "get_params"):
-        return None
-    from sklearn.base import is_classifier, is_outlier_detector, is_regressor
+    if "sklearn.base.BaseEstimator" not in class_names(model):
+        return getattr(model, "_estimator_type", None)
+    import sklearn.base
 
-    if "sklearn.base.ClusterMixin" in class_names(model):
-        return "clusterer"
-    checks = {"classifier": is_classifier, "regressor": is_regressor, "outlier_detector": is_outlier_detector}
-    return next((kind for kind, check in checks.items() if check(model)), None)
+    for kind in ("classifier", "regressor", "outlier_detector", "clusterer"):
+        check = getattr(sklearn.base, f"is_{kind}", None)  # is_clusterer is younger than the others
+        if check is not None and check(model):
+            return kind
+    return "clusterer" if "sklearn.base.ClusterMixin" in class_names(model) else None
 
 
 def _own_classes(owner: Any, task: str) -> list[Any] | None:
