@@ -331,6 +331,13 @@ def test_an_error_in_the_function_names_it_and_has_the_cause() -> None:
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
+def test_margins_of_pairs_of_classes_are_refused() -> None:
+    rows, y = make_classification(80, 4, n_informative=4, n_redundant=0, n_classes=4, random_state=0)
+    model = SVC(decision_function_shape="ovo").fit(rows, y)
+    with pytest.raises(UnsupportedModelError, match=r"SVC has 4 classes, but 6 columns of output.*'ovr'"):
+        TabularExplainer(model, rows)
+
+
 def test_multi_target_regression_has_outputs_first() -> None:
     rows, y = make_regression(60, 4, n_targets=2, random_state=0)
     model = RandomForestRegressor(3, random_state=0).fit(rows, y)

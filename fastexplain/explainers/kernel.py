@@ -280,7 +280,7 @@ def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, pro
         units=units,
         n_columns=columns.shape[1],
         doubles=columns.shape[1] == 1 and units == "probability",
-        classes=_own_classes(owner, task),
+        classes=_own_classes(owner, task, columns.shape[1]),
         feature_names=_own_names(owner),
     )
 
@@ -331,9 +331,18 @@ def _estimator_kind(model: Any) -> str | None:
     return "clusterer" if "sklearn.base.ClusterMixin" in class_names(model) else None
 
 
-def _own_classes(owner: Any, task: str) -> list[Any] | None:
+def _own_classes(owner: Any, task: str, n_columns: int) -> list[Any] | None:
+    """Labels that a classifier was fitted on; an error if its outputs are not one per class."""
     known = getattr(owner, "classes_", None) if task == "classification" else None
-    return None if known is None else list_of_names(known, "classes_")
+    if known is None:
+        return None
+    labels = list_of_names(known, "classes_") or []
+    if n_columns not in ((1, 2) if len(labels) == 2 else (len(labels),)):
+        raise UnsupportedModelError(
+            f"{_name(owner)} has {len(labels)} classes, but {n_columns} columns of output. Explain a function that "
+            "returns one per class; a SVC has them with decision_function_shape='ovr'."
+        )
+    return labels
 
 
 def _own_names(owner: Any) -> list[str] | None:
