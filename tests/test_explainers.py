@@ -225,7 +225,7 @@ def test_models_that_are_not_fitted_say_so(model: Any) -> None:
         TabularExplainer(model, X)
 
 
-@pytest.mark.parametrize("model", [3, "model", {}, [], None, object()], ids=repr)
+@pytest.mark.parametrize("model", [3, "model", {}, [], None, object()], ids=lambda m: type(m).__name__)
 def test_what_predicts_nothing_is_refused(model: Any) -> None:
     with pytest.raises(UnsupportedModelError, match="cannot be explained; expected a fitted model with predict"):
         TabularExplainer(model, X)
