@@ -34,7 +34,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-import fastexplain
+from fastexplain.engine.kernel_shap import kernel_shap
 from fastexplain.models.transparent import see_through
 
 N_ROWS = 80
@@ -200,8 +200,8 @@ def test_kernel_shap_of_a_pipeline_is_that_of_its_raw_columns(last: Any) -> None
         (SimpleImputer(), ["age"]), (OneHotEncoder(), ["city", "kind"]), (StandardScaler(), ["income"])
     )  # "count" is dropped
     model = make_pipeline(steps, last).fit(frame, y)
-    through = fastexplain.kernel_shap(model, frame[:4], frame[40:52])
-    asked = fastexplain.kernel_shap(model, frame[:4], frame[40:52], see_through=False)
+    through = kernel_shap(model, frame[:4], frame[40:52])
+    asked = kernel_shap(model, frame[:4], frame[40:52], see_through=False)
     assert through.method.startswith("pipeline")
     assert through.values.shape == asked.values.shape == (4, 5, 2)
     np.testing.assert_allclose(through.values, asked.values, atol=1e-9)

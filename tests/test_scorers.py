@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from naive_games import naive_coalition_values, random_masks
+from naive_coalitions import naive_coalition_values, random_masks
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor

@@ -103,8 +103,8 @@ def njit_predict(function: Any, rows: Any) -> Any:
     form = _form(function, X)
     if form is None:
         raise TypeError(
-            "this @njit function can be compiled neither for a row (1-D float64 array) that gives a number, an array or "
-            "a tuple, nor for a matrix (2-D float64 array) that gives a number or row of numbers per row."
+            "This @njit function can be compiled neither for a row (1-D float64 array) that gives a number, an array "
+            "or a tuple, nor for a matrix (2-D float64 array) that gives a number or row of numbers per row."
         )
     return NjitModel(function, X.shape[1], form).predict(X)
 

@@ -138,7 +138,7 @@ def _votes(decisions: Float, n_classes: int) -> Float:
         confidence[..., j] -= decision
         votes[..., i] += decision >= 0
         votes[..., j] += decision < 0
-    return votes + confidence / (3 * (np.abs(confidence) + 1))
+    return np.asarray(votes + confidence / (3 * (np.abs(confidence) + 1)), dtype=np.float64)
 
 
 def see_support_vectors(owner: Any, method: str | None, background: Any) -> TransparentModel | None:

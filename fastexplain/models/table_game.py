@@ -1,5 +1,6 @@
-"""Games of models that are scored from tables of what each player contributes to each term (support vector, hidden unit,
-training row).
+"""Games of models that are scored from tables of what each player contributes to each term.
+
+A term is a support vector, a hidden unit or a training row.
 """
 
 from __future__ import annotations

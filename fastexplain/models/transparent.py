@@ -246,6 +246,12 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
     return None
 
 
+def find_model(owner: Any, method: str | None, background: Any = None) -> TransparentModel | None:
+    """The model that a loader makes of `owner`, not compared with anything; None for wrappers and what is not known."""
+    found = find(owner, method, background)
+    return found if isinstance(found, TransparentModel) else None
+
+
 def as_float64(rows: Any) -> NDArray[np.float64]:
     """Rows of numbers in any form (array, DataFrame, sparse matrix) as a dense C-ordered float64 array."""
     if hasattr(rows, "toarray"):
