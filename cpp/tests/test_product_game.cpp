@@ -178,23 +178,6 @@ TEST_CASE("product and sigmoid games give the same bits for any number of thread
   }
 }
 
-TEST_CASE("an interrupt stops a product game") {
-  const Products game(17);
-  Values values(game.n_rows * game.n_players * game.n_outputs);
-  const ProductGameView view{game.n_rows,
-                             game.n_blocks,
-                             game.n_background,
-                             game.n_players,
-                             game.n_outputs,
-                             game.row.data(),
-                             game.background.data(),
-                             game.coefficients.data(),
-                             0,
-                             game.weights.data()};
-  struct Stop {};
-  REQUIRE_THROWS_AS(product_game(view, exact_rules(17), values.data(), 1, [] { throw Stop(); }), Stop);
-}
-
 TEST_CASE("digest of product games", "[digest]") {
   for (int n_players : {1, 3, 30}) {
     const Sigmoids sigmoids(n_players);
