@@ -242,7 +242,7 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
 
 def find_model(owner: Any, method: str | None, background: Any = None) -> TransparentModel | None:
     """The model that a loader makes of `owner`, not compared with anything; None for wrappers and what is not known."""
-    found = _find(owner, method, background)
+    found = find(owner, method, background)
     return found if isinstance(found, TransparentModel) else None
 
 
