@@ -24,7 +24,7 @@ Float = NDArray[np.float64]
 TERMS = {"relu": "rectified", "tanh": "tanh"}
 # Cells of the first layer that one step holds, per thread: 8 MiB, of which the later layers need a few copies.
 BLOCK_CELLS = 2**20
-# Rows that the first layer's products of background rows are computed for at a time: 64 MiB.
+# Cells of the first layer's products with background rows that are held at a time: 64 MiB.
 TABLE_CELLS = 2**23
 FLOAT32_RTOL = 1e-4
 
@@ -38,10 +38,10 @@ class NetworkModel(TransparentModel):
         self.network, self.rtol = network, rtol
         self.n_features, self.n_outputs = network.n_features, network.n_outputs
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def predict(self, X: Float) -> Float:
         return self.network.forward(X)
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         weights = equal_weights(len(background), weights)
         layers = self.network.layers
         if len(layers) == 2 and layers[0].activation.kind in TERMS:
@@ -88,7 +88,7 @@ class _DenseGame(Game):
     def __init__(self, network: Network, background: Float, weights: Float, groups: Columns | None) -> None:
         self._network, self._background, self._weights, self._groups = network, background, weights, groups
 
-    def coalition_values(  # noqa: D102
+    def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
     ) -> Float:
         values = np.zeros((len(masks), self._network.n_outputs))
@@ -96,7 +96,6 @@ class _DenseGame(Game):
         # Blocks do not depend on the number of threads, nor does a BLAS product of one block: the same bits.
         with ThreadPoolExecutor(resolve_num_threads(n_threads)) as pool:
             for change, base, weights in self._first_layer(x):
-                n_background, n_units = base.shape
                 step = max(1, BLOCK_CELLS // base.size)
                 change = change.reshape(len(change), -1)
 

@@ -60,14 +60,14 @@ class SupportVectorModel(TransparentModel):
         self.degree = degree if kernel == "poly" else 1
         self._platt = platt
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def predict(self, X: Float) -> Float:
         kernels = np.empty((len(X), len(self.vectors)))
         for i, row in enumerate(X):  # a row at a time: bounded memory; few rows are asked for
             cells = self.cells(row[None])[0]
             kernels[i] = self._kernel(cells.sum(axis=0))
         return self.respond(kernels @ self.coefficients.T + self.offset)
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         return _Game(self, background, equal_weights(len(background), weights), groups)
 
     def cells(self, X: Float) -> Float:
@@ -138,13 +138,18 @@ def _votes(decisions: Float, n_classes: int) -> Float:
         confidence[..., j] -= decision
         votes[..., i] += decision >= 0
         votes[..., j] += decision < 0
-    return votes + confidence / (3 * (np.abs(confidence) + 1))
+    return np.asarray(votes + confidence / (3 * (np.abs(confidence) + 1)), dtype=np.float64)
 
 
 def see_support_vectors(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
     """Loader: scikit-learn's SVC, NuSVC, SVR, NuSVR and OneClassSVM, where their output has no closed form."""
     kernel = getattr(owner, "kernel", None)
-    if kernel not in TERMS or not hasattr(owner, "_dual_coef_") or owner.degree < 1 or int(owner.degree) != owner.degree:
+    if (
+        kernel not in TERMS
+        or not hasattr(owner, "_dual_coef_")
+        or owner.degree < 1
+        or int(owner.degree) != owner.degree
+    ):
         return None
     n_classes = len(owner.classes_) if hasattr(owner, "classes_") else 0
     response = _response(owner, method, n_classes)

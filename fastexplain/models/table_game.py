@@ -1,5 +1,7 @@
-"""Games of models that are scored from tables of what each player contributes to each term (support vector, hidden unit,
-training row)."""
+"""Games of models that are scored from tables of what each player contributes to each term.
+
+A term is a support vector, a hidden unit or a training row.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,7 @@ class TableGame(Game):
     ) -> Float:
         """Predictions (n_background, n_masks, n_outputs) from tables of the row and of background rows."""
 
-    def coalition_values(  # noqa: D102
+    def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
     ) -> Float:
         row = self.tables(x[None])[0]

@@ -226,18 +226,24 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
     -----
     Exceptions of `predict` on the probe rows are the caller's: they pass.
     """
-    peeled = _peel(owner if owner is not None else predict, method, background)
-    if peeled is None or (X is not None and not peeled.accepts(X)):
+    candidates = _peel(owner if owner is not None else predict, method, background)
+    if not candidates:
         return None
     probe = _probe_rows(background, X)
-    encoded = peeled.seen.encode(probe)
-    if peeled.seen.model is not None and not np.isfinite(encoded).all():
-        return None  # what a library makes of missing values is its own affair
-    expected = two_dimensional(predict(probe))
-    got = two_dimensional(peeled.seen.predict(encoded))
-    return (
-        peeled.seen if _agree(got, expected, max(peeled.rtol, FLOAT32_RTOL if _has_float32(probe) else 0.0)) else None
-    )
+    single = FLOAT32_RTOL if _has_float32(probe) else 0.0
+    expected: NDArray[np.float64] | None = None
+    for candidate in candidates:
+        if X is not None and not candidate.accepts(X):
+            continue
+        encoded = candidate.seen.encode(probe)
+        if candidate.seen.model is not None and not np.isfinite(encoded).all():
+            continue  # what a library makes of missing values is its own affair
+        if expected is None:
+            expected = two_dimensional(predict(probe))
+        got = two_dimensional(candidate.seen.predict(encoded))
+        if _agree(got, expected, max(candidate.rtol, single)):
+            return candidate.seen
+    return None
 
 
 def find_model(owner: Any, method: str | None, background: Any = None) -> TransparentModel | None:
@@ -318,15 +324,18 @@ def find(owner: Any, method: str | None, background: Any) -> TransparentModel | 
     return None
 
 
-def _peel(owner: Any, method: str | None, background: Any) -> _Candidate | None:
+def _peel(owner: Any, method: str | None, background: Any) -> list[_Candidate]:
+    """What a function may be taken for, the most that can be seen of it first."""
     found = find(owner, method, background)
     if isinstance(found, Peeled):
         encoded = found.encode(background)
-        inner = _peel(found.owner, found.method, encoded)
-        return _Candidate(_compose(found, inner), 1e-12 if inner is None else inner.rtol, lambda rows: True)
+        inner: list[_Candidate | None] = [*_peel(found.owner, found.method, encoded), None]
+        return [
+            _Candidate(_compose(found, each), 1e-12 if each is None else each.rtol, lambda rows: True) for each in inner
+        ]
     if found is None or not is_numeric(background):
-        return None
-    return _Candidate(SeenThrough(as_float64, None, found, found.predict, found.path), found.rtol, is_numeric)
+        return []
+    return [_Candidate(SeenThrough(as_float64, None, found, found.predict, found.path), found.rtol, is_numeric)]
 
 
 def _compose(outer: Peeled, inner: _Candidate | None) -> SeenThrough:
