@@ -37,7 +37,7 @@ def _compiled(function: F) -> F:
 def explain_rows(
     network: Network, rules: Indices, mine: Arrays, others: Arrays, weights: Array, values: Array, n_threads: int
 ) -> None:
-    """Fill `values` (n_rows, n_features, n_outputs) from activations as `fastexplain.engine.deep_lift` lays them out."""
+    """Fill `values` (n_rows, n_features, n_outputs) from activations as ``engine/deep_lift.py`` lays them out."""
     flat = np.concatenate([layer.weight.T.ravel() for layer in network.layers])
     n_in = np.array([layer.weight.shape[0] for layer in network.layers])
     n_out = np.array([layer.weight.shape[1] for layer in network.layers])

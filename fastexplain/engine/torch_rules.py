@@ -1,9 +1,9 @@
 """Rules of DeepLIFT for torch functions: what value they give, and with which multipliers.
 
-Linear in one argument: as it is. Elementwise: the rescale rule. Products of two: each factor's change times the other's mean,
-the Shapley value of a game of two players, and the only split of a product that is symmetric and complete. Softmax: as in
-``cpp/src/deep_lift.cpp``. Maximum: the change goes to the row's or the background's largest entry, whichever is larger.
-Normalisations and attention are written in terms of these.
+Linear in one argument: as it is. Elementwise: the rescale rule. Products of two: each factor's change times the other's
+mean, the Shapley value of a game of two players, and the only split of a product that is symmetric and complete.
+Softmax: as in ``cpp/src/deep_lift.cpp``. Maximum: the change goes to the row's or the background's largest entry,
+whichever is larger. Normalisations and attention are written in terms of these.
 """
 
 from __future__ import annotations
@@ -306,7 +306,7 @@ def _dropout(func: Any, args: Args, kwargs: Kwargs) -> Any:
 def _embedding(func: Any, args: Args, kwargs: Kwargs) -> Any:
     raise unsupported(
         func.__name__,
-        "it looks up rows by number, which is no function of a real number; explain the model that begins after it",
+        "it looks up rows by number, not by a value; explain the model that begins after it",
     )
 
 
@@ -351,13 +351,18 @@ def _elementwise(kink: int) -> Rule:
     return rule
 
 
-for _names, _kink in (
-    ("gelu silu mish sigmoid expit logsigmoid log_sigmoid tanh softplus softsign tanhshrink exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
-     "reciprocal square pow rpow float_power sin cos tan asin acos atan sinh cosh asinh acosh atanh erf erfc erfinv logit "
-     "sinc i0 lgamma digamma xlogy", SMOOTH),
-    ("relu leaky_relu elu celu selu prelu rrelu", KINK_AT_ZERO),
-    ("relu6 hardtanh hardswish hardsigmoid abs clamp clamp_min clamp_max hardshrink softshrink threshold", PIECEWISE),
-):  # fmt: skip
+ELEMENTWISE = {
+    SMOOTH: """
+        gelu silu mish sigmoid expit logsigmoid log_sigmoid tanh softplus softsign tanhshrink exp exp2 expm1 log log2
+        log10 log1p sqrt rsqrt reciprocal square pow rpow float_power sin cos tan asin acos atan sinh cosh asinh acosh atanh
+        erf erfc erfinv logit sinc i0 lgamma digamma xlogy
+    """,
+    KINK_AT_ZERO: "relu leaky_relu elu celu selu prelu rrelu",
+    PIECEWISE: """
+        relu6 hardtanh hardswish hardsigmoid abs clamp clamp_min clamp_max hardshrink softshrink threshold
+    """,
+}
+for _kink, _names in ELEMENTWISE.items():
     _rule(*_names.split())(_elementwise(_kink))
 
 
@@ -527,8 +532,10 @@ def _attention(func: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _picked(pair: Pair, row: Tensor, background: Tensor, place: Tensor, place_b: Tensor, n_dims: int) -> Pair:
-    """The change of a maximum, given to one entry of the last `n_dims` dimensions, flattened: the row's largest where that is
-    the larger maximum, else the background's. That entry changes by as much at least, so the multiplier is in [0, 1].
+    """The change of a maximum, given to one entry of the last `n_dims` dimensions.
+
+    The row's largest where that is the larger maximum, else the background's: it changes by as much at least, so that
+    the multiplier is in [0, 1].
     """
     chosen = torch.where(row >= background, place, place_b)
     flat = pair.row.flatten(-n_dims)
