@@ -4,8 +4,8 @@
     python benchmarks/deep_lift.py --rows 2000 --threads 1
 
 Answers are checked before anything is timed: against shap where it is right (ReLU, no softmax), and by completeness
-everywhere. A wrong answer of ours ends the run with exit code 1. Needs torch and shap; threads are set equally for torch
-and for us. The competitors take turns, so that a busy machine slows all of them.
+everywhere. A wrong answer of ours ends the run with exit code 1. Needs torch and shap; threads are set equally for
+torch and for us. The competitors take turns, so that a busy machine slows all of them.
 """
 
 from __future__ import annotations

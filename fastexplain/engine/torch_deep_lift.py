@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import fastexplain.engine.torch_rules  # noqa: F401  (fills RULES)
+from fastexplain.engine import torch_rules as _torch_rules  # noqa: F401  (fills RULES)
 from fastexplain.engine.deep_lift import TOLERANCE, chunks
 from fastexplain.engine.torch_pairs import Pair, UnseenOperationError, counting_elements
 from fastexplain.exceptions import UnsupportedModelError
@@ -49,7 +49,7 @@ class Runner:
         output = torch.func.functional_call(self.module, self.state, (x,))
         if not isinstance(output, torch.Tensor):
             raise UnsupportedModelError(
-                f"The module returns a {type(output).__name__}; expected one tensor. Wrap it in one that picks a tensor."
+                f"The module returns a {type(output).__name__}; expected one tensor. Wrap it in one that picks it."
             )
         if output.dim() == 1:
             output = output.unsqueeze(1)

@@ -43,58 +43,13 @@ RULES: dict[str, Rule] = {}
 _elements: ContextVar[list[int] | None] = ContextVar("elements", default=None)
 
 # Answered from the row's tensor: they look at no value.
-QUERIES = frozenset(
-    [
-        "size",
-        "dim",
-        "ndimension",
-        "stride",
-        "numel",
-        "nelement",
-        "is_floating_point",
-        "is_complex",
-        "is_contiguous",
-        "get_device",
-        "element_size",
-        "len",
-        "storage_offset",
-        "is_shared",
-        "is_signed",
-        "is_inference",
-        "is_same_size",
-        "has_names",
-        "new_zeros",
-        "new_ones",
-        "new_full",
-        "new_empty",
-        "zeros_like",
-        "ones_like",
-        "full_like",
-        "empty_like",
-        "shape",
-        "ndim",
-        "dtype",
-        "device",
-        "layout",
-        "requires_grad",
-        "is_leaf",
-        "is_cuda",
-        "is_cpu",
-        "is_mps",
-        "is_sparse",
-        "is_quantized",
-        "is_nested",
-        "is_meta",
-        "is_mkldnn",
-        "is_xla",
-        "is_xpu",
-        "names",
-        "itemsize",
-        "nbytes",
-        "result_type",
-        "can_cast",
-    ]
-)
+QUERIES = """
+    size dim ndimension stride numel nelement is_floating_point is_complex is_contiguous get_device element_size len
+    storage_offset is_shared is_signed is_inference is_same_size has_names new_zeros new_ones new_full new_empty
+    zeros_like ones_like full_like empty_like shape ndim dtype device layout requires_grad is_leaf is_cuda is_cpu
+    is_mps is_sparse is_quantized is_nested is_meta is_mkldnn is_xla is_xpu names itemsize nbytes result_type
+    can_cast
+"""
 # Properties with values, as the functions of that meaning.
 PROPERTIES = {"T": "t", "mT": "mT", "data": "detach"}
 # In-place operators; "add_" and the like are told by their underscore.
@@ -192,7 +147,7 @@ def apply(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise unsupported("assignment to an attribute of a tensor", "it cannot be followed")
     name = called.strip("_")
     name = OPERATORS.get(name, name)
-    if name in QUERIES:
+    if name in QUERIES.split():
         return func(*value_of(args, "row"), **value_of(kwargs, "row"))
     with torch.enable_grad():  # a no_grad block in the model changes gradients, not values: here values count
         if called == "__setitem__":

@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from fastexplain.engine.torch_pairs import RULES, Pair, Rule, apply, only_pair, unsupported, value_of
 
 __all__ = ["threshold"]
 
-Tensor = torch.Tensor
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
@@ -32,7 +32,7 @@ def threshold(dtype: torch.dtype) -> float:
     return float(torch.finfo(dtype).eps ** (1.0 / 3.0))
 
 
-class _Graft(torch.autograd.Function):
+class _Graft(torch.autograd.Function):  # type: ignore[misc]
     """The value of one tensor with the graph of another of the same shape."""
 
     @staticmethod
@@ -60,141 +60,22 @@ def _rule(*names: str) -> Callable[[Rule], Rule]:
 
 # ------------------------------------------------------------------------------------------------------------- linear
 
-LINEAR = [
-    "add",
-    "sub",
-    "rsub",
-    "neg",
-    "positive",
-    "sum",
-    "mean",
-    "cumsum",
-    "diff",
-    "trace",
-    "linear",
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "conv",
-    "convolution",
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d",
-    "matmul",
-    "mm",
-    "bmm",
-    "mv",
-    "dot",
-    "inner",
-    "outer",
-    "ger",
-    "vdot",
-    "einsum",
-    "addmm",
-    "addmv",
-    "baddbmm",
-    "addbmm",
-    "bilinear",
-    "mul",
-    "tensordot",
-    "kron",
-    "rmatmul",
-    "chain_matmul",
-    "view",
-    "view_as",
-    "reshape",
-    "reshape_as",
-    "flatten",
-    "unflatten",
-    "ravel",
-    "squeeze",
-    "unsqueeze",
-    "transpose",
-    "swapaxes",
-    "swapdims",
-    "t",
-    "permute",
-    "movedim",
-    "moveaxis",
-    "adjoint",
-    "mT",
-    "expand",
-    "expand_as",
-    "broadcast_to",
-    "repeat",
-    "repeat_interleave",
-    "tile",
-    "cat",
-    "stack",
-    "hstack",
-    "vstack",
-    "column_stack",
-    "chunk",
-    "split",
-    "split_with_sizes",
-    "tensor_split",
-    "hsplit",
-    "unbind",
-    "unfold",
-    "fold",
-    "narrow",
-    "select",
-    "index_select",
-    "getitem",
-    "take_along_dim",
-    "gather",
-    "take",
-    "flip",
-    "fliplr",
-    "flipud",
-    "roll",
-    "rot90",
-    "pad",
-    "_pad",
-    "constant_pad_nd",
-    "clone",
-    "contiguous",
-    "to",
-    "float",
-    "double",
-    "type",
-    "type_as",
-    "tril",
-    "triu",
-    "diag",
-    "diagonal",
-    "diag_embed",
-    "masked_fill",
-    "masked_select",
-    "where",
-    "masked_scatter",
-    "index_fill",
-    "scatter",
-    "scatter_add",
-    "index_add",
-    "index_copy",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "channel_shuffle",
-    "lerp",
-    "cpu",
-    "cuda",
-    "atleast_1d",
-    "atleast_2d",
-    "atleast_3d",
-    "iter",
-    "block_diag",
-    "meshgrid",
-]
+LINEAR = """
+    add sub rsub neg positive sum mean cumsum diff trace linear conv1d conv2d conv3d conv_transpose1d
+    conv_transpose2d conv_transpose3d conv convolution avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
+    adaptive_avg_pool2d adaptive_avg_pool3d matmul mm bmm mv dot inner outer ger vdot einsum addmm addmv baddbmm
+    addbmm bilinear mul tensordot kron rmatmul chain_matmul view view_as reshape reshape_as flatten unflatten ravel
+    squeeze unsqueeze transpose swapaxes swapdims t permute movedim moveaxis adjoint mT expand expand_as
+    broadcast_to repeat repeat_interleave tile cat stack hstack vstack column_stack chunk split split_with_sizes
+    tensor_split hsplit unbind unfold fold narrow select index_select getitem take_along_dim gather take flip fliplr
+    flipud roll rot90 pad _pad constant_pad_nd clone contiguous to float double type type_as tril triu diag diagonal
+    diag_embed masked_fill masked_select where masked_scatter index_fill scatter scatter_add index_add index_copy
+    pixel_shuffle pixel_unshuffle channel_shuffle lerp cpu cuda atleast_1d atleast_2d atleast_3d iter block_diag
+    meshgrid
+"""
 
 
-@_rule(*LINEAR)
+@_rule(*LINEAR.split())
 def _multilinear(func: Any, args: Args, kwargs: Kwargs) -> Any:
     """Functions that are linear in each argument: one pair, several that only add up, or a product of two.
 
@@ -207,48 +88,18 @@ def _multilinear(func: Any, args: Args, kwargs: Kwargs) -> Any:
     with torch.no_grad():
         background = func(*value_of(args, "background"), **value_of(kwargs, "background"))
     row = func(*value_of(args, "row"), **value_of(kwargs, "row"))
-    if name.strip("_") in PRODUCTS and len(places) > 1:
+    if name.strip("_") in PRODUCTS.split() and len(places) > 1:
         if len(places) > 2:
             raise unsupported(name, "it is a product of three or more values that depend on the features")
         row = _grafted(row, _product_surrogate(func, leaves, spec, places))
     return _pairs(row, background)
 
 
-PRODUCTS = frozenset(
-    [
-        "mul",
-        "imul",
-        "rmul",
-        "multiply",
-        "matmul",
-        "rmatmul",
-        "mm",
-        "bmm",
-        "mv",
-        "dot",
-        "inner",
-        "outer",
-        "ger",
-        "vdot",
-        "einsum",
-        "addmm",
-        "addmv",
-        "baddbmm",
-        "addbmm",
-        "bilinear",
-        "linear",
-        "tensordot",
-        "kron",
-        "chain_matmul",
-        "conv1d",
-        "conv2d",
-        "conv3d",
-        "conv_transpose1d",
-        "conv_transpose2d",
-        "conv_transpose3d",
-        "lerp",
-    ]
-)
+PRODUCTS = """
+    mul imul rmul multiply matmul rmatmul mm bmm mv dot inner outer ger vdot einsum addmm addmv baddbmm addbmm
+    bilinear linear tensordot kron chain_matmul conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+    conv_transpose3d lerp
+"""
 
 
 def _product_surrogate(func: Any, leaves: list[Any], spec: Any, places: list[int]) -> Tensor:
@@ -353,9 +204,9 @@ def _elementwise(kink: int) -> Rule:
 
 ELEMENTWISE = {
     SMOOTH: """
-        gelu silu mish sigmoid expit logsigmoid log_sigmoid tanh softplus softsign tanhshrink exp exp2 expm1 log log2
-        log10 log1p sqrt rsqrt reciprocal square pow rpow float_power sin cos tan asin acos atan sinh cosh asinh acosh atanh
-        erf erfc erfinv logit sinc i0 lgamma digamma xlogy
+        gelu silu mish sigmoid expit logsigmoid log_sigmoid tanh softplus softsign tanhshrink exp exp2 expm1 log
+        log2 log10 log1p sqrt rsqrt reciprocal square pow rpow float_power sin cos tan asin acos atan sinh cosh
+        asinh acosh atanh erf erfc erfinv logit sinc i0 lgamma digamma xlogy
     """,
     KINK_AT_ZERO: "relu leaky_relu elu celu selu prelu rrelu",
     PIECEWISE: """

@@ -387,8 +387,8 @@ def _reader(model: Any) -> Callable[[Any, str], tuple[Network, Callable[[Array],
                 return found
     raise UnsupportedModelError(
         f"{type(model).__module__}.{type(model).__qualname__} is not a network that can be read. Supported: "
-        "torch.nn.Sequential of Linear and activations, scikit-learn MLPClassifier and MLPRegressor, Keras Sequential of "
-        "Dense."
+        "torch.nn.Sequential of Linear and activations, scikit-learn MLPClassifier and MLPRegressor, Keras "
+        "Sequential of Dense."
     )
 
 
