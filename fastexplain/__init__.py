@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastexplain._threads import get_num_threads, set_num_threads
-    from fastexplain.engine import TreeShapResult, tree_shap
+    from fastexplain.engine import PermutationImportanceResult, TreeShapResult, permutation_importance, tree_shap
     from fastexplain.exceptions import (
         FastExplainError,
         MissingDependencyError,
@@ -32,11 +32,13 @@ _EXPORTS = {
     "FastExplainError": "fastexplain.exceptions",
     "MissingDependencyError": "fastexplain.exceptions",
     "ModelConversionError": "fastexplain.exceptions",
+    "PermutationImportanceResult": "fastexplain.engine",
     "TabularExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
     "UnsupportedModelError": "fastexplain.exceptions",
     "get_num_threads": "fastexplain._threads",
     "load_model": "fastexplain.models",
+    "permutation_importance": "fastexplain.engine",
     "set_num_threads": "fastexplain._threads",
     "tree_shap": "fastexplain.engine",
 }
@@ -46,12 +48,14 @@ __all__ = [
     "FastExplainError",
     "MissingDependencyError",
     "ModelConversionError",
+    "PermutationImportanceResult",
     "TabularExplainer",
     "TreeShapResult",
     "UnsupportedModelError",
     "__version__",
     "get_num_threads",
     "load_model",
+    "permutation_importance",
     "set_num_threads",
     "tree_shap",
 ]

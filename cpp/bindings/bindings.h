@@ -7,6 +7,8 @@
 
 #include "fastexplain/parallel.h"
 
+void bind_metrics(pybind11::module_& m);
+void bind_permutation(pybind11::module_& m);
 void bind_tree_shap(pybind11::module_& m);
 
 // For parallel_for on a thread that has released the GIL: raises KeyboardInterrupt after Ctrl-C.
