@@ -41,6 +41,30 @@ void latin_permutations(const Ints& player, const Ints& rank, const Ints& stratu
   fastexplain::latin_permutations(plan, seed, to, bands_to, n_threads, python_interrupt_check());
 }
 
+void row_effects(const Doubles& terms, const Doubles& scores, const Doubles& baseline, const Doubles& weights, const Ints& donors,
+                 const Ints& bands, double sign, Doubles& drops, Doubles& spread, Doubles& influence, int n_threads) {
+  expect(donors.ndim() == 3 && terms.size() == donors.size() && bands.size() == donors.size(),
+         "terms, donors and bands must be (n_players, n_repeats, n_rows)");
+  fastexplain::EffectsPlan plan;
+  plan.n_players = donors.shape(0);
+  plan.n_repeats = donors.shape(1);
+  plan.n_rows = donors.shape(2);
+  expect(scores.size() == plan.n_players * plan.n_repeats && baseline.size() == plan.n_rows && weights.size() == plan.n_rows &&
+             drops.size() == plan.n_players * plan.n_rows && spread.size() == plan.n_players &&
+             influence.size() == plan.n_players,
+         "scores must be (n_players, n_repeats), drops (n_players, n_rows)");
+  plan.sign = sign;
+  plan.terms = terms.data();
+  plan.scores = scores.data();
+  plan.baseline = baseline.data();
+  plan.weights = weights.data();
+  plan.donors = donors.data();
+  plan.bands = bands.data();
+  double *to = drops.mutable_data(), *spread_to = spread.mutable_data(), *influence_to = influence.mutable_data();
+  const py::gil_scoped_release release;
+  fastexplain::row_effects(plan, to, spread_to, influence_to, n_threads, python_interrupt_check());
+}
+
 void predict(const TreePermuter& self, const Doubles& X, const Doubles& base_offset, Doubles& out, int n_threads) {
   expect(X.ndim() == 2 && X.shape(1) == self.n_features() && base_offset.size() == self.n_outputs() &&
              out.size() == X.shape(0) * self.n_outputs(),
@@ -81,6 +105,10 @@ void bind_permutation(py::module_& m) {
         py::arg("stratum_rows").noconvert(), py::arg("stratum_offsets").noconvert(), py::arg("player_strata").noconvert(),
         py::arg("seed"), py::arg("donors").noconvert(), py::arg("bands").noconvert(), py::arg("n_threads"),
         "Fill donors and bands, (n_players, n_repeats, n_rows), with stratified permutations.");
+  m.def("row_effects", &row_effects, py::arg("terms").noconvert(), py::arg("scores").noconvert(),
+        py::arg("baseline").noconvert(), py::arg("weights").noconvert(), py::arg("donors").noconvert(),
+        py::arg("bands").noconvert(), py::arg("sign"), py::arg("drops").noconvert(), py::arg("spread").noconvert(),
+        py::arg("influence").noconvert(), py::arg("n_threads"), "What rows do to importances; see permutations.h.");
   py::class_<TreePermuter>(m, "TreePermuter", "A forest laid out for re-evaluation with replaced features.")
       .def(py::init([](const py::object& forest) { return std::make_unique<TreePermuter>(view_of(forest)); }),
            py::arg("forest"), py::keep_alive<1, 2>())

@@ -11,7 +11,7 @@ from fastexplain.engine.numba_metrics import (
     roc_auc,
     row_losses,
 )
-from fastexplain.engine.numba_permutation import TreePermuter, latin_permutations
+from fastexplain.engine.numba_permutation import TreePermuter, latin_permutations, row_effects
 
 __all__ = [
     "TreePermuter",
@@ -22,5 +22,6 @@ __all__ = [
     "discounted_gain",
     "latin_permutations",
     "roc_auc",
+    "row_effects",
     "row_losses",
 ]

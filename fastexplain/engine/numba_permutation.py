@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.numba_random import open_stream, shuffle
 from fastexplain.models.forest import ZERO_THRESHOLD, Forest
 
-__all__ = ["TreePermuter", "latin_permutations"]
+__all__ = ["TreePermuter", "latin_permutations", "row_effects"]
 
 _BLOCK_ROWS = 256
 
@@ -88,6 +88,84 @@ def _permute(
                     receiver = receivers[q - shift if q >= shift else q - shift + n]
                     donors[k, receiver] = shuffled[q]
                     bands[k, receiver] = b
+
+
+# ----------------------------------------------------------------------------------------------------------- effects
+
+
+def row_effects(
+    terms: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    baseline: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    donors: NDArray[np.int32],
+    bands: NDArray[np.int32],
+    sign: float,
+    drops: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    influence: NDArray[np.float64],
+    n_threads: int,
+) -> None:
+    """Fill drops (n_players, n_rows), spread and influence (n_players,); see ``permutations.h``."""
+    stacked, by_player = terms.reshape(donors.shape), scores.reshape(donors.shape[:2])
+
+    def work(begin: int, end: int) -> None:
+        for p in range(begin, end):
+            influence[p] = _effects(stacked[p], by_player[p], baseline, weights, donors[p], sign, drops[p])
+            spread[p] = _spread(stacked[p], bands[p], weights)
+
+    _in_threads(len(donors), 1, n_threads, work)
+
+
+@numba.njit(nogil=True, cache=True)
+def _effects(
+    terms: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    baseline: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    donors: NDArray[np.int32],
+    sign: float,
+    drop: NDArray[np.float64],
+) -> float:
+    n_repeats, n = terms.shape
+    donated, total, mean = np.zeros(n), 0.0, 0.0
+    drop[:] = 0.0
+    for k in range(n_repeats):
+        for i in range(n):
+            drop[i] += terms[k, i]
+            donated[donors[k, i]] += (terms[k, i] - scores[k]) * weights[i]
+    for i in range(n):
+        total += weights[i]
+        drop[i] = sign * (drop[i] / n_repeats - baseline[i])
+        mean += weights[i] * drop[i]
+    mean /= total
+    squares = 0.0
+    for i in range(n):
+        both = weights[i] * (drop[i] - mean) + sign * donated[i] / n_repeats
+        squares += both * both
+    return squares
+
+
+@numba.njit(nogil=True, cache=True)
+def _spread(terms: NDArray[np.float64], bands: NDArray[np.int32], weights: NDArray[np.float64]) -> float:
+    n_repeats, n = terms.shape
+    band_mean, band_count = np.zeros(n_repeats), np.zeros(n_repeats)
+    for k in range(n_repeats):
+        for i in range(n):
+            band_mean[bands[k, i]] += terms[k, i]
+            band_count[bands[k, i]] += 1.0
+    band_mean /= np.maximum(band_count, 1.0)
+    squares, pairs = 0.0, 0.0
+    for k in range(1, n_repeats):
+        for i in range(n):
+            after, before = bands[k, i], bands[k - 1, i]
+            if after <= before:
+                continue
+            step = (terms[k, i] - band_mean[after]) - (terms[k - 1, i] - band_mean[before])
+            square = weights[i] * weights[i]
+            squares += square * step * step
+            pairs += square
+    return squares / pairs if pairs > 0.0 else np.nan
 
 
 # ------------------------------------------------------------------------------------------------------------- trees

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine._importance_statistics import RowEffects, permutation_error, sampling_error
+from fastexplain.engine._importance_statistics import Effects, block_effects, exact_effects, permuted_effects
 from fastexplain.engine._players import Player, conditional_strata, draw_permutations, find_players
 from fastexplain.engine._replaceable_rows import Rows, as_rows
 from fastexplain.engine._replacement import Jobs
@@ -22,6 +22,8 @@ from fastexplain.engine.metrics import Evaluation, Metric
 __all__ = ["PermutationImportanceResult", "permutation_importance"]
 
 Floats = NDArray[np.float64]
+# Predictions scored together: what is made of them stays in the cache.
+SCORED_VALUES = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -383,6 +385,8 @@ class _Table:
     def __init__(self, scored: ScoredMetric, n_players: int, n_repeats: int, n_rows: int, keep_rows: bool) -> None:
         self.scored = scored
         self.metric: Metric = scored.metric
+        self.n_repeats = n_repeats
+        self.sign = -1.0 if scored.metric.greater_is_better else 1.0
         self.importances = np.zeros((n_players, n_repeats))
         self.permuted = np.full((n_players, n_repeats), scored.baseline.scores[0])
         self.permutation_errors = np.zeros(n_players)
@@ -391,68 +395,76 @@ class _Table:
         self.contributions = np.zeros((n_players, n_rows)) if keep_rows else None
 
     def fill(self, drawn: list[_Draws], offsets: NDArray[np.int64], outputs: Floats) -> None:
-        """Score the predictions of some players' jobs."""
-        predictions = self.scored.present(outputs)
-        if not any(draws.by_value for draws in drawn):
-            self._score_drawn(drawn, offsets, self.metric.evaluate(self.scored.truth, predictions))
+        """Score the predictions of some players' jobs, a few megabytes at a time."""
+        together: list[int] = []
+        limit = max(1, SCORED_VALUES // (outputs[0].size * max(1, self.n_repeats)))
+        for p, draws in enumerate(drawn):
+            if draws.by_value:
+                self._by_value(draws, outputs[offsets[p] : offsets[p + 1]])
+                continue
+            if together and (p > together[-1] + 1 or len(together) >= limit):
+                self._permuted([drawn[q] for q in together], outputs[offsets[together[0]] : offsets[together[-1] + 1]])
+                together = []
+            together.append(p)
+        if together:
+            self._permuted([drawn[q] for q in together], outputs[offsets[together[0]] : offsets[together[-1] + 1]])
+
+    def _permuted(self, drawn: list[_Draws], outputs: Floats) -> None:
+        """Neighbouring players with as many predictions as repeats."""
+        found = self.metric.evaluate(self.scored.truth, self.scored.present(outputs))
+        self._enter(drawn, found)
+
+    def _by_value(self, draws: _Draws, outputs: Floats) -> None:
+        by_value = self.scored.present(outputs)
+        if self.metric.losses is not None:
+            self._expectation(draws, by_value)
             return
-        for p, draws in enumerate(drawn):
-            mine = predictions[offsets[p] : offsets[p + 1]]
-            if not draws.by_value:
-                self._enter(draws, self.metric.evaluate(self.scored.truth, mine), exact=False)
-            elif self.metric.losses is not None:
-                self._enter_expectation(draws, mine)
-            else:  # any permutation is a mixture of the predictions at hand
-                codes = draws.player.codes[draws.donors]
-                mixed = mine[codes, np.arange(codes.shape[1])]
-                self._enter(draws, self.metric.evaluate(self.scored.truth, mixed), exact=False)
+        # a permutation of few values is a mixture of the predictions at hand
+        codes = draws.player.codes[draws.donors]
+        mixed = by_value[codes, np.arange(codes.shape[1])]
+        self._enter([draws], self.metric.evaluate(self.scored.truth, mixed))
 
-    def _score_drawn(self, drawn: list[_Draws], offsets: NDArray[np.int64], found: Evaluation) -> None:
-        for p, draws in enumerate(drawn):
-            own = slice(offsets[p], offsets[p + 1])
-            terms = None if found.terms is None else found.terms[own]
-            self._enter(draws, Evaluation(found.scores[own], terms, found.blocks), exact=False)
-
-    def _enter_expectation(self, draws: _Draws, by_value: Any) -> None:
+    def _expectation(self, draws: _Draws, by_value: Any) -> None:
         """Losses of every value, weighted by how often a row is given it."""
         assert self.metric.losses is not None
-        truth = self.scored.truth
+        truth, baseline = self.scored.truth, self.scored.baseline
         losses = self.metric.losses(truth, by_value)  # (n_values, n, c)
         shares = draws.player.value_shares()
         mixed = np.einsum("v,vic->ic" if shares.ndim == 1 else "iv,vic->ic", shares, losses)
         found = self.metric.finish(truth, mixed[None])
-        of_value = self.metric.finish(truth, losses).scores
-        drop = self.metric.drop(self.scored.baseline.scores, of_value)
-        donated = (drop - drop @ np.bincount(draws.player.codes) / len(mixed))[draws.player.codes]
-        self._enter(draws, found, exact=True, donated=donated)
-
-    def _enter(self, draws: _Draws, found: Evaluation, *, exact: bool, donated: Floats | None = None) -> None:
-        at, baseline, weights = draws.player.index, self.scored.baseline, self.scored.truth.weights
-        self.exact[at] = exact
-        self.permuted[at] = found.scores
-        self.importances[at] = self.metric.drop(baseline.scores, found.scores)
-        if found.terms is None or baseline.terms is None:
-            self.permutation_errors[at] = self.sampling_errors[at] = np.nan
-            return
-        drops = self.metric.drop(baseline.terms, found.terms)
-        if not exact and found.blocks is None:
-            donated = self._donated(draws, found)
-        effects = RowEffects(drops, donated, None if exact else draws.bands)
-        error = permutation_error(effects, weights, self.importances[at], found.blocks)
-        self.permutation_errors[at] = error
-        self.sampling_errors[at] = sampling_error(effects, weights, found.blocks, error)
-        if self.contributions is not None:
-            self.contributions[at] = drops.mean(axis=0)
-
-    def _donated(self, draws: _Draws, found: Evaluation) -> Floats:
-        """Mean over the repeats of what each row did to the importance as donor."""
         assert found.terms is not None
-        weights = self.scored.truth.weights
-        deviation = self.metric.drop(np.zeros(1), (found.terms - found.scores[:, None]) * (weights / weights.mean()))
-        donated = np.zeros(len(weights))
-        for donors, received in zip(draws.donors, deviation, strict=True):
-            donated[donors] += received
-        return donated / len(draws.donors)
+        assert baseline.terms is not None
+        of_value = self.sign * self.metric.finish(truth, losses).scores
+        donated = (of_value - of_value @ np.bincount(draws.player.codes) / len(mixed))[draws.player.codes]
+        effects = exact_effects(self.sign * (found.terms[0] - baseline.terms[0]), donated, truth.weights)
+        self._store([draws], np.repeat(found.scores[None], self.n_repeats, axis=1), effects, exact=True)
+
+    def _enter(self, drawn: list[_Draws], found: Evaluation) -> None:
+        """Scores of permutations, and what rows do to them."""
+        truth, baseline = self.scored.truth, self.scored.baseline
+        if found.terms is None or baseline.terms is None:
+            unknown = np.full(len(drawn), np.nan)
+            effects = Effects(np.full((len(drawn), len(truth.weights)), np.nan), unknown, unknown)
+        elif found.blocks is not None:
+            effects = block_effects(found, baseline.terms[0], len(drawn), found.blocks, sign=self.sign, exact=False)
+        else:
+            donors = drawn[0].donors[None] if len(drawn) == 1 else np.stack([draws.donors for draws in drawn])
+            bands = drawn[0].bands[None] if len(drawn) == 1 else np.stack([draws.bands for draws in drawn])
+            effects = permuted_effects(
+                found, baseline.terms[0], truth.weights, donors, bands,
+                sign=self.sign, kernels=truth.kernels, n_threads=truth.n_threads,
+            )  # fmt: skip
+        self._store(drawn, found.scores.reshape(len(drawn), -1), effects, exact=False)
+
+    def _store(self, drawn: list[_Draws], scores: Floats, effects: Effects, *, exact: bool) -> None:
+        at = [draws.player.index for draws in drawn]
+        self.exact[at] = exact
+        self.permuted[at] = scores
+        self.importances[at] = self.metric.drop(self.scored.baseline.scores, scores)
+        self.permutation_errors[at] = effects.permutation_errors
+        self.sampling_errors[at] = effects.sampling_errors
+        if self.contributions is not None:
+            self.contributions[at] = effects.drops
 
     def result(self, players: list[Player], rows: NDArray[np.int64], confidence_level: float) -> PermutationImportanceResult:
         """The finished result."""

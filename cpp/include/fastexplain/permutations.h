@@ -27,4 +27,25 @@ struct PermutationPlan {
 void latin_permutations(const PermutationPlan& plan, std::uint64_t seed, std::int32_t* donors, std::int32_t* bands,
                         int n_threads, const InterruptCheck& check);
 
+// What rows do to importances: terms (n_players, n_repeats, n_rows) of permuted scores (n_players, n_repeats), baseline terms
+// (n_rows,); sign: +1 where a rise in the score is a loss for the model, as of errors, else -1.
+struct EffectsPlan {
+  std::int64_t n_players = 0;
+  std::int64_t n_repeats = 0;
+  std::int64_t n_rows = 0;
+  double sign = 1.0;
+  const double* terms = nullptr;
+  const double* scores = nullptr;
+  const double* baseline = nullptr;
+  const double* weights = nullptr;
+  const std::int32_t* donors = nullptr;
+  const std::int32_t* bands = nullptr;
+};
+
+// drops (n_players, n_rows): mean over the repeats of the rise of each row's term. spread (n_players,): mean squared difference
+// of terms between neighbouring bands, less the bands' own means; nan where no two bands are neighbours. influence
+// (n_players,): sum of squared deviations, of a row as receiver and as donor together, in units of weight.
+void row_effects(const EffectsPlan& plan, double* drops, double* spread, double* influence, int n_threads,
+                 const InterruptCheck& check);
+
 }  // namespace fastexplain

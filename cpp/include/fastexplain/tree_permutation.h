@@ -42,27 +42,33 @@ class TreePermuter {
   std::int64_t n_outputs() const { return forest_.n_outputs; }
 
  private:
+  // Siblings lie side by side; a tree's nodes lie together, so that it stays in the first-level cache for a block of rows.
   struct Node {
     double threshold;
+    std::int32_t child;    // the left one, the right one follows; at a leaf the node's number in the Forest
     std::int32_t feature;  // -1 at a leaf
-    std::int32_t left;     // counted over the forest
-    std::int32_t right;
-    std::int32_t kind;  // bits below
   };
-  static constexpr std::int32_t kDefaultLeft = 1, kZeroMissing = 2, kCategorical = 4;
-  struct Worker;
+  static constexpr std::uint8_t kDefaultLeft = 1, kZeroMissing = 2, kCategorical = 4;
+  struct Step;
+  struct Block;
+  using Run = void (TreePermuter::*)(std::int64_t begin, std::int64_t end, const double* x, const double* by_column,
+                                     const ReplacementPlan& plan, const double* base, double* out, Block& block) const;
 
-  bool goes_left(std::int64_t at, const Node& node, double x) const;
-  bool in_set(std::int64_t at, double x) const;
-  std::uint64_t left_bits(std::int64_t at, const Node& node, const double* values, std::int64_t n) const;
-  std::int64_t walk(std::int64_t at, const double* x) const;
-  void row(std::int64_t i, const double* x, const double* by_column, const ReplacementPlan& plan, const double* base,
-           double* out, Worker& worker) const;
-  void tree(std::int64_t t, const double* x, const ReplacementPlan& plan, Worker& worker) const;
-  void add(std::int64_t t, std::int64_t job, std::int64_t leaf, std::int64_t base_leaf, Worker& worker) const;
+  bool goes_left_rare(std::int64_t at, double x) const;
+  template <bool kPlain>
+  static Run run_for(const ReplacementPlan& plan);
+  template <bool kPlain, int kJobs>
+  void replace_block(std::int64_t begin, std::int64_t end, const double* x, const double* by_column, const ReplacementPlan& plan,
+                     const double* base, double* out, Block& block) const;
+  template <bool kPlain, int kJobs>
+  void tree(std::int64_t t, const double* x, const double* replaced, double* difference, Block& block) const;
 
   ForestView forest_;
   std::vector<Node> nodes_;
+  std::vector<std::uint8_t> kind_;
+  std::vector<std::int64_t> roots_;
+  bool plain_ = true;  // no node treats zero as missing or splits on categories
+  int max_depth_ = 0;
 };
 
 }  // namespace fastexplain
