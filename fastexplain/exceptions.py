@@ -6,6 +6,7 @@ __all__ = [
     "FastExplainError",
     "MissingDependencyError",
     "ModelConversionError",
+    "PredictionError",
     "UnsupportedModelError",
 ]
 
@@ -20,6 +21,10 @@ class UnsupportedModelError(FastExplainError, TypeError):
 
 class ModelConversionError(FastExplainError, ValueError):
     """The converted model does not reproduce the library's own raw prediction."""
+
+
+class PredictionError(FastExplainError, ValueError):
+    """The explained function raised, or returned something else than one finite number per row and output."""
 
 
 class MissingDependencyError(FastExplainError, ImportError):

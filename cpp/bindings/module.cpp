@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "C++ kernels of fastexplain.";
   m.def("active_isa", &fastexplain::active_isa, "Instruction set of the kernels in use.");
   m.def("available_isas", &fastexplain::available_isas, "Instruction sets that this build and this CPU have, widest first.");
+  bind_kernel_shap(m);
   bind_tree_shap(m);
 }

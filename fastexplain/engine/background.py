@@ -1,0 +1,178 @@
+"""What hidden features are drawn from: rows with weights, or their k-means summary."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Background", "as_background", "checked_weights", "summarize_background"]
+
+
+class Background(NamedTuple):
+    """Background rows and their weights.
+
+    Attributes
+    ----------
+    data : array or table of shape (n_background, n_features)
+    weights : float64 array of shape (n_background,)
+        Sum to 1.
+    """
+
+    data: Any
+    weights: NDArray[np.float64]
+
+
+def summarize_background(X: Any, k: int = 10, *, seed: int = 0, round_values: bool = True) -> Background:
+    """Summarise rows by k weighted centres, so that an explanation asks the model for fewer rows.
+
+    Parameters
+    ----------
+    X : array or table of numbers, of shape (n_rows, n_features)
+        pandas tables keep their column names and types. NaN counts as the column's mean while clustering. Of sparse
+        rows the summary is one row: the columns' medians.
+    k : int, default 10
+        Number of centres; with k or fewer distinct rows, these are the summary.
+    seed : int, default 0
+    round_values : bool, default True
+        Move each centre's values to the nearest value that occurs in the column, so that categories stay categories.
+
+    Returns
+    -------
+    Background
+        At most k rows; weights are the clusters' shares of the rows.
+
+    Raises
+    ------
+    ValueError
+        X is not 2-D or has no rows, or `k` is less than 1.
+    TypeError
+        A column does not hold numbers.
+
+    Notes
+    -----
+    What ``shap.kmeans`` computes: Lloyd's k-means, ten starts. `KernelExplainer` summarises so by default.
+    """
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k must be a positive whole number; got {k!r}.")
+    if hasattr(X, "tocsc"):
+        return _sparse_medians(X)
+    values = _numbers(X)
+    if not len(values):
+        raise ValueError("X has no rows; a background needs at least one.")
+    distinct, counts = np.unique(values, axis=0, return_counts=True)
+    if len(distinct) <= k:
+        centres, weights = distinct, counts.astype(np.float64)
+    else:
+        centres, weights = _cluster(values, int(k), seed)
+        if round_values:
+            centres = _rounded(centres, values)
+    return Background(_like(X, centres), weights / weights.sum())
+
+
+def as_background(background: Any, weights: Any = None) -> Background:
+    """Rows and weights of a background argument: a `Background`, anything with ``.data`` and ``.weights``, or rows.
+
+    Raises
+    ------
+    ValueError
+        The weights do not fit the rows; see `checked_weights`.
+    """
+    if isinstance(background, Background):
+        rows, own = background
+    elif hasattr(background, "data") and hasattr(background, "weights") and not hasattr(background, "dtype"):
+        rows, own = background.data, background.weights
+    else:
+        rows, own = background, None
+    n_rows = rows.shape[0] if hasattr(rows, "shape") else len(rows)
+    if not n_rows:
+        raise ValueError("background has no rows; it needs at least one.")
+    return Background(rows, checked_weights(own if weights is None else weights, n_rows, "background"))
+
+
+def checked_weights(weights: Any, n_rows: int, what: str) -> NDArray[np.float64]:
+    """Weights as float64 that sum to 1; None means equal ones.
+
+    Raises
+    ------
+    ValueError
+        Their number is not that of the rows, one is negative or not finite, or all are zero.
+    """
+    if weights is None:
+        return np.full(n_rows, 1.0 / n_rows)
+    w = np.asarray(weights, dtype=np.float64)
+    if w.shape != (n_rows,):
+        raise ValueError(f"weights has shape {w.shape}; {what} has {n_rows} rows, so ({n_rows},) is expected.")
+    if not (np.isfinite(w) & (w >= 0)).all():
+        bad = int(np.flatnonzero(~(np.isfinite(w) & (w >= 0)))[0])
+        raise ValueError(f"weights holds {w[bad]!r} at position {bad}; weights must be finite and not negative.")
+    total = w.sum()
+    if not total > 0:
+        raise ValueError(f"weights of {what} are all zero; at least one row must count.")
+    return w / total
+
+
+def _numbers(X: Any) -> NDArray[np.float64]:
+    values = X.to_numpy() if hasattr(X, "to_numpy") else np.asarray(X)
+    if values.ndim != 2:
+        raise ValueError(f"X has shape {values.shape}; expected (n_rows, n_features).")
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"k-means needs numbers in every column ({error}). Encode the categories, or pass a sample of the rows as "
+            "the background."
+        ) from error
+
+
+def _cluster(values: NDArray[np.float64], k: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from sklearn.cluster import KMeans
+
+    missing = np.isnan(values)
+    if missing.any():
+        count = np.maximum((~missing).sum(axis=0), 1)
+        values = np.where(missing, np.where(missing, 0.0, values).sum(axis=0) / count, values)
+    fitted = KMeans(n_clusters=k, n_init=10, random_state=seed).fit(values)
+    counts = np.bincount(fitted.labels_, minlength=k).astype(np.float64)
+    return fitted.cluster_centers_[counts > 0], counts[counts > 0]
+
+
+def _rounded(centres: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    rounded = centres.copy()
+    for j in range(values.shape[1]):
+        known = np.unique(values[~np.isnan(values[:, j]), j])
+        if len(known):
+            rounded[:, j] = known[np.abs(centres[:, j, None] - known).argmin(axis=1)]
+    return rounded
+
+
+def _sparse_medians(X: Any) -> Background:
+    import scipy.sparse
+
+    columns = X.tocsc()
+    n_rows = columns.shape[0]
+    if not n_rows:
+        raise ValueError("X has no rows; a background needs at least one.")
+    medians = np.zeros(columns.shape[1])
+    for j in np.flatnonzero(np.diff(columns.indptr) * 2 >= n_rows):  # elsewhere most entries are zero
+        dense = np.zeros(n_rows)
+        stored = columns.data[columns.indptr[j] : columns.indptr[j + 1]]
+        dense[: len(stored)] = stored
+        medians[j] = np.median(dense)
+    return Background(scipy.sparse.csr_matrix(medians[None, :]), np.ones(1))
+
+
+def _like(X: Any, centres: NDArray[np.float64]) -> Any:
+    """Centres as what X is: a table keeps its names, and its types where they hold the values."""
+    if type(X).__module__.split(".")[0] == "pandas":
+        import pandas as pd
+
+        frame = pd.DataFrame(centres, columns=X.columns)
+        whole = {name: dtype for name, dtype in X.dtypes.items() if (frame[name].astype(dtype) == frame[name]).all()}
+        return frame.astype(whole)
+    if type(X).__module__.split(".")[0] == "polars":
+        import polars as pl
+
+        return pl.DataFrame(centres, schema=list(X.columns))
+    return centres.astype(X.dtype) if getattr(X, "dtype", None) in (np.float32, np.float64) else centres

@@ -1,0 +1,94 @@
+"""Kernel SHAP's weighted least squares on pairs of complementary coalitions."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Estimate", "WeightedLeastSquares", "t_inflation"]
+
+# Part of the mean diagonal that is added to a singular system.
+_RIDGE = 1e-8
+
+
+class Estimate(NamedTuple):
+    """Shapley values of several games, one per column, and their standard errors; (n_players, n_games) each."""
+
+    values: NDArray[np.float64]
+    standard_errors: NDArray[np.float64]
+
+
+class WeightedLeastSquares:
+    """Least squares under the efficiency constraint, for any number of games that share one design.
+
+    A pair {S, complement} has y = (v(S) - v(complement)) / 2, to be met by sum_i s_i phi_i / 2, s_i = +-1. This is the
+    regression of Lundberg and Lee 2017 on both coalitions, without their even part, which the constraint
+    sum phi = v(all) - v(none) would cancel (Covert and Lee 2021).
+
+    Parameters
+    ----------
+    signs : array of shape (n_pairs, n_players)
+    weights : array of shape (n_pairs,)
+    drawn_share : array of shape (n_pairs,), optional
+        Share of the pairs of its size that were drawn: where all were, no sampling error is left.
+    """
+
+    def __init__(
+        self,
+        signs: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        drawn_share: NDArray[np.float64] | None = None,
+    ) -> None:
+        import scipy.linalg
+
+        self._half = signs / 2
+        self._weighted = self._half * weights[:, None]
+        self._unsampled = np.ones(len(signs)) if drawn_share is None else 1.0 - drawn_share
+        normal = self._half.T @ self._weighted
+        n = len(normal)
+        try:
+            inverse = scipy.linalg.inv(normal, check_finite=False) if len(signs) >= n else None
+            if inverse is not None and np.abs(inverse).max() * np.abs(normal).max() > 1e12:
+                inverse = None
+        except scipy.linalg.LinAlgError:
+            inverse = None
+        if inverse is None:
+            inverse = scipy.linalg.inv(normal + _RIDGE * np.trace(normal) / n * np.eye(n), check_finite=False)
+        self._inverse = inverse
+        self._share = inverse.sum(axis=1) / inverse.sum()  # where what is missing from the total goes
+
+    def solve(self, y: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values (n_players, n_games) of games with pair values y (n_pairs, n_games) and totals (n_games,)."""
+        free: NDArray[np.float64] = self._inverse @ (self._weighted.T @ y)
+        return free + self._share[:, None] * (total - free.sum(axis=0))
+
+    def standard_errors(
+        self, y: NDArray[np.float64], values: NDArray[np.float64], n_parameters: int | None = None
+    ) -> NDArray[np.float64]:
+        """Sandwich standard errors of `values` as solutions for y, with a correction for few pairs.
+
+        Parameters
+        ----------
+        y : array of shape (n_pairs, n_games)
+        values : array of shape (n_players, n_games)
+        n_parameters : int, optional
+            Parameters fitted to y; default: n_players - 1.
+        """
+        n_pairs, n = self._half.shape
+        residual = y - self._half @ values
+        projected = self._inverse - np.outer(self._share, self._inverse.sum(axis=0))
+        influence = self._weighted @ projected.T
+        freedom = n_pairs - (n - 1 if n_parameters is None else n_parameters)
+        variance = (influence**2).T @ (residual**2 * self._unsampled[:, None])
+        scale = n_pairs / max(freedom, 1)
+        errors: NDArray[np.float64] = np.sqrt(variance * scale) * t_inflation(freedom)
+        return errors
+
+
+def t_inflation(freedom: int) -> Any:
+    """Student's 97.5% quantile over the normal one: what intervals of +-1.96 errors lack at few degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(freedom, 1), 0.975)) / 1.959963984540054
