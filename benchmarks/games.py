@@ -1,9 +1,9 @@
 """Games whose Shapley values are known exactly: fitted models with a background, and games made to be hard to sample.
 
 Every game is a prediction function with rows to explain and a background, so that each library plays it through its own
-front door; abstract games are functions of rows of zeros and ones, one row of ones against one row of zeros. A
-`Counted` prediction function counts the rows that it is asked for: rows / n_background is the number of evaluations of
-the game, whatever a library calls its budget.
+front door; abstract games are functions of which columns of a row are not zero, against a row of zeros. A `Counted`
+prediction function counts the rows that it is asked for: rows / n_background is the number of evaluations of the game,
+whatever a library calls its budget.
 
 Data come with scikit-learn or from fixed seeds, and are exact in float32, so that trees route rows as their own library.
 """
@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 Predict = Callable[[Array], Array]
 
 SEED = 20_240_607
-N_EXPLAINED = 4  # rows per model game; an abstract game has one
+N_EXPLAINED = 4  # rows per model game, instances of an abstract one
 # Sums of the truth against the model's own prediction: XGBoost predicts in float32.
 ADDITIVITY = 2e-5
 
@@ -64,14 +64,14 @@ class Counted:
     """A prediction function that counts the rows it is asked for and the seconds it takes."""
 
     def __init__(self, predict: Predict) -> None:
-        self.predict = predict
+        self.function = predict  # not called "predict", lest it be taken for a model
         self.rows = 0
         self.seconds = 0.0
 
     def __call__(self, X: Any) -> Array:
         start = time.perf_counter()
         X = np.asarray(X, dtype=np.float64)
-        out = np.asarray(self.predict(X), dtype=np.float64)
+        out = np.asarray(self.function(X), dtype=np.float64)
         self.rows += len(X)
         self.seconds += time.perf_counter() - start
         return out
@@ -179,10 +179,17 @@ def product_form_values(coefficients: Array, supports: Array, gamma: float, rows
         for other in background:
             hidden = np.exp(-gamma * (other - supports) ** 2)
             for u, w in zip(nodes, node_w, strict=True):
-                factors = u * present + (1 - u) * hidden
-                product = factors.prod(1) * coefficients * w
-                out[i] += product @ ((present - hidden) / factors)
+                others = _products_without_one(u * present + (1 - u) * hidden)
+                out[i] += (coefficients * w) @ (others * (present - hidden))
     return out / len(background)
+
+
+def _products_without_one(factors: Array) -> Array:
+    """Product of each row's other factors, which may be zero."""
+    ones = np.ones((len(factors), 1))
+    before = np.cumprod(np.hstack([ones, factors[:, :-1]]), axis=1)
+    after = np.cumprod(np.hstack([ones, factors[:, :0:-1]]), axis=1)[:, ::-1]
+    return before * after
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -415,17 +422,42 @@ def _() -> tuple[Predict, Array, Array, Array]:
 # --- games made to be hard -------------------------------------------------------------------------------------------
 
 
-def _abstract(v: Predict, truth: Array) -> tuple[Predict, Array, Array, Array]:
-    """A function of coalitions as a prediction function: ones are explained against zeros."""
-    n = truth.size
-    return v, np.ones((1, n)), np.zeros((1, n)), truth[None, :]
+def _abstract(instances: list[tuple[Predict, Array]]) -> tuple[Predict, Array, Array, Array]:
+    """Functions of coalitions, each with its answer, as one prediction function.
+
+    Instance i is explained as a row of values i + 1 against a row of zeros: what is not zero is in the coalition, and its
+    value says which instance is played. Empty coalitions are worth nothing.
+    """
+    n = instances[0][1].size
+    rows = np.repeat(np.arange(1.0, len(instances) + 1)[:, None], n, axis=1)
+    nothing = [v(np.zeros((1, n)))[0] for v, _ in instances]
+
+    def predict(Z: Array) -> Array:
+        out, played = np.zeros(len(Z)), Z.max(1)
+        for i, (v, _) in enumerate(instances):
+            mine = played == i + 1
+            out[mine] = v((Z[mine] > 0).astype(float)) - nothing[i]
+        return out
+
+    return predict, rows, np.zeros((1, n)), np.array([truth for _, truth in instances])
 
 
-@_game("voting", "30 voters with whole weights; 1 if more than half of the weight agrees", "adversarial")
+def _tabulated(v: Predict, n: int) -> tuple[Predict, Array]:
+    return v, enumerated_values(v, np.ones((1, n)), np.zeros((1, n)))[0]
+
+
+def _generators(seed: int) -> list[np.random.Generator]:
+    return [np.random.default_rng(SEED + 1000 * seed + i) for i in range(N_EXPLAINED)]
+
+
+@_game("voting", "30 voters with whole weights: 1 if more than half of the weight agrees", "adversarial")
 def _() -> tuple[Predict, Array, Array, Array]:
-    votes = np.random.default_rng(SEED).integers(1, 12, 30)
-    quota = int(votes.sum()) // 2 + 1
-    return _abstract(lambda Z: (Z @ votes >= quota).astype(float), voting_values(votes, quota))
+    def instance(rng: np.random.Generator) -> tuple[Predict, Array]:
+        votes = rng.integers(1, 12, 30)
+        quota = int(votes.sum()) // 2 + 1
+        return lambda Z: (Z @ votes >= quota).astype(float), voting_values(votes, quota)
+
+    return _abstract([instance(rng) for rng in _generators(1)])
 
 
 def voting_values(votes: NDArray[np.int64], quota: int) -> Array:
@@ -442,53 +474,61 @@ def voting_values(votes: NDArray[np.int64], quota: int) -> Array:
     return out
 
 
-@_game("threshold", "14 players, 1 if their weights of both signs sum to more than a bound", "adversarial")
+@_game("threshold", "14 players: 1 if their weights of both signs sum to more than a bound", "adversarial")
 def _() -> tuple[Predict, Array, Array, Array]:
-    weights = np.random.default_rng(SEED + 1).normal(size=14)
-    bound = 0.4 * weights.sum()
-    return _tabulated(lambda Z: (Z @ weights > bound).astype(float), 14)
+    def instance(rng: np.random.Generator) -> tuple[Predict, Array]:
+        weights = rng.normal(size=14)
+        bound = 0.4 * weights.sum()
+        return _tabulated(lambda Z: (Z @ weights > bound).astype(float), 14)
+
+    return _abstract([instance(rng) for rng in _generators(2)])
 
 
-@_game("xor-5", "20 players, parity of five of them and a linear rest", "adversarial")
+@_game("xor-5", "20 players: parity of five of them and a linear rest", "adversarial")
 def _() -> tuple[Predict, Array, Array, Array]:
-    weights = np.random.default_rng(SEED + 2).normal(size=20) * 0.2
-    weights[:5] = 0.0
-    # parity is (1 - prod (1 - 2 z_i)) / 2: symmetric in the five, and 1 with all of them in
-    return _abstract(lambda Z: Z[:, :5].sum(1) % 2 + Z @ weights, weights + np.r_[np.full(5, 0.2), np.zeros(15)])
+    def instance(rng: np.random.Generator) -> tuple[Predict, Array]:
+        five = rng.choice(20, 5, replace=False)
+        weights = rng.normal(size=20) * 0.2
+        truth = weights.copy()
+        truth[five] += 0.2  # the five are alike, and all of them together have parity 1
+        return lambda Z: Z[:, five].sum(1) % 2 + Z @ weights, truth
 
-
-def _tabulated(v: Predict, n: int) -> tuple[Predict, Array, Array, Array]:
-    return _abstract(v, enumerated_values(v, np.ones((1, n)), np.zeros((1, n)))[0])
+    return _abstract([instance(rng) for rng in _generators(3)])
 
 
 def _noise(n: int) -> tuple[Predict, Array, Array, Array]:
-    table = np.random.default_rng(SEED + n).normal(size=2**n)
-    return _tabulated(lambda Z: table[(Z.astype(np.int64) << np.arange(n)).sum(1)], n)
+    def instance(rng: np.random.Generator) -> tuple[Predict, Array]:
+        table = rng.normal(size=2**n)
+        return _tabulated(lambda Z: table[(Z.astype(np.int64) << np.arange(n)).sum(1)], n)
+
+    return _abstract([instance(rng) for rng in _generators(n)])
 
 
-@_game("noise-12", "12 players, an independent normal value for each coalition", "adversarial")
+@_game("noise-12", "12 players: an independent normal value for each coalition", "adversarial")
 def _() -> tuple[Predict, Array, Array, Array]:
     return _noise(12)
 
 
-@_game("noise-14", "14 players, an independent normal value for each coalition", "adversarial")
+@_game("noise-14", "14 players: an independent normal value for each coalition", "adversarial")
 def _() -> tuple[Predict, Array, Array, Array]:
     return _noise(14)
 
 
-@_game("multilinear-100", "100 players, 200 products of up to five of them", "adversarial")
+@_game("multilinear-100", "100 players: 200 products of up to five of them", "adversarial")
 def _() -> tuple[Predict, Array, Array, Array]:
-    rng = np.random.default_rng(SEED + 3)
-    terms = [rng.choice(100, rng.integers(1, 6), replace=False) for _ in range(200)]
-    coefficients = rng.normal(size=200)
-    truth = np.zeros(100)
-    for term, coefficient in zip(terms, coefficients, strict=True):
-        truth[term] += coefficient / len(term)
-
-    def v(Z: Array) -> Array:
-        out = np.zeros(len(Z))
+    def instance(rng: np.random.Generator) -> tuple[Predict, Array]:
+        terms = [rng.choice(100, rng.integers(1, 6), replace=False) for _ in range(200)]
+        coefficients = rng.normal(size=200)
+        truth = np.zeros(100)
         for term, coefficient in zip(terms, coefficients, strict=True):
-            out += coefficient * Z[:, term].all(1)
-        return out
+            truth[term] += coefficient / len(term)
 
-    return _abstract(v, truth)
+        def v(Z: Array) -> Array:
+            out = np.zeros(len(Z))
+            for term, coefficient in zip(terms, coefficients, strict=True):
+                out += coefficient * Z[:, term].all(1)
+            return out
+
+        return v, truth
+
+    return _abstract([instance(rng) for rng in _generators(4)])

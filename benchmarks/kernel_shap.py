@@ -35,8 +35,6 @@ from benchmarks.worker import THREAD_VARIABLES  # noqa: E402
 BUDGETS = {**{f"{k}n": (lambda n, k=k: k * n) for k in (4, 8, 16, 32, 64)}, "2n+2048": lambda n: 2 * n + 2048}
 QUICK_BUDGETS = ("8n", "32n", "2n+2048")
 SEEDS = 3
-# An abstract game has one row where a model game has several, and gets as many estimates by more seeds.
-SEEDS_OF_ONE_ROW = 12
 # Relative squared errors below this are rounding, or float32 of the model, and count as exact.
 EXACT = 1e-11
 # Two-sided 95% of a normal distribution.
@@ -113,8 +111,6 @@ def play(name: str, session: Session) -> dict[str, Any]:
 def measure(game: games.Game, estimator: str, label: str, budget: int, seeds: int) -> Cell:
     """One cell: every seed explains all rows."""
     cell = Cell(game.name, estimator, label)
-    if len(game.rows) == 1:
-        seeds = seeds * SEEDS_OF_ONE_ROW // SEEDS
     rows, seconds = 0, 0.0
     for seed in range(seeds):
         predict = games.Counted(game.predict)

@@ -73,11 +73,11 @@ class FastExplain(Estimator):
     method = "auto"
 
     def explain(self, predict: Counted, rows: Array, background: Array, budget: int | None, seed: int) -> Estimate:
-        import fastexplain
+        from fastexplain.engine.kernel_shap import kernel_shap
 
         # tol=0: spend all of the budget; the default stops where the standard error is small enough
         spend: dict[str, Any] = {} if budget is None else {"n_samples": budget, "tol": 0.0}
-        result = fastexplain.kernel_shap(
+        result = kernel_shap(
             predict, rows, background, method=self.method, see_through=False, seed=seed, n_threads=1, **spend
         )
         return Estimate(result.values[:, :, 0], result.standard_errors[:, :, 0])
