@@ -15,11 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastexplain._threads import get_num_threads, set_num_threads
-    from fastexplain.engine import TreeShapResult, tree_shap
+    from fastexplain.engine import (
+        Background,
+        KernelShapResult,
+        TreeShapResult,
+        kernel_shap,
+        summarize_background,
+        tree_shap,
+    )
     from fastexplain.exceptions import (
         FastExplainError,
         MissingDependencyError,
         ModelConversionError,
+        PredictionError,
         UnsupportedModelError,
     )
     from fastexplain.explainers import TabularExplainer
@@ -28,31 +36,41 @@ if TYPE_CHECKING:
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
+    "Background": "fastexplain.engine",
     "Explanation": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
+    "KernelShapResult": "fastexplain.engine",
     "MissingDependencyError": "fastexplain.exceptions",
     "ModelConversionError": "fastexplain.exceptions",
+    "PredictionError": "fastexplain.exceptions",
     "TabularExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
     "UnsupportedModelError": "fastexplain.exceptions",
     "get_num_threads": "fastexplain._threads",
+    "kernel_shap": "fastexplain.engine",
     "load_model": "fastexplain.models",
     "set_num_threads": "fastexplain._threads",
+    "summarize_background": "fastexplain.engine",
     "tree_shap": "fastexplain.engine",
 }
 
 __all__ = [
+    "Background",
     "Explanation",
     "FastExplainError",
+    "KernelShapResult",
     "MissingDependencyError",
     "ModelConversionError",
+    "PredictionError",
     "TabularExplainer",
     "TreeShapResult",
     "UnsupportedModelError",
     "__version__",
     "get_num_threads",
+    "kernel_shap",
     "load_model",
     "set_num_threads",
+    "summarize_background",
     "tree_shap",
 ]
 

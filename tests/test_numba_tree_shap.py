@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from naive import naive_predict, naive_tree_shap
 from strategies import forests, random_forest, random_rows, rows_for
 
-from fastexplain.engine import numba_tree_shap
+from fastexplain.engine import numba_tools, numba_tree_shap
 from fastexplain.engine.numba_tree_shap import tree_shap_path_dependent
 from fastexplain.models.forest import Forest
 
@@ -244,5 +244,5 @@ def test_an_error_in_a_task_reaches_the_caller_and_ends_the_rest(n_threads: int,
         time.sleep(0.001)
 
     with pytest.raises(error, match="task 3"):
-        numba_tree_shap._for_each(work, [slice(i, i + 1) for i in range(1_000)], n_threads)
+        numba_tools.for_each(work, [slice(i, i + 1) for i in range(1_000)], n_threads)
     assert len(done) < 1_000

@@ -19,7 +19,8 @@ class Binomials {
   Binomials(int n_max, int k_max) : columns_(k_max + 1), table_(static_cast<std::size_t>(n_max + 1) * (k_max + 1), 0) {
     for (int n = 0; n <= n_max; ++n) {
       at(n, 0) = 1;
-      for (int k = 1; k <= std::min(n, k_max); ++k) at(n, k) = std::min(kCountless, at(n - 1, k - 1) + (k < n ? at(n - 1, k) : 0));
+      for (int k = 1; k <= std::min(n, k_max); ++k)
+        at(n, k) = std::min(kCountless, at(n - 1, k - 1) + (k < n ? at(n - 1, k) : 0));
     }
   }
   std::uint64_t operator()(int n, int k) const { return table_[static_cast<std::size_t>(n) * columns_ + k]; }

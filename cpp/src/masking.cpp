@@ -19,7 +19,7 @@ template <class Word>
 void fill_block(const MaskingTask& task, std::int64_t begin, std::int64_t end, std::vector<Word>& scratch) {
   const std::int64_t n = task.n_columns;
   scratch.resize(static_cast<std::size_t>(2 * n));
-  Word* keep = scratch.data();     // ones where the background's value stays
+  Word* keep = scratch.data();       // ones where the background's value stays
   Word* taken = scratch.data() + n;  // the explained row's values, elsewhere zero
   std::int32_t last_row = -1, last_mask = -1;
   for (std::int64_t i = begin; i < end; ++i) {
@@ -41,7 +41,8 @@ void fill_block(const MaskingTask& task, std::int64_t begin, std::int64_t end, s
 
 template <class Word>
 void fill(const MaskingTask& task, int n_threads) {
-  const std::int64_t block = std::max<std::int64_t>(1, kBlockBytes / std::max<std::int64_t>(1, task.n_columns * task.item_bytes));
+  const std::int64_t block =
+      std::max<std::int64_t>(1, kBlockBytes / std::max<std::int64_t>(1, task.n_columns * task.item_bytes));
   std::vector<std::vector<Word>> scratch(static_cast<std::size_t>(std::max(1, n_threads)));
   parallel_for((task.n_out + block - 1) / block, n_threads, [&](std::int64_t index, int worker) {
     fill_block<Word>(task, index * block, std::min(task.n_out, (index + 1) * block), scratch[static_cast<std::size_t>(worker)]);
@@ -52,10 +53,14 @@ void fill(const MaskingTask& task, int n_threads) {
 
 void fill_masked_rows(const MaskingTask& task, int n_threads) {
   switch (task.item_bytes) {
-    case 1: return fill<std::uint8_t>(task, n_threads);
-    case 2: return fill<std::uint16_t>(task, n_threads);
-    case 4: return fill<std::uint32_t>(task, n_threads);
-    default: return fill<std::uint64_t>(task, n_threads);
+    case 1:
+      return fill<std::uint8_t>(task, n_threads);
+    case 2:
+      return fill<std::uint16_t>(task, n_threads);
+    case 4:
+      return fill<std::uint32_t>(task, n_threads);
+    default:
+      return fill<std::uint64_t>(task, n_threads);
   }
 }
 

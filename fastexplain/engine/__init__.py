@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from fastexplain.engine.background import Background, summarize_background
+from fastexplain.engine.kernel_shap import KernelShapResult, kernel_shap
 from fastexplain.engine.tree_shap import TreeShapResult, tree_shap
 
-__all__ = ["TreeShapResult", "tree_shap"]
+__all__ = [
+    "Background",
+    "KernelShapResult",
+    "TreeShapResult",
+    "kernel_shap",
+    "summarize_background",
+    "tree_shap",
+]

@@ -101,7 +101,7 @@ def checked_weights(weights: Any, n_rows: int, what: str) -> NDArray[np.float64]
     """
     if weights is None:
         return np.full(n_rows, 1.0 / n_rows)
-    w = np.asarray(weights, dtype=np.float64)
+    w: NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
     if w.shape != (n_rows,):
         raise ValueError(f"weights has shape {w.shape}; {what} has {n_rows} rows, so ({n_rows},) is expected.")
     if not (np.isfinite(w) & (w >= 0)).all():
@@ -110,7 +110,8 @@ def checked_weights(weights: Any, n_rows: int, what: str) -> NDArray[np.float64]
     total = w.sum()
     if not total > 0:
         raise ValueError(f"weights of {what} are all zero; at least one row must count.")
-    return w / total
+    w = w / total
+    return w
 
 
 def _numbers(X: Any) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """Cooperative games of explained rows: what the model predicts on average when only a coalition's features are known.
 
-v(S) of a row is the weighted mean, over the background rows, of the prediction with the columns of S taken from the row and
-all others from the background row. `BlackBoxGame` asks the model; `ScoredGame` computes from a formula that is known.
+v(S) of a row is the weighted mean, over the background rows, of the prediction with the columns of S taken from the row
+and all others from the background row. `BlackBoxGame` asks the model; `ScoredGame` computes from a formula that is
+known.
 """
 
 from __future__ import annotations
@@ -115,8 +116,8 @@ class _Part(NamedTuple):
 class BlackBoxGame:
     """A game played by asking the model for masked rows, in bounded chunks.
 
-    The next chunk is filled while the model works on the last one; several rows share a call; masked rows that are equal
-    are asked for once. Holds no state of a call but the counters `n_model_rows` and `n_calls`.
+    The next chunk is filled while the model works on the last one; several rows share a call; masked rows that are
+    equal are asked for once. Holds no state of a call but the counters `n_model_rows` and `n_calls`.
 
     Parameters
     ----------
@@ -147,9 +148,7 @@ class BlackBoxGame:
         self.n_rows, self.n_players = builder.n_rows, len(players)
         self.without = predict(builder.background, builder.n_background)
         self.n_outputs = self.without.shape[1]
-        self.full = (
-            predict(builder.X, builder.n_rows, self.n_outputs) if self.n_rows else np.empty((0, self.n_outputs))
-        )
+        self.full = predict(builder.X, builder.n_rows, self.n_outputs) if self.n_rows else np.empty((0, self.n_outputs))
         # Two chunks are alive at a time.
         self._chunk_rows = int(np.clip(chunk_bytes // (2 * builder.row_bytes), 1, _MAX_ROWS))
         self._single = all(len(columns) == 1 for columns in players)

@@ -1,4 +1,4 @@
-"""The design of Kernel SHAP: which pairs of complementary coalitions are evaluated, in which order, with which weight."""
+"""The design of Kernel SHAP: which pairs of complementary coalitions are evaluated, in what order and weight."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Design(NamedTuple):
     @property
     def signs(self) -> NDArray[np.float64]:
         """+1 for players in the coalition, -1 for the others."""
-        return 2.0 * self.masks - 1.0
+        return np.where(self.masks, 1.0, -1.0)
 
 
 def n_pairs_in_all(n_players: int) -> int:
     """Pairs of complementary coalitions, empty and full one excepted: 2^(n - 1) - 1."""
-    return 2 ** (n_players - 1) - 1
+    return (1 << (n_players - 1)) - 1
 
 
 def make_design(n_players: int, n_pairs: int, *, seed: int, n_threads: int, backend: str) -> Design:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.background import as_background
 from fastexplain.engine.backends import select_backend
-from fastexplain.engine.coalition_games import BlackBoxGame
+from fastexplain.engine.background import as_background
+from fastexplain.engine.coalition_games import BlackBoxGame, CoalitionGame
 from fastexplain.engine.links import identity, resolve_link
 from fastexplain.engine.masking import RowBuilder, make_builder
 from fastexplain.engine.sampling import METHODS, Rules, play
 from fastexplain.engine.selection import checked_l1_reg
 from fastexplain.models.predict import PredictFunction
+
+if TYPE_CHECKING:
+    from fastexplain.engine.formulas import Formula
 
 __all__ = ["KernelShapResult", "kernel_shap"]
 
@@ -39,8 +42,9 @@ class KernelShapResult(NamedTuple):
     converged : bool array of shape (n_rows,)
         Whether every standard error of the row is within the tolerance.
     method : str
-        What ran: ``"exact"``, ``"odd_gp"``, ``"wls"`` or ``"permutation"``; for models that were seen through the formula,
-        such as ``"product_form"``, or ``"svc_platt+odd_gp"`` where the formula replaced only the model's predict.
+        What ran: ``"exact"``, ``"odd_gp"``, ``"wls"`` or ``"permutation"``; for models that were seen through the
+        formula, such as ``"product_form"``, or ``"svc_platt+odd_gp"`` where the formula replaced only the model's
+        predict.
     """
 
     values: NDArray[np.float64]
@@ -72,22 +76,23 @@ def kernel_shap(
 ) -> KernelShapResult:
     """Shapley values of any model's predictions, hidden features being drawn from background rows.
 
-    Each row is a game: v(S) is the mean, over the background, of the prediction with the features in S taken from the row
-    and the others from the background row. Players whose values equal those of every background row get exactly 0. Games
-    are solved exactly where that is affordable: by formula for models that are seen through (linear, kernel machines,
-    naive Bayes and others), by enumeration for up to 14 features, and for each background row that differs from the row
-    in few features. Elsewhere coalitions are sampled until the standard errors are small.
+    Each row is a game: v(S) is the mean, over the background, of the prediction with the features in S taken from the
+    row and the others from the background row. Players whose values equal those of every background row get exactly 0.
+    Games are solved exactly where that is affordable: by formula for models that are seen through (linear, kernel
+    machines, naive Bayes and others), by enumeration for up to 14 features, and for each background row that differs
+    from the row in few features. Elsewhere coalitions are sampled until the standard errors are small.
 
     Parameters
     ----------
     model_or_predict : object
-        A fitted classifier (explained by ``predict_proba``), any other fitted model (by ``predict``), or a callable that
-        takes rows as X has them and returns (n_rows,) or (n_rows, n_outputs).
+        A fitted classifier (explained by ``predict_proba``), any other fitted model (by ``predict``), or a callable
+        that takes rows as X has them and returns (n_rows,) or (n_rows, n_outputs).
     X : array, table or CSR matrix of shape (n_rows, n_features)
-        Rows to explain. NumPy, pandas (dtypes and categories are kept), polars, pyarrow or SciPy's sparse rows; the model
-        is given masked rows of the same kind.
+        Rows to explain. NumPy, pandas (dtypes and categories are kept), polars, pyarrow or SciPy's sparse rows; the
+        model is given masked rows of the same kind.
     background : array, table or CSR matrix of shape (n_background, n_features), or Background
-        What hidden features are drawn from: 50 to 200 rows, or `summarize_background` of more. The cost is proportional.
+        What hidden features are drawn from: 50 to 200 rows, or `summarize_background` of more. The cost is
+        proportional.
     weights : array of shape (n_background,), optional
         Weights of the background rows; default: those of the `Background`, else equal.
     groups : sequence of sequences of int or str, or mapping of them, optional
@@ -122,9 +127,9 @@ def kernel_shap(
     Returns
     -------
     KernelShapResult
-        ``values`` (n_rows, n_features, n_outputs), ``base_values`` (n_outputs,), ``standard_errors``, ``n_evaluations``,
-        ``converged`` and ``method``. For every row and output ``values.sum(axis=1) + base_values`` is the link of the
-        prediction, to rounding.
+        ``values`` (n_rows, n_features, n_outputs), ``base_values`` (n_outputs,), ``standard_errors``,
+        ``n_evaluations``, ``converged`` and ``method``. For every row and output ``values.sum(axis=1) + base_values``
+        is the link of the prediction, to rounding.
 
     Raises
     ------
@@ -140,10 +145,10 @@ def kernel_shap(
     Notes
     -----
     Lundberg and Lee 2017 for the game; Musco and Witter 2025 for the sampling design (paired leverage scores, without
-    replacement). The estimator is described in `fastexplain.engine.odd_gp`; its standard errors are model-based and can be
-    too small for games without smoothness, such as votes against a threshold. Memory: `chunk_bytes`, the result, and at
-    most about 100 MB for the values of the coalitions under way. Rows that are explained together share their coalitions
-    and hyper-parameters, so a row's sampled values may depend, within their errors, on the rows beside it.
+    replacement). The estimator is described in `fastexplain.engine.odd_gp`; its standard errors are model-based and can
+    be too small for games without smoothness, such as votes against a threshold. Memory: `chunk_bytes`, the result, and
+    at most about 100 MB for the values of the coalitions under way. Rows that are explained together share their
+    coalitions and hyper-parameters, so a row's sampled values may depend, within their errors, on the rows beside it.
 
     Examples
     --------
@@ -164,12 +169,76 @@ def kernel_shap(
     players = _players(groups, builder)
     if isinstance(chunk_bytes, bool) or not isinstance(chunk_bytes, int | np.integer) or chunk_bytes < 1:
         raise ValueError(f"chunk_bytes must be a positive whole number; got {chunk_bytes!r}.")
+    options = _Options(rules, predict, builder, players, background_weights, int(chunk_bytes), show_progress)
+    formula = None
+    if see_through:
+        from fastexplain.engine.formulas import find_formula
+
+        formula = find_formula(
+            predict, builder, players, background_weights, n_threads=rules.n_threads, backend=rules.backend
+        )
+    return _by_sampling(options) if formula is None else _by_formula(options, formula)
+
+
+class _Options(NamedTuple):
+    """One call's arguments, checked."""
+
+    rules: Rules
+    predict: PredictFunction
+    builder: RowBuilder
+    players: list[NDArray[np.intp]]
+    weights: NDArray[np.float64]
+    chunk_bytes: int
+    show_progress: bool
+
+
+def _by_sampling(options: _Options) -> KernelShapResult:
+    """Ask the model for every coalition."""
     game = BlackBoxGame(
-        builder, predict, players, background_weights, chunk_bytes=int(chunk_bytes), backend=rules.backend
+        options.builder,
+        options.predict,
+        options.players,
+        options.weights,
+        chunk_bytes=options.chunk_bytes,
+        backend=options.rules.backend,
     )
-    base_values = rules.link(background_weights @ game.without)
-    with _progress(game.n_rows, show_progress) as on_row:
-        played = play(game, rules, on_row)
+    return _played(game, options)
+
+
+def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
+    """Closed form, else the formula's coalition values, else what is left of the model."""
+    rules, builder, predict = options.rules, options.builder, options.predict
+    if formula.game is None:
+        left = options._replace(builder=formula.builder, predict=formula.predict, players=formula.players)
+        return _prefixed(_by_sampling(left), formula.path)
+    settings: dict[str, Any] = {"n_threads": rules.n_threads, "backend": rules.backend}
+    without = predict(builder.background, builder.n_background)
+    full = predict(builder.X, builder.n_rows, without.shape[1])
+    base_values = options.weights @ without
+    if rules.linear_link and rules.method in ("auto", "exact") and not rules.l1_reg:
+        values = formula.shap_values(full, base_values, **settings)
+        if values is not None:
+            return KernelShapResult(
+                values,
+                base_values,
+                np.zeros_like(values),
+                np.zeros(len(values), dtype=np.int64),
+                np.ones(len(values), dtype=bool),
+                formula.path,
+            )
+    game = formula.scored_game(options.weights, full, without, **settings)
+    assert game is not None
+    return _prefixed(_played(game, options), formula.path)
+
+
+def _prefixed(result: KernelShapResult, path: str) -> KernelShapResult:
+    return result._replace(method=f"{path}+{result.method}")
+
+
+def _played(game: CoalitionGame, options: _Options) -> KernelShapResult:
+    base_values = options.rules.link(options.weights @ game.without)
+    with _progress(game.n_rows, options.show_progress) as on_row:
+        played = play(game, options.rules, on_row)
     return KernelShapResult(
         played.values,
         base_values,
@@ -236,21 +305,22 @@ def _players(groups: Any, builder: RowBuilder) -> list[NDArray[np.intp]]:
         return [np.array([j], dtype=np.intp) for j in range(builder.n_columns)]
     listed = list(groups.values()) if isinstance(groups, Mapping) else list(groups)
     positions = {name: j for j, name in enumerate(builder.column_names or [])}
-    players, owner = [], {}
+    players: list[NDArray[np.intp]] = []
+    owner: dict[int, int] = {}
     for i, group in enumerate(listed):
         if isinstance(group, str) or not isinstance(group, Sequence | np.ndarray) or not len(group):
             raise ValueError(f"groups holds {group!r} at position {i}; expected a list of columns, not empty.")
         columns = [_column(item, positions, builder) for item in group]
         for column in columns:
             if column in owner:
-                raise ValueError(f"Column {column} is in group {owner[column]} and in group {i}; it can be in one only.")
+                raise ValueError(f"Column {column} is in groups {owner[column]} and {i}; it can be in one only.")
             owner[column] = i
         players.append(np.array(columns, dtype=np.intp))
     missing = [j for j in range(builder.n_columns) if j not in owner]
     if missing:
         raise ValueError(
-            f"groups must hold every column; {len(missing)} are in none, the first is column {missing[0]}. Give it a group "
-            "of its own."
+            f"groups must hold every column; {len(missing)} are in none, the first is column {missing[0]}. "
+            "Give it a group of its own."
         )
     return players
 

@@ -1,8 +1,8 @@
 """Masked rows in the form the model was fitted on: NumPy, pandas, polars, pyarrow or CSR.
 
 A builder holds the explained rows and the background; `build` makes model inputs that take each column from one or the
-other. Numbers are filled by the compiled kernel (or its Numba twin); tables of mixed types take column by column, so that
-dtypes and categories stay what they were.
+other. Numbers are filled by the compiled kernel (or its Numba twin); tables of mixed types take column by column, so
+that dtypes and categories stay what they were.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ class _ObjectBuilder(RowBuilder):
         return _unequal(self.X[row], self.background)
 
     def build(self, masks: NDArray[np.bool_], row: Indices, mask: Indices, background_row: Indices) -> NDArray[Any]:
-        return np.where(masks[mask], self.X[row], self.background[background_row])
+        mixed: NDArray[Any] = np.where(masks[mask], self.X[row], self.background[background_row])
+        return mixed
 
 
 def _array_builder(X: NDArray[Any], background: NDArray[Any], n_threads: int, backend: str) -> RowBuilder:
@@ -149,7 +150,8 @@ def _numba_fill() -> Any:
 
 def _unequal(x: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.bool_]:
     unequal = np.asarray(x != rows, dtype=bool)
-    return unequal & ~((x != x) & (rows != rows))  # NaN, NaT
+    unequal &= ~np.asarray((x != x) & (rows != rows), dtype=bool)  # NaN, NaT
+    return unequal
 
 
 # ---------------------------------------------------------------------------------------------------------- tables
@@ -276,7 +278,7 @@ class _SparseBuilder(RowBuilder):
         self.X, self.background = make(X), make(background)
         _check_width(self.X.shape[1], self.background.shape[1])
         self._dtype = np.result_type(self.X.dtype, self.background.dtype, np.float32)
-        self.n_rows, self.n_background, self.n_columns = self.X.shape[0], *self.background.shape
+        self.n_rows, (self.n_background, self.n_columns) = self.X.shape[0], self.background.shape
         self._stored = np.unique(self.background.indices)
         widest = int(np.diff(self.X.indptr).max(initial=0)) + len(self._stored)
         self.row_bytes = max(16, widest * 16)
@@ -365,5 +367,5 @@ def _check_columns(names: list[Any], background_names: list[Any]) -> None:
     for i, (name, other) in enumerate(zip(names, background_names, strict=True)):
         if name != other:
             raise ValueError(
-                f"Column {i} is {name!r} in X and {other!r} in background; both need the same columns in the same order."
+                f"Column {i} is {name!r} in X and {other!r} in background; both need the same columns, in one order."
             )

@@ -18,15 +18,14 @@ where LLVM turns them into SIMD lanes. Each row's arithmetic is its own: neither
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.numba_tools import compiled, for_each
 from fastexplain.models.forest import ZERO_THRESHOLD, Forest
 
 __all__ = ["tree_shap_path_dependent"]
@@ -165,7 +164,7 @@ def tree_shap_path_dependent(
         sizes = plan.n_levels, plan.n_pending, max_points, min(block_rows, columns.shape[1])
         _explain_rows(columns, plan.nodes, plan.program, *quadrature, plan.used, *sizes, out[rows])
 
-    _for_each(explain, _tasks(len(X), plan, block_rows), n_threads)
+    for_each(explain, _tasks(len(X), plan, block_rows), n_threads)
     return out
 
 
@@ -254,50 +253,11 @@ def _columns(forest: Forest, X: NDArray[np.floating], used: NDArray[np.int64]) -
     return columns
 
 
-def _for_each(work: Callable[[slice], None], tasks: list[slice], n_threads: int) -> None:
-    """Run the tasks on threads of our own; the first error, or Ctrl-C, ends it after the tasks under way."""
-    n_threads = min(n_threads, len(tasks))
-    if n_threads <= 1:
-        for task in tasks:
-            work(task)
-        return
-    remaining, taking, stop = iter(tasks), threading.Lock(), threading.Event()
-
-    def take_and_work() -> None:
-        try:
-            while not stop.is_set():
-                with taking:
-                    task = next(remaining, None)
-                if task is None:
-                    return
-                work(task)
-        except BaseException:
-            stop.set()
-            raise
-
-    with ThreadPoolExecutor(n_threads) as pool:
-        futures = [pool.submit(take_and_work) for _ in range(n_threads)]
-        try:
-            for future in futures:
-                future.result()
-        finally:
-            stop.set()
-
-
-def _compiled(function: F) -> F:
-    # Not parallel=True: Numba's own threads abort when entered from several of ours. Not fastmath: NaN means missing.
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return cast(F, numba.njit(cache=True, **options)(function))
-    except RuntimeError:  # nowhere to write a cache (read-only install, no home): compile once per process
-        return cast(F, numba.njit(**options)(function))
-
-
 def _inlined(function: F) -> F:
     return cast(F, numba.njit(inline="always", error_model="numpy")(function))
 
 
-@_compiled
+@compiled
 def _write_program(
     nodes: _Nodes, cover: NDArray[np.float64], n_used: int, program: _Program, n_distinct: NDArray[np.int64]
 ) -> tuple[int, int]:
@@ -310,7 +270,7 @@ def _write_program(
     return n_levels, n_pending
 
 
-@_compiled
+@compiled
 def _write_tree(
     tree: int,
     nodes: _Nodes,
@@ -369,7 +329,7 @@ def _write_tree(
     return n_levels, n_pending
 
 
-@_compiled
+@compiled
 def _note_path(
     node: int,
     left: int,
@@ -392,7 +352,7 @@ def _note_path(
         program.earlier_share[node] = program.earlier_share[earlier] * (1 - share if turned[earlier_level] else share)
 
 
-@_compiled
+@compiled
 def _explain_rows(
     columns: NDArray[np.float64],
     nodes: _Nodes,
@@ -431,7 +391,7 @@ def _explain_rows(
                     out[begin + i, used[slot], k] = scratch.phi[slot, k, i]
 
 
-@_compiled
+@compiled
 def _run_tree(
     tree: int,
     columns: NDArray[np.float64],

@@ -1,12 +1,12 @@
 """Shapley values by Gaussian-process regression on the odd part of the game, with a least-squares residual step.
 
-Write a coalition S as signs s in {-1, +1}^n. Shapley values depend on the odd part v_odd(S) = (v(S) - v(complement)) / 2
-alone, which a pair of complements shows exactly. In the basis of products chi_T(s) = prod_{i in T} s_i,
+Write a coalition S as signs s in {-1, +1}^n. Shapley values depend on the odd part v_odd(S) = (v(S) - v(complement)) /
+2 alone, which a pair of complements shows exactly. In the basis of products chi_T(s) = prod_{i in T} s_i,
 
     v_odd = sum over odd |T| of c_T chi_T,      phi_i = 2 sum over odd T that hold i of c_T / |T|.
 
-Orders 3, 5, ... get a Gaussian prior with independent c_T of variance prod_{i in T} rho_i; the linear part is free (flat
-prior: universal kriging). The prior's covariance and its covariance with phi_i have closed forms::
+Orders 3, 5, ... get a Gaussian prior with independent c_T of variance prod_{i in T} rho_i; the linear part is free
+(flat prior: universal kriging). The prior's covariance and its covariance with phi_i have closed forms::
 
     k(s, t)   = (prod_l (1 + rho_l s_l t_l) - prod_l (1 - rho_l s_l t_l)) / 2 - sum_l rho_l s_l t_l
               = exp(sum_l log(1 - rho_l^2) / 2) sinh(sum_l atanh(rho_l) s_l t_l) - sum_l rho_l s_l t_l
@@ -122,7 +122,7 @@ class _Fit:
         observed = np.concatenate([half, cross, np.vstack([y, total / 2])], axis=1)
         white = solve_triangular(factor, observed, lower=True, overwrite_b=True, check_finite=False)
         H, self._C, Y = white[:, :n], white[:, n : 2 * n], white[:, 2 * n :]
-        self._R = np.linalg.qr(H, mode="r")
+        self._R = _upper(H)
         self._beta = _normal_solve(self._R, H.T @ Y)
         E = Y - H @ self._beta
         self._freedom = len(E) - n
@@ -139,15 +139,16 @@ class _Fit:
         return fitted
 
     def standard_errors(self) -> NDArray[np.float64]:
-        """Posterior standard deviations (n_players, n_games), for few degrees of freedom widened by Student's quantile."""
+        """Posterior standard deviations (n_players, n_games), wider by Student's quantile at few degrees of freedom."""
         from scipy.linalg import solve_triangular
 
         n = len(self._R)
         known = (self._C**2).sum(axis=0)
         free = solve_triangular(self._R, np.eye(n) - self._HC, trans=1, check_finite=False)
         unit = _prior_variance(self._prior.rho) * self._scale - known + (free**2).sum(axis=0)
-        errors = np.sqrt(np.maximum(unit, 0.0)[:, None] * self._variance)
-        return errors * t_inflation(self._freedom)
+        errors: NDArray[np.float64] = np.sqrt(np.maximum(unit, 0.0)[:, None] * self._variance)
+        errors *= t_inflation(self._freedom)
+        return errors
 
 
 def _tuned(
@@ -192,7 +193,7 @@ def _restricted_likelihood(
     factor = _cholesky(covariance, noise)
     n = H.shape[1]
     white = solve_triangular(factor, np.concatenate([H, y], axis=1), lower=True, check_finite=False)
-    corner = np.linalg.qr(white, mode="r")  # its last columns hold what the linear part leaves
+    corner = _upper(white)  # its last columns hold what the linear part leaves
     left = (corner[n:, n:] ** 2).sum(axis=0)
     freedom = len(y) - n
     logs = 0.5 * freedom * np.log(np.maximum(left, 1e-300)).mean()
@@ -208,7 +209,7 @@ def _relevance(linear: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _strengths(relevance: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
-    return strength * relevance * min(1.0, _EFFECTIVE_PLAYERS / relevance.sum())
+    return relevance * (strength * min(1.0, _EFFECTIVE_PLAYERS / float(relevance.sum())))
 
 
 def _with_full_coalition(signs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -279,6 +280,11 @@ def _cholesky(covariance: NDArray[np.float64], noise: NDArray[np.float64]) -> ND
             return factor
         except LinAlgError:
             jitter *= 100
+
+
+def _upper(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The triangular factor R of a QR decomposition."""
+    return np.asarray(np.linalg.qr(matrix, mode="r"))
 
 
 def _normal_solve(R: NDArray[np.float64], b: NDArray[np.float64]) -> Any:

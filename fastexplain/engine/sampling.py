@@ -162,8 +162,8 @@ def _plan(game: CoalitionGame, row: int, rules: Rules) -> _Plan:
     least = 2 * len(players)
     if budget < min(least, every - 2):
         raise ValueError(
-            f"n_samples={budget} is too small for row {row}, in which {len(players)} players differ from the background; "
-            f"give at least {least} (two for each player), or group features."
+            f"n_samples={budget} is too small for row {row}, in which {len(players)} players differ from the "
+            f"background; give at least {least} (two for each player), or group features."
         )
     return _Plan(row, [], False, players, None)
 

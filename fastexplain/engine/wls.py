@@ -62,7 +62,8 @@ class WeightedLeastSquares:
     def solve(self, y: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values (n_players, n_games) of games with pair values y (n_pairs, n_games) and totals (n_games,)."""
         free: NDArray[np.float64] = self._inverse @ (self._weighted.T @ y)
-        return free + self._share[:, None] * (total - free.sum(axis=0))
+        free += self._share[:, None] * (total - free.sum(axis=0))
+        return free
 
     def standard_errors(
         self, y: NDArray[np.float64], values: NDArray[np.float64], n_parameters: int | None = None

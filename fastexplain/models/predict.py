@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,12 @@ class PredictFunction:
             self.name = f"{type(self.owner).__qualname__}.{self.method}"
         else:
             self.name = getattr(self.function, "__qualname__", None) or type(self.function).__qualname__
+
+    def around(self, function: Callable[[Any], Any]) -> PredictFunction:
+        """Another function under the same name: what is left of this one when transformations are peeled off."""
+        other = copy.copy(self)
+        other.function = function
+        return other
 
     def __call__(self, rows: Any, n_rows: int, n_outputs: int | None = None) -> NDArray[np.float64]:
         """Predict rows.
