@@ -73,11 +73,11 @@ class FastExplain(Estimator):
     method = "auto"
 
     def explain(self, predict: Counted, rows: Array, background: Array, budget: int | None, seed: int) -> Estimate:
-        from fastexplain.engine.kernel_shap import kernel_shap
+        import fastexplain
 
         # tol=0: spend all of the budget; the default stops where the standard error is small enough
         spend: dict[str, Any] = {} if budget is None else {"n_samples": budget, "tol": 0.0}
-        result = kernel_shap(
+        result = fastexplain.kernel_shap(
             predict, rows, background, method=self.method, see_through=False, seed=seed, n_threads=1, **spend
         )
         return Estimate(result.values[:, :, 0], result.standard_errors[:, :, 0])
@@ -217,7 +217,7 @@ class LightShap(Estimator):
 
     module = "lightshap"
     label = "LightSHAP"
-    note = "explain_any; budget rounded down to whole iterations, exact up to 8 features"
+    note = "explain_any; budget rounded down to whole iterations"
 
     def explain(self, predict: Counted, rows: Array, background: Array, budget: int | None, seed: int) -> Estimate:
         import lightshap
@@ -232,7 +232,7 @@ class LightShap(Estimator):
     def _iterations(n: int, budget: int) -> int:
         """Whole iterations of 2 (n - 1 - 2 degree) coalitions, after all coalitions of up to `degree` players."""
         if n <= 8:
-            return 1  # enumerates, whatever it is told
+            raise TooFew("it enumerates up to 8 features, whatever it is told")
         degree = 2 if n <= 16 else 1
         fixed = 2 * n + (n * (n - 1) if degree == 2 else 0)
         iterations = (budget - fixed) // (2 * (n - 1 - 2 * degree))
