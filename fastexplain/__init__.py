@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from fastexplain._threads import get_num_threads, set_num_threads
     from fastexplain.engine import (
         Background,
+        DeepLiftResult,
+        ExpectedGradientsResult,
         KernelShapResult,
         TreeShapResult,
+        deep_lift,
+        expected_gradients,
         kernel_shap,
         summarize_background,
         tree_shap,
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
     "Background": "fastexplain.engine",
+    "DeepLiftResult": "fastexplain.engine",
+    "ExpectedGradientsResult": "fastexplain.engine",
     "Explanation": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
     "KernelShapResult": "fastexplain.engine",
@@ -46,6 +52,8 @@ _EXPORTS = {
     "TabularExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
     "UnsupportedModelError": "fastexplain.exceptions",
+    "deep_lift": "fastexplain.engine",
+    "expected_gradients": "fastexplain.engine",
     "get_num_threads": "fastexplain._threads",
     "kernel_shap": "fastexplain.engine",
     "load_model": "fastexplain.models",
@@ -56,6 +64,8 @@ _EXPORTS = {
 
 __all__ = [
     "Background",
+    "DeepLiftResult",
+    "ExpectedGradientsResult",
     "Explanation",
     "FastExplainError",
     "KernelShapResult",
@@ -66,6 +76,8 @@ __all__ = [
     "TreeShapResult",
     "UnsupportedModelError",
     "__version__",
+    "deep_lift",
+    "expected_gradients",
     "get_num_threads",
     "kernel_shap",
     "load_model",

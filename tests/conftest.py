@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+# Tests run side by side and solve small systems: BLAS threads would only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -7,6 +7,8 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "C++ kernels of fastexplain.";
   m.def("active_isa", &fastexplain::active_isa, "Instruction set of the kernels in use.");
   m.def("available_isas", &fastexplain::available_isas, "Instruction sets that this build and this CPU have, widest first.");
+  bind_deep_lift(m);
   bind_kernel_shap(m);
+  bind_product_game(m);
   bind_tree_shap(m);
 }

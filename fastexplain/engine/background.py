@@ -106,7 +106,7 @@ def checked_weights(weights: Any, n_rows: int, what: str) -> NDArray[np.float64]
         raise ValueError(f"weights has shape {w.shape}; {what} has {n_rows} rows, so ({n_rows},) is expected.")
     if not (np.isfinite(w) & (w >= 0)).all():
         bad = int(np.flatnonzero(~(np.isfinite(w) & (w >= 0)))[0])
-        raise ValueError(f"weights holds {w[bad]!r} at position {bad}; weights must be finite and not negative.")
+        raise ValueError(f"weights holds {float(w[bad])!r} at position {bad}; weights must be finite and not negative.")
     total = w.sum()
     if not total > 0:
         raise ValueError(f"weights of {what} are all zero; at least one row must count.")

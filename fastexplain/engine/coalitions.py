@@ -29,17 +29,17 @@ class Design(NamedTuple):
     masks: NDArray[np.bool_]
     weights: NDArray[np.float64]
 
-    def prefix(self, n_pairs: int) -> Design:
-        """The design of the first pairs alone."""
-        masks = self.masks[:n_pairs]
-        return Design(masks, _weights(masks.shape[1], masks.sum(axis=1)))
-
     @property
     def drawn_share(self) -> NDArray[np.float64]:
-        """Share of the pairs of its size that the design holds, for each pair: 1 where no sampling error is left."""
+        """Share of the pairs of its size that the design holds, for each pair: 1 where no sampling error is left.
+
+        0 where other sizes are missing altogether: nothing then tells what they would add.
+        """
         n_players = self.masks.shape[1]
         sizes = self.masks.sum(axis=1)
-        counts = np.bincount(sizes)
+        counts = np.bincount(sizes, minlength=n_players // 2 + 1)
+        if not counts[1:].all():
+            return np.zeros(len(sizes))
         share = [count / pairs_of_size(n_players, size) if count else 0.0 for size, count in enumerate(counts.tolist())]
         drawn: NDArray[np.float64] = np.array(share)[sizes]
         return drawn

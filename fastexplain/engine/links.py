@@ -32,7 +32,7 @@ def logit(values: NDArray[np.float64]) -> NDArray[np.float64]:
     outside = ~((values >= -1e-9) & (values <= 1 + 1e-9))
     if outside.any():
         raise ValueError(
-            f"link='logit' needs probabilities, but the prediction {values[outside].flat[0]!r} is outside [0, 1]. "
+            f"link='logit' needs probabilities, but the prediction {float(values[outside][0])!r} is outside [0, 1]. "
             "Explain predict_proba, or use link='identity'."
         )
     p = np.clip(values, _CLIP, 1 - _CLIP)

@@ -20,7 +20,8 @@ process's posterior ones.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import functools
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ from fastexplain.engine.wls import Estimate, WeightedLeastSquares, t_inflation
 __all__ = ["odd_gp"]
 
 # Hyper-parameters are chosen on so many pairs and games, by restricted maximum likelihood over this grid.
-_TUNING_PAIRS = 256
+_TUNING_PAIRS = 192
 _TUNING_GAMES = 24
 _STRENGTHS = (0.03, 0.1, 0.2, 0.35, 0.5)
 _RELEVANCE_POWERS = (0.0, 0.5, 1.0)
@@ -84,6 +85,8 @@ def odd_gp(
     settings = _Settings(n_threads, backend)
     least_squares = WeightedLeastSquares(signs, weights, drawn_share)
     linear = least_squares.solve(y, total)
+    if signs.shape[1] < 3:  # no order beyond the linear one
+        return Estimate(linear, least_squares.standard_errors(y, linear))
     prior = _tuned(signs, y, total, linear, settings)
     fit = _Fit(signs[:_MAX_GP_PAIRS], y[:_MAX_GP_PAIRS], total, prior, settings)
     residual = np.empty_like(y)
@@ -93,8 +96,16 @@ def odd_gp(
         residual[_MAX_GP_PAIRS:] = y[_MAX_GP_PAIRS:] - fit.predict(signs[_MAX_GP_PAIRS:])
     step = least_squares.solve(residual, np.zeros_like(total))
     if len(y) > _MAX_GP_PAIRS:  # then it is the residual step whose sampling error counts
-        errors = least_squares.standard_errors(residual, step)
+        errors = least_squares.standard_errors(_as_held_out(residual, _MAX_GP_PAIRS), step)
     return Estimate(fit.values + step, errors)
+
+
+def _as_held_out(residual: NDArray[np.float64], n_fitted: int) -> NDArray[np.float64]:
+    """Residuals of the fitted pairs, enlarged to the mean square of those that the process has not seen."""
+    fitted, held_out = (np.sqrt((part**2).mean(axis=0)) for part in (residual[:n_fitted], residual[n_fitted:]))
+    enlarged = residual.copy()
+    enlarged[:n_fitted] *= np.maximum(held_out / np.maximum(fitted, 1e-300), 1.0)
+    return enlarged
 
 
 class _Fit:
@@ -108,8 +119,6 @@ class _Fit:
         prior: _Prior,
         settings: _Settings,
     ) -> None:
-        from scipy.linalg import solve_triangular
-
         self._prior, self._settings = prior, settings
         self._all = _with_full_coalition(signs)
         n = signs.shape[1]
@@ -120,14 +129,14 @@ class _Fit:
         half = self._all / 2
         cross = _cross_covariance(self._all, prior.rho, self._scale, settings)
         observed = np.concatenate([half, cross, np.vstack([y, total / 2])], axis=1)
-        white = solve_triangular(factor, observed, lower=True, overwrite_b=True, check_finite=False)
+        white = _whitened(factor, observed)
         H, self._C, Y = white[:, :n], white[:, n : 2 * n], white[:, 2 * n :]
         self._R = _upper(H)
         self._beta = _normal_solve(self._R, H.T @ Y)
         E = Y - H @ self._beta
         self._freedom = len(E) - n
         self._variance = (E**2).sum(axis=0) / max(self._freedom, 1)
-        self._alpha = solve_triangular(factor, E, lower=True, trans=1, check_finite=False)
+        self._alpha = _whitened(factor, E, trans=1)
         self._HC = H.T @ self._C
         self.values = self._beta + self._C.T @ E
         self.residual = (noise[:, None] * self._alpha)[:-1]  # y less the fitted game: K = K0 + noise
@@ -140,11 +149,9 @@ class _Fit:
 
     def standard_errors(self) -> NDArray[np.float64]:
         """Posterior standard deviations (n_players, n_games), wider by Student's quantile at few degrees of freedom."""
-        from scipy.linalg import solve_triangular
-
         n = len(self._R)
         known = (self._C**2).sum(axis=0)
-        free = solve_triangular(self._R, np.eye(n) - self._HC, trans=1, check_finite=False)
+        free = _upper_solve(self._R, np.eye(n) - self._HC, trans=1)
         unit = _prior_variance(self._prior.rho) * self._scale - known + (free**2).sum(axis=0)
         errors: NDArray[np.float64] = np.sqrt(np.maximum(unit, 0.0)[:, None] * self._variance)
         errors *= t_inflation(self._freedom)
@@ -171,28 +178,37 @@ def _tuned(
         return _Prior(isotropic, _NUGGETS[0])
     relevance = _relevance(linear[:, live])
     best, chosen = -np.inf, _Prior(isotropic, _NUGGETS[0])
+    strengths: tuple[float, ...] = _STRENGTHS
+    nuggets: tuple[float, ...] = _NUGGETS
     for power in _RELEVANCE_POWERS:
-        for strength in _STRENGTHS:
+        best_strength = strengths[0]
+        for strength in strengths:
             rho = _strengths(relevance**power, strength)
             covariance = _covariance(points, points, rho, 1.0 / _mean_diagonal(rho), settings)
-            for nugget in _NUGGETS:
+            for nugget in nuggets:
                 likelihood = _restricted_likelihood(covariance, points / 2, values[:, live], nugget)
                 if likelihood > best:
-                    best, chosen = likelihood, _Prior(rho, nugget)
+                    best, best_strength, chosen = likelihood, strength, _Prior(rho, nugget)
+        if power == 0:  # the other powers are searched around the best of this one
+            strengths = _neighbours(_STRENGTHS, best_strength)
+            nuggets = _neighbours(_NUGGETS, chosen.nugget)
     return chosen
+
+
+def _neighbours(grid: tuple[float, ...], value: float) -> tuple[float, ...]:
+    at = grid.index(value)
+    return grid[max(at - 1, 0) : at + 2]
 
 
 def _restricted_likelihood(
     covariance: NDArray[np.float64], H: NDArray[np.float64], y: NDArray[np.float64], nugget: float
 ) -> float:
     """REML with the scale of each game profiled out (Harville 1977), up to a constant."""
-    from scipy.linalg import solve_triangular
-
     noise = np.full(len(covariance), nugget)
     noise[-1] = _EXACT_NUGGET
     factor = _cholesky(covariance, noise)
     n = H.shape[1]
-    white = solve_triangular(factor, np.concatenate([H, y], axis=1), lower=True, check_finite=False)
+    white = _whitened(factor, np.concatenate([H, y], axis=1))
     corner = _upper(white)  # its last columns hold what the linear part leaves
     left = (corner[n:, n:] ** 2).sum(axis=0)
     freedom = len(y) - n
@@ -262,33 +278,51 @@ def _prior_variance(rho: NDArray[np.float64]) -> NDArray[np.float64]:
     return 4 * rho * (mean - 1)
 
 
+@functools.lru_cache(maxsize=32)
 def _rule(n_players: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     points, weights = np.polynomial.legendre.leggauss(min(_QUADRATURE_POINTS, n_players // 2 + 1))
     return (points + 1) / 2, weights / 2
 
 
+# LAPACK is called directly: SciPy's checks of each argument would take as long as the small systems of the tuning.
+
+
 def _cholesky(covariance: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
     """Lower factor of covariance + diag(noise); rounding may call for a little more on the diagonal."""
-    from scipy.linalg import LinAlgError, cholesky
+    from scipy.linalg.lapack import dpotrf
 
     jitter = _EXACT_NUGGET
+    diagonal = covariance.diagonal() + noise
     while True:
-        matrix = covariance.copy()
-        matrix[np.diag_indices_from(matrix)] += noise + jitter
-        try:
-            factor: NDArray[np.float64] = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
-            return factor
-        except LinAlgError:
-            jitter *= 100
+        matrix = np.array(covariance, order="F")
+        matrix.ravel(order="K")[:: len(matrix) + 1] = diagonal + jitter
+        factor, info = dpotrf(matrix, lower=1, clean=0, overwrite_a=1)
+        if info == 0:
+            return np.asarray(factor)
+        jitter *= 100
+
+
+def _whitened(factor: NDArray[np.float64], b: NDArray[np.float64], trans: int = 0) -> NDArray[np.float64]:
+    """Solve with a lower factor, or with its transpose."""
+    from scipy.linalg.lapack import dtrtrs
+
+    return np.asarray(dtrtrs(factor, b, lower=1, trans=trans)[0])
 
 
 def _upper(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The triangular factor R of a QR decomposition."""
-    return np.asarray(np.linalg.qr(matrix, mode="r"))
+    from scipy.linalg.lapack import dgeqrf
+
+    rows = min(matrix.shape)
+    return np.triu(dgeqrf(matrix)[0][:rows])
 
 
-def _normal_solve(R: NDArray[np.float64], b: NDArray[np.float64]) -> Any:
+def _upper_solve(R: NDArray[np.float64], b: NDArray[np.float64], trans: int = 0) -> NDArray[np.float64]:
+    from scipy.linalg.lapack import dtrtrs
+
+    return np.asarray(dtrtrs(R, b, lower=0, trans=trans)[0])
+
+
+def _normal_solve(R: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solve R^T R x = b."""
-    from scipy.linalg import solve_triangular
-
-    return solve_triangular(R, solve_triangular(R, b, trans=1, check_finite=False), check_finite=False)
+    return _upper_solve(R, _upper_solve(R, b, trans=1))

@@ -26,6 +26,8 @@ METHODS = ("auto", "exact", "odd_gp", "wls", "permutation")
 AUTO_EXACT_PLAYERS = 14
 # Evaluations per player of the first look at a game; each further look doubles them.
 _FIRST_LOOK = 8
+# Part of the predictions that counts as rounding: no error is smaller, whatever the tolerance.
+_ROUNDING = 1e-12
 # Pair values of a group of rows that are solved together: 64 MiB.
 _GROUP_VALUES = 2**23
 
@@ -142,56 +144,63 @@ def _most_pairs(n_players: int, rules: Rules) -> int:
 def _plan(game: CoalitionGame, row: int, rules: Rules) -> _Plan:
     differs = game.differs(row) & (game.weights > 0)[:, None]
     players = np.flatnonzero(differs.any(axis=0))
-    none = np.empty(0, dtype=np.intp)
     if len(players) < 2:
         return _Plan(row, [], len(players) == 1, players, None)
     budget = 2 * len(players) + 2048 if rules.n_samples is None else rules.n_samples
-    every = 2 ** len(players) if len(players) < 62 else 2**62
-    if rules.method in ("auto", "exact") and not rules.l1_reg:
-        small = rules.n_samples is None and len(players) <= AUTO_EXACT_PLAYERS
-        exact = rules.method == "exact" or small or every <= budget + 2
-        if rules.linear_link and game.by_background:
-            rest, enumerated = _split(differs, 2**62 if exact else budget, len(game.weights) * budget)
-            if not len(rest) or not exact:
-                players = np.flatnonzero(differs[rest].any(axis=0)) if len(rest) else none
-                _check_enumerable([len(own) for own, _ in enumerated])
-                return _Plan(row, enumerated, False, players, rest if enumerated else None)
+    may_enumerate = rules.method in ("auto", "exact") and not rules.l1_reg
+    small = rules.n_samples is None and len(players) <= AUTO_EXACT_PLAYERS
+    exact = may_enumerate and (rules.method == "exact" or small or _n_coalitions(len(players)) <= budget)
+    if may_enumerate and rules.linear_link and game.by_background:
+        rest, enumerated = _split(differs, None if exact else budget)
+        _check_enumerable([len(own) for own, _ in enumerated])
+        if enumerated:
+            players = np.flatnonzero(differs[rest].any(axis=0))
+            plan = _Plan(row, enumerated, False, players, rest)
+        else:
+            plan = _Plan(row, [], False, players, None)
+    else:
         if exact:
             _check_enumerable([len(players)])
-            return _Plan(row, [], True, players, None)
-    least = 2 * len(players)
-    if budget < min(least, every - 2):
+        plan = _Plan(row, [], exact, players, None)
+    if len(plan.players) and not plan.whole:
+        _check_budget(row, len(plan.players), budget)
+    return plan
+
+
+def _n_coalitions(n_players: int) -> int:
+    """Coalitions to be evaluated in an enumeration: all but the empty and the full one."""
+    return (1 << n_players) - 2
+
+
+def _check_budget(row: int, n_players: int, budget: int) -> None:
+    least = min(2 * n_players, _n_coalitions(n_players))
+    if budget < least:
         raise ValueError(
-            f"n_samples={budget} is too small for row {row}, in which {len(players)} players differ from the "
-            f"background; give at least {least} (two for each player), or group features."
+            f"n_samples={budget} is too small for row {row}, in which {n_players} players differ from the background; "
+            f"give at least {least} (two for each player), or group features."
         )
-    return _Plan(row, [], False, players, None)
 
 
 def _split(
-    differs: NDArray[np.bool_], affordable: int, budget: int
+    differs: NDArray[np.bool_], budget: int | None
 ) -> tuple[NDArray[np.intp], list[tuple[NDArray[np.intp], NDArray[np.intp]]]]:
     """Background rows to be sampled, and those to be enumerated, by the players that differ there.
 
-    A background row with d players that differ has a game of 2^d coalitions of its own; enumerating it is affordable
-    where that is no more than the sampled game would take. The rows that pay off most come first.
+    A background row with d players that differ has a game of 2^d coalitions of its own. Enumerating it pays where that
+    is no more than the `budget` of coalitions that sampling would take; None: always.
     """
     patterns, of_row = np.unique(differs, axis=0, return_inverse=True)
     of_row = of_row.reshape(-1)
-    sizes = patterns.sum(axis=1)
-    counts = np.bincount(of_row, minlength=len(patterns))
-    enumerated, rest, spent = [], [], 0
-    for pattern in np.argsort(sizes, kind="stable"):
+    enumerated, rest = [], [np.empty(0, dtype=np.intp)]
+    for pattern, players in enumerate(np.flatnonzero(mask) for mask in patterns):
         rows = np.flatnonzero(of_row == pattern)
-        cost = (2 ** min(int(sizes[pattern]), 62) - 2) * int(counts[pattern])
-        if sizes[pattern] == 0:
+        if not len(players):
             continue  # the same as the explained row: nobody has anything to add
-        if 2 ** min(int(sizes[pattern]), 62) <= affordable + 2 and (affordable >= 2**62 or spent + cost <= budget):
-            enumerated.append((np.flatnonzero(patterns[pattern]), rows))
-            spent += cost
+        if budget is None or _n_coalitions(len(players)) <= budget:
+            enumerated.append((players, rows))
         else:
             rest.append(rows)
-    return np.sort(np.concatenate(rest)) if rest else np.empty(0, dtype=np.intp), enumerated
+    return np.sort(np.concatenate(rest)), enumerated
 
 
 def _check_enumerable(sizes: list[int]) -> None:
@@ -273,7 +282,8 @@ def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Playe
         every = played.values[rows]  # what background rows that were enumerated have added so far
         every[:, group.players] += values
         spread = np.ptp(every, axis=1)
-        done = (errors.max(axis=1) <= rules.tol * spread).all(axis=1)
+        rounding = _ROUNDING * (np.abs(game.full[rows]) + np.abs(game.weights @ game.without))
+        done = (errors.max(axis=1) <= np.maximum(rules.tol * spread, rounding)).all(axis=1)
         ended = done | look.last
         played.values[rows[ended]] = every[ended]
         played.standard_errors[np.ix_(rows[ended], group.players)] = errors[ended]
@@ -297,11 +307,12 @@ class _Look(NamedTuple):
 
 def _design_looks(n: int, budget: int, rules: Rules) -> Iterator[_Look]:
     most = min(budget // 2, n_pairs_in_all(n))
-    design = make_design(n, most, seed=rules.seed, n_threads=rules.n_threads, backend=rules.backend)
     # Without a tolerance nothing stops earlier.
     before, n_pairs = 0, most if rules.tol <= 0 else min(most, _FIRST_LOOK * n // 2)
     while before < most:
-        yield _Look(design.masks[before:n_pairs], partial(_estimate, design.prefix(n_pairs), rules), n_pairs == most)
+        # A prefix of a design is the design of fewer pairs: the evaluated ones come first again.
+        design = make_design(n, n_pairs, seed=rules.seed, n_threads=rules.n_threads, backend=rules.backend)
+        yield _Look(design.masks[before:], partial(_estimate, design, rules), n_pairs == most)
         before, n_pairs = n_pairs, min(2 * n_pairs, most)
 
 
@@ -309,7 +320,7 @@ def _estimate(design: Design, rules: Rules, y: NDArray[np.float64], total: NDArr
     signs, share = design.signs, design.drawn_share
     if rules.l1_reg and (rules.l1_reg != "auto" or len(signs) < 0.2 * n_pairs_in_all(min(signs.shape[1], 40))):
         return selected_wls(signs, design.weights, share, y, total, rules.l1_reg)
-    if rules.method == "wls" or rules.l1_reg or (share == 1).all():
+    if rules.method == "wls" or rules.l1_reg or len(signs) == n_pairs_in_all(signs.shape[1]):
         solver = WeightedLeastSquares(signs, design.weights, share)
         values = solver.solve(y, total)
         return Estimate(values, solver.standard_errors(y, values))

@@ -65,26 +65,25 @@ class WeightedLeastSquares:
         free += self._share[:, None] * (total - free.sum(axis=0))
         return free
 
-    def standard_errors(
-        self, y: NDArray[np.float64], values: NDArray[np.float64], n_parameters: int | None = None
-    ) -> NDArray[np.float64]:
-        """Sandwich standard errors of `values` as solutions for y, with a correction for few pairs.
+    def standard_errors(self, y: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sandwich standard errors of `values` as solutions for y; each residual as if its pair had been left out.
 
         Parameters
         ----------
         y : array of shape (n_pairs, n_games)
         values : array of shape (n_players, n_games)
-        n_parameters : int, optional
-            Parameters fitted to y; default: n_players - 1.
+
+        Notes
+        -----
+        MacKinnon and White 1985, HC3; widened by Student's quantile at few degrees of freedom.
         """
         n_pairs, n = self._half.shape
-        residual = y - self._half @ values
         projected = self._inverse - np.outer(self._share, self._inverse.sum(axis=0))
         influence = self._weighted @ projected.T
-        freedom = n_pairs - (n - 1 if n_parameters is None else n_parameters)
+        leverage = np.einsum("pi,pi->p", influence, self._half)
+        residual = (y - self._half @ values) / np.maximum(1.0 - leverage, 1.0 / n_pairs)[:, None]
         variance = (influence**2).T @ (residual**2 * self._unsampled[:, None])
-        scale = n_pairs / max(freedom, 1)
-        errors: NDArray[np.float64] = np.sqrt(variance * scale) * t_inflation(freedom)
+        errors: NDArray[np.float64] = np.sqrt(variance) * t_inflation(n_pairs - n + 1)
         return errors
 
 

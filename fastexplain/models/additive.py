@@ -48,6 +48,10 @@ def _normalized_sigmoid(margins: Float) -> Float:
     return np.where(total > 0, odds / np.where(total > 0, total, 1.0), 1.0 / margins.shape[-1])
 
 
+def _modified_huber(margins: Float) -> Float:
+    return np.concatenate([0.5 - 0.5 * np.clip(margins, -1, 1), 0.5 + 0.5 * np.clip(margins, -1, 1)], axis=-1)
+
+
 class Response(NamedTuple):
     """What becomes of the margins.
 
@@ -70,6 +74,7 @@ RESPONSES = {
     "exp": Response("product_form", np.exp, True),
     "sigmoid": Response("sine_expansion", _both_classes, True),  # one margin, probabilities of both classes
     "softmax": Response("softmax", _softmax, False),
+    "modified_huber": Response("modified_huber", _modified_huber, False),  # one margin, both classes
     "normalized_sigmoid": Response("one_versus_rest", _normalized_sigmoid, False),
 }
 
@@ -91,7 +96,7 @@ class AdditiveModel(TransparentModel):
         self.offset = np.asarray(offset, dtype=np.float64)
         self.response = RESPONSES[response]
         self.path = self.response.path
-        self.n_outputs = 2 if response == "sigmoid" else len(self.offset)
+        self.n_outputs = 2 if response in ("sigmoid", "modified_huber") else len(self.offset)
 
     @abc.abstractmethod
     def contributions(self, X: Float) -> Float:
@@ -137,7 +142,7 @@ class AdditiveGame(Game):
             shap_values(
                 rows[:, :, k],
                 self._background[:, :, k],
-                self._model.offset[k],
+                float(self._model.offset[k]),
                 self._weights,
                 n_threads=n_threads,
                 backend=backend,
@@ -145,6 +150,14 @@ class AdditiveGame(Game):
             for k in range(rows.shape[2])
         ]
         return np.stack([-values[0], values[0]] if path == "sine_expansion" else values, axis=2)
+
+    def closed_form_rows(self, X: Float) -> NDArray[np.bool_]:
+        if self._model.response.path != "sine_expansion":
+            return super().closed_form_rows(X)
+        from fastexplain.engine.sine_expansion import LARGEST_MARGIN, largest_margin
+
+        reach = largest_margin(self._terms(X)[:, :, 0], self._background[:, :, 0], float(self._model.offset[0]))
+        return reach <= LARGEST_MARGIN
 
     def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None

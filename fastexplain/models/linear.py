@@ -74,10 +74,13 @@ def _response(owner: Any, method: str | None) -> str | None:
     classes = getattr(owner, "classes_", None)
     if method == "predict" and classes is None:
         return "exp" if _has_log_link(owner) else "identity"
-    if method != "predict_proba" or classes is None or getattr(owner, "loss", "log_loss") != "log_loss":
+    if method != "predict_proba" or classes is None:
         return None
+    loss = getattr(owner, "loss", "log_loss")
     if len(classes) == 2:
-        return "sigmoid"
+        return {"log_loss": "sigmoid", "modified_huber": "modified_huber"}.get(loss)
+    if loss != "log_loss":
+        return None
     names = {cls.__name__ for cls in type(owner).__mro__}
     one_versus_rest = getattr(owner, "multi_class", None) == "ovr" or getattr(owner, "solver", None) == "liblinear"
     return "softmax" if names.intersection(SOFTMAX) and not one_versus_rest else "normalized_sigmoid"

@@ -96,7 +96,7 @@ class PredictFunction:
         if not np.isfinite(output).all():
             row, column = (int(i) for i in np.argwhere(~np.isfinite(output))[0])
             raise PredictionError(
-                f"{self.name} returned {output[row, column]!r} in row {row}, output {column} of shape "
+                f"{self.name} returned {float(output[row, column])!r} in row {row}, output {column} of shape "
                 f"{output.shape}; predictions must be finite."
             )
         return output
@@ -111,6 +111,8 @@ def _resolve(target: Any) -> tuple[Callable[[Any], Any], Any, str | None]:
         return _torch_function(target), target, "forward"
     if isinstance(target, type):
         raise TypeError(f"{target.__qualname__} is a class; pass a fitted model of it, or a function of rows.")
+    if callable(target) and not hasattr(target, "fit"):
+        return target, None, None  # a function, whatever else it carries
     if hasattr(target, "predict_proba"):
         return target.predict_proba, target, "predict_proba"
     if getattr(target, "_estimator_type", None) == "classifier" or _is_sklearn_classifier(target):
@@ -121,8 +123,6 @@ def _resolve(target: Any) -> tuple[Callable[[Any], Any], Any, str | None]:
         )
     if hasattr(target, "predict"):
         return target.predict, target, "predict"
-    if callable(target):
-        return target, None, None
     raise TypeError(
         f"{type(target).__module__}.{type(target).__qualname__} has neither predict nor predict_proba and is not "
         "callable; pass a fitted model, or a function that takes rows and returns predictions."

@@ -46,6 +46,10 @@ class Game(abc.ABC):
         """Exact Shapley values (n_rows, n_players, n_outputs) of encoded rows; only where `closed_form`."""
         raise TypeError(f"{type(self).__name__} has no closed form; use coalition_values.")
 
+    def closed_form_rows(self, X: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Encoded rows that `shap_values` takes: all where `closed_form`, but for rows where it would be too long."""
+        return np.full(len(X), self.closed_form)
+
     @abc.abstractmethod
     def coalition_values(
         self,
@@ -185,6 +189,10 @@ register("sklearn.discriminant_analysis.LinearDiscriminantAnalysis", "fastexplai
 register("sklearn.svm._classes.LinearSVC", "fastexplain.models.linear:see_linear")
 register("sklearn.svm._classes.LinearSVR", "fastexplain.models.linear:see_linear")
 register("sklearn.cross_decomposition._pls.", "fastexplain.models.linear:see_linear")
+register("sklearn.naive_bayes.", "fastexplain.models.naive_bayes:see_naive_bayes")
+register("sklearn.svm._classes.", "fastexplain.models.kernel_machine:see_kernel_machine")
+register("sklearn.kernel_ridge.KernelRidge", "fastexplain.models.kernel_machine:see_kernel_machine")
+register("sklearn.gaussian_process._gpr.", "fastexplain.models.kernel_machine:see_kernel_machine")
 
 
 def see_through(owner: Any, method: str | None, predict: Predict, background: Any, X: Any = None) -> SeenThrough | None:

@@ -41,12 +41,13 @@ inline __m256d select(Mask<double> mask, __m256d a, __m256d b) {
   return _mm256_blendv_pd(b, a, reinterpret_cast<__m256d>(mask));
 }
 
+#include "dense_body.inc"
 #include "kernel_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2", encode, categories, decide, run_pass<float>, run_pass<double>};
+const KernelTable kKernels = {"avx2", encode, categories, decide, run_pass<float>, run_pass<double>, &kDenseKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

@@ -59,12 +59,13 @@ inline Mask<T> mask_of(std::uint64_t word, int group) {
 inline __m512 select(Mask<float> mask, __m512 a, __m512 b) { return _mm512_mask_blend_ps(mask.bits, b, a); }
 inline __m512d select(Mask<double> mask, __m512d a, __m512d b) { return _mm512_mask_blend_pd(mask.bits, b, a); }
 
+#include "dense_body.inc"
 #include "kernel_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512", encode, categories, decide, run_pass<float>, run_pass<double>};
+const KernelTable kKernels = {"avx512", encode, categories, decide, run_pass<float>, run_pass<double>, &kDenseKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

@@ -51,12 +51,13 @@ inline V select(M mask, V a, V b) {
   return reinterpret_cast<V>((mask & reinterpret_cast<M>(a)) | (~mask & reinterpret_cast<M>(b)));
 }
 
+#include "dense_body.inc"
 #include "kernel_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline", encode, categories, decide, run_pass<float>, run_pass<double>};
+const KernelTable kKernels = {"baseline", encode, categories, decide, run_pass<float>, run_pass<double>, &kDenseKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

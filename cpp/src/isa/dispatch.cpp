@@ -64,6 +64,8 @@ const KernelTable& active_kernels() {
   return table;
 }
 
+const DenseKernels& active_dense_kernels() { return *active_kernels().dense; }
+
 std::string active_isa() { return active_kernels().name; }
 
 std::vector<std::string> available_isas() {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "dense_kernels.h"
 #include "tree_ops.h"
 
 namespace fastexplain {
@@ -89,6 +90,7 @@ struct KernelTable {
   void (*decide)(const DecideTask&);
   void (*pass_f32)(const PassTask<float>&);
   void (*pass_f64)(const PassTask<double>&);
+  const DenseKernels* dense;
 };
 
 // The table of the instruction set in use: the widest that the CPU has, or the one that FASTEXPLAIN_ISA names.
