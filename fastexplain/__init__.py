@@ -20,10 +20,12 @@ if TYPE_CHECKING:
         DeepLiftResult,
         ExpectedGradientsResult,
         KernelShapResult,
+        LinearShapResult,
         TreeShapResult,
         deep_lift,
         expected_gradients,
         kernel_shap,
+        linear_shap,
         summarize_background,
         tree_shap,
     )
@@ -34,28 +36,34 @@ if TYPE_CHECKING:
         PredictionError,
         UnsupportedModelError,
     )
-    from fastexplain.explainers import TabularExplainer
+    from fastexplain.explainers import DeepExplainer, KernelExplainer, LinearExplainer, TabularExplainer, TreeExplainer
     from fastexplain.explanation import Explanation
     from fastexplain.models import load_model
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
     "Background": "fastexplain.engine",
+    "DeepExplainer": "fastexplain.explainers",
     "DeepLiftResult": "fastexplain.engine",
     "ExpectedGradientsResult": "fastexplain.engine",
     "Explanation": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
+    "KernelExplainer": "fastexplain.explainers",
     "KernelShapResult": "fastexplain.engine",
+    "LinearExplainer": "fastexplain.explainers",
+    "LinearShapResult": "fastexplain.engine",
     "MissingDependencyError": "fastexplain.exceptions",
     "ModelConversionError": "fastexplain.exceptions",
     "PredictionError": "fastexplain.exceptions",
     "TabularExplainer": "fastexplain.explainers",
+    "TreeExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
     "UnsupportedModelError": "fastexplain.exceptions",
     "deep_lift": "fastexplain.engine",
     "expected_gradients": "fastexplain.engine",
     "get_num_threads": "fastexplain._threads",
     "kernel_shap": "fastexplain.engine",
+    "linear_shap": "fastexplain.engine",
     "load_model": "fastexplain.models",
     "set_num_threads": "fastexplain._threads",
     "summarize_background": "fastexplain.engine",
@@ -64,15 +72,20 @@ _EXPORTS = {
 
 __all__ = [
     "Background",
+    "DeepExplainer",
     "DeepLiftResult",
     "ExpectedGradientsResult",
     "Explanation",
     "FastExplainError",
+    "KernelExplainer",
     "KernelShapResult",
+    "LinearExplainer",
+    "LinearShapResult",
     "MissingDependencyError",
     "ModelConversionError",
     "PredictionError",
     "TabularExplainer",
+    "TreeExplainer",
     "TreeShapResult",
     "UnsupportedModelError",
     "__version__",
@@ -80,6 +93,7 @@ __all__ = [
     "expected_gradients",
     "get_num_threads",
     "kernel_shap",
+    "linear_shap",
     "load_model",
     "set_num_threads",
     "summarize_background",

@@ -65,7 +65,7 @@ def test_number_of_threads_follows_variable_and_setting(monkeypatch: pytest.Monk
         fastexplain.get_num_threads()
 
 
-def test_loading_an_unsupported_object_names_what_is_planned() -> None:
+def test_loading_an_unsupported_object_names_what_explains_it() -> None:
     from sklearn.linear_model import LinearRegression
 
     with pytest.raises(fastexplain.UnsupportedModelError, match=r"LinearRegression.*LinearExplainer"):
@@ -73,7 +73,9 @@ def test_loading_an_unsupported_object_names_what_is_planned() -> None:
     with pytest.raises(fastexplain.UnsupportedModelError, match=r"dict is not a supported tree model"):
         fastexplain.load_model({})
     catboost = type("CatBoostClassifier", (), {"__module__": "catboost.core"})
-    with pytest.raises(fastexplain.UnsupportedModelError, match=r"CatBoostClassifier is not supported yet.*Tree SHAP"):
+    with pytest.raises(
+        fastexplain.UnsupportedModelError, match=r"CatBoostClassifier is not a supported tree.*KernelExplainer"
+    ):
         fastexplain.load_model(catboost())
 
 

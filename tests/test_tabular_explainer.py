@@ -21,7 +21,7 @@ from sklearn.linear_model import LinearRegression
 
 import fastexplain
 from fastexplain import TabularExplainer, UnsupportedModelError
-from fastexplain.explainers import tabular
+from fastexplain.explainers import _base, tree
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -201,7 +201,7 @@ def test_streamed_global_has_the_same_bits(fitted, library, n_classes, monkeypat
     model, X = fitted(library, n_classes)
     explainer = TabularExplainer(model, X)
     whole = explainer.explain_global(X)
-    monkeypatch.setattr(tabular, "_BATCH_BYTES", 0)
+    monkeypatch.setattr(_base, "_BATCH_BYTES", 0)
     streamed = explainer.explain_global(X, include_local=False, batch_size=100)
     assert streamed.get_feature_importance_dict() == whole.get_feature_importance_dict()
     assert streamed.expected_values == whole.expected_values
@@ -213,14 +213,14 @@ def test_streamed_global_has_the_same_bits(fitted, library, n_classes, monkeypat
 def test_streaming_never_asks_for_all_rows_at_once(fitted, monkeypatch):
     model, X = fitted("forest", 0)
     seen = []
-    real = tabular.tree_shap
+    real = tree.tree_shap
 
     def watched(model, X, **options):
         seen.append(len(X))
         return real(model, X, **options)
 
-    monkeypatch.setattr(tabular, "tree_shap", watched)
-    monkeypatch.setattr(tabular, "_BATCH_BYTES", 0)
+    monkeypatch.setattr(tree, "tree_shap", watched)
+    monkeypatch.setattr(_base, "_BATCH_BYTES", 0)
     TabularExplainer(model, X).explain_global(X, include_local=False, batch_size=1)
     assert seen == [128, 128, 44]
 
@@ -228,7 +228,7 @@ def test_streaming_never_asks_for_all_rows_at_once(fitted, monkeypatch):
 def test_streaming_accepts_tables(fitted, monkeypatch):
     polars = pytest.importorskip("polars")
     model, X = fitted("lightgbm", 2)
-    monkeypatch.setattr(tabular, "_BATCH_BYTES", 0)
+    monkeypatch.setattr(_base, "_BATCH_BYTES", 0)
     explainer = TabularExplainer(model, X)
     expected = explainer.explain_global(X, include_local=False).global_importance_values
     frame = pandas.DataFrame(X, columns=NAMES)
@@ -391,10 +391,17 @@ def test_method_is_named_and_logged(fitted, caplog):
     assert "10 trees, 6 features, 1 outputs" in caplog.text
 
 
-def test_other_models_are_refused_with_the_planned_method():
+def test_what_predicts_nothing_is_refused_with_what_is_expected():
+    with pytest.raises(UnsupportedModelError, match=r"dict cannot be explained; expected a fitted model with predict"):
+        TabularExplainer({}, np.zeros((3, 2)))
+    with pytest.raises(UnsupportedModelError, match="LinearRegression is a class; expected a fitted instance"):
+        TabularExplainer(LinearRegression, np.zeros((3, 2)))
+
+
+def test_tree_explainer_refuses_other_models_and_names_theirs():
     X, y = data(0)
-    with pytest.raises(UnsupportedModelError, match="LinearExplainer"):
-        TabularExplainer(LinearRegression().fit(X, y), X)
+    with pytest.raises(UnsupportedModelError, match=r"LinearRegression is not a supported tree.*LinearExplainer"):
+        fastexplain.TreeExplainer(LinearRegression().fit(X, y))
 
 
 class Task(str, enum.Enum):  # noqa: UP042 - written as interpret-community's ModelTask is

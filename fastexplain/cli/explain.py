@@ -117,7 +117,7 @@ def explain_table(
     ModelConversionError
         Base value and values do not add up to the library's own raw prediction of the table's first rows.
     """
-    from fastexplain.explainers.tabular import explained_units
+    from fastexplain.explainers.tree import explained_units
     from fastexplain.explanation import ParquetWriter
 
     n_features, n_outputs = model.forest.n_features, model.forest.n_outputs

@@ -6,6 +6,7 @@ from fastexplain.engine.background import Background, summarize_background
 from fastexplain.engine.deep_lift import DeepLiftResult, deep_lift
 from fastexplain.engine.expected_gradients import ExpectedGradientsResult, expected_gradients
 from fastexplain.engine.kernel_shap import KernelShapResult, kernel_shap
+from fastexplain.engine.linear_shap import LinearShapResult, linear_shap
 from fastexplain.engine.tree_shap import TreeShapResult, tree_shap
 
 __all__ = [
@@ -13,10 +14,12 @@ __all__ = [
     "DeepLiftResult",
     "ExpectedGradientsResult",
     "KernelShapResult",
+    "LinearShapResult",
     "TreeShapResult",
     "deep_lift",
     "expected_gradients",
     "kernel_shap",
+    "linear_shap",
     "summarize_background",
     "tree_shap",
 ]

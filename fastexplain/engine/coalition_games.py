@@ -7,6 +7,7 @@ known.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
@@ -22,6 +23,9 @@ __all__ = ["BlackBoxGame", "CoalitionGame", "Request", "ScoredGame"]
 
 # Masked rows of one request that are planned together (four bytes each, and eight per prediction).
 _PLANNED_ROWS = 2**20
+# Masked rows that a fast model reads while they are still in the cache.
+_CACHED_BYTES = 2**21
+_SLOW_CALL = 0.02  # seconds
 # Rows per predict at most, however narrow.
 _MAX_ROWS = 2**20
 
@@ -113,6 +117,17 @@ class _Part(NamedTuple):
     stop: int
 
 
+class _ChunkSize:
+    """Rows of the next call: as many as stay in the cache, until calls take so long that their number is what counts."""
+
+    def __init__(self, rows: int, most: int) -> None:
+        self.rows, self._most = rows, most
+
+    def after_call(self, seconds: float) -> None:
+        if seconds > _SLOW_CALL:
+            self.rows = min(self._most, 4 * self.rows)
+
+
 class BlackBoxGame:
     """A game played by asking the model for masked rows, in bounded chunks.
 
@@ -150,7 +165,8 @@ class BlackBoxGame:
         self.n_outputs = self.without.shape[1]
         self.full = predict(builder.X, builder.n_rows, self.n_outputs) if self.n_rows else np.empty((0, self.n_outputs))
         # Two chunks are alive at a time.
-        self._chunk_rows = int(np.clip(chunk_bytes // (2 * builder.row_bytes), 1, _MAX_ROWS))
+        self._most_rows = int(np.clip(chunk_bytes // (2 * builder.row_bytes), 1, _MAX_ROWS))
+        self._first_rows = int(np.clip(_CACHED_BYTES // builder.row_bytes, 1, self._most_rows))
         self._single = all(len(columns) == 1 for columns in players)
         self._order = np.concatenate(players)
         self._player_of_column = np.empty(builder.n_columns, dtype=np.intp)
@@ -167,7 +183,8 @@ class BlackBoxGame:
     def evaluate(self, requests: Sequence[Request]) -> list[NDArray[np.float64]]:
         """Weighted sums of predictions over the background, (n_masks, n_outputs) for each request."""
         sums: list[list[NDArray[np.float64]]] = [[] for _ in requests]
-        chunks = self._chunks(requests)
+        size = _ChunkSize(self._first_rows, self._most_rows)
+        chunks = self._chunks(requests, size)
 
         def next_filled() -> tuple[list[_Part], Any] | None:
             parts = next(chunks, None)
@@ -181,7 +198,9 @@ class BlackBoxGame:
                 parts, rows = filled
                 n_rows = sum(part.stop - part.start for part in parts)
                 if n_rows:
+                    began = time.perf_counter()
                     self._store(parts, self._predict(rows, n_rows, self.n_outputs))
+                    size.after_call(time.perf_counter() - began)
                 for part in parts:
                     if part.stop == part.piece.n_rows:
                         sums[part.piece.place].append(part.piece.sums(self))
@@ -203,10 +222,10 @@ class BlackBoxGame:
 
         return distinct_masked_rows(*arguments)
 
-    def _chunks(self, requests: Sequence[Request]) -> Iterator[list[_Part]]:
+    def _chunks(self, requests: Sequence[Request], size: _ChunkSize) -> Iterator[list[_Part]]:
         """Parts of requests that fill one call of predict each."""
         parts: list[_Part] = []
-        room = self._chunk_rows
+        room = size.rows
         for piece in self._pieces(requests):
             start = 0
             while True:
@@ -217,10 +236,10 @@ class BlackBoxGame:
                 if start == piece.n_rows:
                     break
                 yield parts
-                parts, room = [], self._chunk_rows
+                parts, room = [], size.rows
             if room == 0:
                 yield parts
-                parts, room = [], self._chunk_rows
+                parts, room = [], size.rows
         if parts:
             yield parts
 

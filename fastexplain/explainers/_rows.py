@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_table", "column_names", "count_rows", "slice_rows"]
+__all__ = ["as_table", "column_names", "count_columns", "count_rows", "slice_rows", "take_rows"]
 
 
 def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
@@ -76,6 +76,23 @@ def _row_dtype(column: Any, dtype: Any) -> Any:
 def count_rows(X: Any) -> int:
     """Return the number of rows of something 2-D."""
     return len(X) if isinstance(X, list | tuple) else int(X.shape[0])
+
+
+def count_columns(X: Any) -> int:
+    """Return the number of columns of something 2-D; ValueError if it is not."""
+    shape = tuple(X.shape) if hasattr(X, "shape") else np.shape(X)
+    if len(shape) != 2:
+        raise ValueError(f"Rows must be 2-D; got shape {shape}.")
+    return int(shape[1])
+
+
+def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
+    """Some rows of something 2-D, as the same kind of container; a list becomes an array."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if hasattr(X, "column_names") and hasattr(X, "take"):
+        return X.take(rows)
+    return np.asarray(X)[rows] if isinstance(X, list | tuple) else X[rows]
 
 
 def slice_rows(X: Any, start: int, stop: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import uuid
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import numpy as np
@@ -37,6 +38,7 @@ class Context(TypedDict, total=False):
     model_task: str | None
     model_type: str | None
     method: str
+    path: str | None
     units: str
     init_data: Any
     eval_data: Any
@@ -67,6 +69,8 @@ class Explanation:
         Class of the explained model.
     method : str
         How the values came about, e.g. ``"shap_tree"``.
+    path : str, optional
+        The computation that ran, where the method has several, e.g. ``"odd_gp"``.
     units : str
         The explained output, e.g. ``"margin"`` or ``"probability"``.
     init_data, eval_data : array-like, optional
@@ -95,6 +99,7 @@ class Explanation:
         self._model_task = context.get("model_task") or ("regression" if classes is None else "classification")
         self._model_type = context.get("model_type")
         self._method = context.get("method", "unknown")
+        self._path = context.get("path")
         self._units = context.get("units", "model output")
         self._init_data = context.get("init_data")
         self._eval_data = context.get("eval_data")
@@ -129,6 +134,11 @@ class Explanation:
     def method(self) -> str:
         """How the values came about, e.g. ``"shap_tree"``."""
         return self._method
+
+    @property
+    def path(self) -> str | None:
+        """The computation that ran, where the method has several; None where it has one."""
+        return self._path
 
     @property
     def units(self) -> str:
@@ -256,6 +266,7 @@ class Explanation:
             model_task=self._model_task,
             model_type=self._model_type,
             method=self._method,
+            path=self._path,
             units=self._units,
             init_data=self._init_data,
             eval_data=self._eval_data,
@@ -312,6 +323,8 @@ class LocalExplanation(Explanation):
     base_values : array of shape (n_outputs,)
     single_row : bool, default False
         The one explained row came as a 1-D array: lists lose their row axis.
+    standard_errors : array of the values' shape, optional
+        0 where values are exact.
     **context
         As in `Explanation`.
 
@@ -321,11 +334,13 @@ class LocalExplanation(Explanation):
         As the engine made them: one output where a binary classifier has one margin. For every row and output,
         ``values.sum(axis=1) + base_values`` is the raw output, if all features are explained.
     base_values : float64 array of shape (n_outputs,)
+    standard_errors : float64 array of the values' shape, or None
+        0 where values are exact; None where the method tells no error, as exact methods other than Kernel SHAP.
 
     Raises
     ------
     ValueError
-        The shapes of values and base_values, or the numbers of names, contradict each other.
+        The shapes of values, base_values and standard_errors, or the numbers of names, contradict each other.
     """
 
     def __init__(
@@ -334,6 +349,7 @@ class LocalExplanation(Explanation):
         base_values: NDArray[np.floating[Any]],
         *,
         single_row: bool = False,
+        standard_errors: NDArray[np.float64] | None = None,
         **context: Unpack[Context],
     ) -> None:
         values = np.asarray(values)
@@ -343,7 +359,10 @@ class LocalExplanation(Explanation):
             raise ValueError(f"base_values has shape {np.shape(base_values)}; values have {values.shape[2]} outputs.")
         if single_row and len(values) != 1:
             raise ValueError(f"single_row is True, but values hold {len(values)} rows.")
+        if standard_errors is not None and np.shape(standard_errors) != values.shape:
+            raise ValueError(f"standard_errors has shape {np.shape(standard_errors)}; values have {values.shape}.")
         self.values = values
+        self.standard_errors = standard_errors
         self._single_row = single_row
         super().__init__(values.shape[1], base_values, **context)
 
@@ -410,6 +429,26 @@ class LocalExplanation(Explanation):
         """
         return ranked_values(self._local_importance_values, top_k)
 
+    def intervals(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper ends of confidence intervals of the values, arrays of their shape.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Share of intervals that hold the true value: normal intervals from `standard_errors`.
+
+        Raises
+        ------
+        ValueError
+            There are no standard errors, or `level` is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+        if self.standard_errors is None:
+            raise ValueError(f"Values of {self._method} have no standard errors.")
+        half = NormalDist().inv_cdf(0.5 + level / 2) * self.standard_errors
+        return self.values - half, self.values + half
+
     def to_global(self) -> GlobalLocalExplanation:
         """Average |value| over the rows; the result keeps these local values, and the id.
 
@@ -418,7 +457,9 @@ class LocalExplanation(Explanation):
         ValueError
             There are no rows.
         """
-        return GlobalLocalExplanation(self.values, self.base_values, **self._context())
+        return GlobalLocalExplanation(
+            self.values, self.base_values, standard_errors=self.standard_errors, **self._context()
+        )
 
     def to_arrow(self) -> pa.Table:
         """One column per feature and output; see `fastexplain.explanation.to_arrow`."""
@@ -576,7 +617,7 @@ class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
 
     Parameters
     ----------
-    values, base_values, **context
+    values, base_values, standard_errors, **context
         As in `LocalExplanation`; the importances are computed from the values.
 
     Raises
@@ -589,9 +630,11 @@ class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
         self,
         values: NDArray[np.floating[Any]],
         base_values: NDArray[np.floating[Any]],
+        *,
+        standard_errors: NDArray[np.float64] | None = None,
         **context: Unpack[Context],
     ) -> None:
-        LocalExplanation.__init__(self, values, base_values, **context)
+        LocalExplanation.__init__(self, values, base_values, standard_errors=standard_errors, **context)
         self._importances = mean_abs(self.values)
 
     def to_global(self) -> Self:

@@ -10,22 +10,18 @@ from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.models.base import TreeModel
 from fastexplain.models.check import check_conversion
 
-__all__ = ["PLANNED", "load_model", "register"]
+__all__ = ["EXPLAINED_BY", "load_model", "register"]
 
 # dotted class name (or a prefix of it that ends with a dot) -> "module:function" that turns the model into a TreeModel
 _LOADERS: dict[str, str] = {}
 
-# Kinds of model that other explainers will serve, for the message of UnsupportedModelError: name prefix -> method.
-PLANNED: dict[str, str] = {
-    "catboost.": "exact Tree SHAP",
-    "sklearn.linear_model.": "LinearExplainer (linear SHAP)",
-    "sklearn.svm.": "KernelExplainer (Kernel SHAP)",
-    "sklearn.neural_network.": "DeepExplainer (DeepLIFT)",
-    "sklearn.neighbors.": "KernelExplainer (Kernel SHAP)",
-    "sklearn.naive_bayes.": "KernelExplainer (Kernel SHAP)",
-    "sklearn.pipeline.": "KernelExplainer (Kernel SHAP)",
-    "torch.nn.": "DeepExplainer (DeepLIFT)",
+# Kinds of model that are no trees, or not loaded yet, for the message of UnsupportedModelError: name prefix -> what
+# explains them.
+EXPLAINED_BY: dict[str, str] = {
+    "catboost.": "KernelExplainer, as a black box, until CatBoost's trees can be loaded",
     "keras.": "DeepExplainer (DeepLIFT)",
+    "sklearn.linear_model.": "LinearExplainer (linear SHAP)",
+    "torch.nn.": "DeepExplainer (DeepLIFT)",
 }
 
 # What to explain in place of models that wrap one.
@@ -101,13 +97,11 @@ def _find(model: Any) -> Callable[[Any], TreeModel]:
 def _unsupported(names: list[str]) -> str:
     instead = next((hint for prefix, hint in _WRAPPED.items() if names[0].startswith(prefix)), "")
     for name in names:
-        for prefix, method in PLANNED.items():
+        for prefix, method in EXPLAINED_BY.items():
             if name.startswith(prefix):
-                return (
-                    f"{names[0]} is not supported yet. It is planned for {method}, which this version does not have."
-                    f"{instead}"
-                )
+                return f"{names[0]} is not a supported tree model. It is explained by {method}.{instead}"
     return (
         f"{names[0]} is not a supported tree model. Supported: scikit-learn decision trees, forests and gradient "
-        f"boosting, LightGBM, XGBoost. Other models are planned for KernelExplainer (Kernel SHAP).{instead}"
+        f"boosting, LightGBM, XGBoost. Any other model with predict is explained by KernelExplainer (Kernel SHAP)."
+        f"{instead}"
     )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Game", "Peeled", "SeenThrough", "TransparentModel", "register", "see_through"]
+__all__ = ["Game", "Peeled", "SeenThrough", "TransparentModel", "find_model", "register", "see_through"]
 
 Columns = Sequence[NDArray[np.intp]]
 Predict = Callable[[Any], Any]
@@ -230,6 +230,12 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
     return (
         peeled.seen if _agree(got, expected, max(peeled.rtol, FLOAT32_RTOL if _has_float32(probe) else 0.0)) else None
     )
+
+
+def find_model(owner: Any, method: str | None, background: Any = None) -> TransparentModel | None:
+    """The model that a loader makes of `owner`, not compared with anything; None for wrappers and what is not known."""
+    found = _find(owner, method, background)
+    return found if isinstance(found, TransparentModel) else None
 
 
 def as_float64(rows: Any) -> NDArray[np.float64]:

@@ -1,0 +1,103 @@
+"""Which explainer a model gets, by the dotted names of its classes; no library is imported, nothing is tried out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastexplain.exceptions import UnsupportedModelError
+
+__all__ = ["EXPECTED", "check_fitted", "class_names", "explainer_kind", "is_plain_function", "unwrapped"]
+
+# What messages say may be passed as a model.
+EXPECTED = (
+    "a fitted model with predict or predict_proba, a torch or Keras network, a (coef, intercept) tuple, or a function "
+    "of rows"
+)
+
+# dotted class name, or a prefix of it that ends with a dot -> kind of explainer. Most derived class first, then the
+# longest name: "sklearn.linear_model._ransac." wins over "sklearn.linear_model.".
+_KINDS: dict[str, str] = {
+    "catboost.": "tree",  # refused there, with what to do
+    "keras.": "deep",
+    "lightgbm.basic.": "tree",
+    "lightgbm.sklearn.": "tree",
+    "sklearn.base.BaseEstimator": "kernel",  # all others, also where predict appears with fit only
+    "sklearn.discriminant_analysis.LinearDiscriminantAnalysis": "linear",
+    "sklearn.ensemble._forest.": "tree",
+    "sklearn.ensemble._gb.": "tree",
+    "sklearn.ensemble._hist_gradient_boosting.": "tree",
+    "sklearn.linear_model.": "linear",
+    "sklearn.linear_model._ransac.": "kernel",  # its member may be any regressor
+    "sklearn.linear_model._stochastic_gradient.SGDOneClassSVM": "kernel",
+    "sklearn.svm._classes.LinearSVC": "linear",
+    "sklearn.svm._classes.LinearSVR": "linear",
+    "sklearn.tree._classes.": "tree",
+    "tensorflow.python.keras.": "deep",
+    "tf_keras.": "deep",
+    "torch.nn.": "deep",
+    "xgboost.core.": "tree",
+    "xgboost.sklearn.": "tree",
+}
+
+
+def class_names(model: Any) -> list[str]:
+    """Dotted names of the model's class and its bases, most derived first."""
+    return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(model).__mro__]
+
+
+def is_plain_function(model: Any) -> bool:
+    """Whether a model is a function of rows, with no predict of its own."""
+    return callable(model) and not isinstance(model, type) and not hasattr(model, "predict")
+
+
+def check_fitted(model: Any) -> None:
+    """Raise scikit-learn's NotFittedError if a model is an estimator of its kind, and not fitted."""
+    if "sklearn.base.BaseEstimator" in class_names(model):
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(model)
+
+
+def unwrapped(model: Any) -> Any:
+    """The best model of a fitted search (GridSearchCV and its kin), which predicts as the search does; else the model.
+
+    Raises
+    ------
+    ValueError
+        The search is not fitted, or was told not to refit.
+    """
+    if "sklearn.model_selection._search.BaseSearchCV" not in class_names(model):
+        return model
+    if not hasattr(model, "best_estimator_"):
+        raise ValueError(f"This {type(model).__name__} has no best_estimator_: fit it, with refit=True, before.")
+    return unwrapped(model.best_estimator_)
+
+
+def explainer_kind(model: Any) -> str:
+    """Kind of explainer for a model: "tree", "linear", "deep" or "kernel".
+
+    Parameters
+    ----------
+    model : object
+        As `unwrapped` returns it.
+
+    Raises
+    ------
+    UnsupportedModelError
+        It is nothing that predicts; the message says what is expected.
+    """
+    from fastexplain.models import TreeModel
+
+    if isinstance(model, type):
+        raise UnsupportedModelError(f"{model.__name__} is a class; expected a fitted instance of it.")
+    if isinstance(model, TreeModel):
+        return "tree"
+    if isinstance(model, tuple) and len(model) == 2:
+        return "linear"
+    for name in class_names(model):
+        matching = [known for known in _KINDS if name == known or (known.endswith(".") and name.startswith(known))]
+        if matching:
+            return _KINDS[max(matching, key=len)]
+    if callable(getattr(model, "predict", None)) or hasattr(model, "predict_proba") or callable(model):
+        return "kernel"
+    raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")

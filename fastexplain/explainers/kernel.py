@@ -1,0 +1,344 @@
+"""`KernelExplainer`: Shapley values of any model or function, from its predictions alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.engine.background import Background
+from fastexplain.engine.kernel_shap import kernel_shap
+from fastexplain.engine.links import resolve_link
+from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers._background import background_at, explainer_background, rows_of
+from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
+from fastexplain.explainers._checks import check_count, check_task, list_of_names, plain_task
+from fastexplain.explainers._dispatch import EXPECTED, check_fitted, class_names, is_plain_function, unwrapped
+from fastexplain.explainers._networks import is_torch, network_outputs
+from fastexplain.explainers._predictions import estimator_predictions, output_predictions, output_units
+from fastexplain.explainers._rows import count_columns, count_rows, slice_rows
+from fastexplain.explanation.explanation import Predictions
+
+__all__ = ["KernelExplainer"]
+
+
+class KernelExplainer(BaseExplainer):
+    """Explains any model or function by Kernel SHAP: exactly where its formula is known, else by sampling coalitions.
+
+    A classifier is explained by its ``predict_proba``, all classes at once; one that has none by its
+    ``decision_function``; a regressor by ``predict``, an outlier detector by ``decision_function``, a function or a
+    network by what it returns. Explanations have `standard_errors`, 0 where values are exact; see
+    `fastexplain.kernel_shap` for the method.
+
+    Parameters
+    ----------
+    model : object or callable
+        The fitted model, or a function of rows that returns (n_rows,) or (n_rows, n_outputs).
+    initialization_examples : array-like or table of shape (n_rows, n_features)
+        Rows that hidden features are drawn from: all, or a summary (see `nclusters`). Something with ``.data`` and
+        ``.weights``, such as `fastexplain.summarize_background` returns, is used as it is.
+    is_function : bool, default False
+        Call the model itself although it has a predict. A plain function needs no such hint.
+    explain_subset : sequence of int or str, optional
+        Features, by index or name, that are explained; all others stay at the explained row's own values. A row's
+        values then add up to its output minus the mean output with the subset's features hidden.
+    nsamples : "auto" or int, default "auto"
+        Most coalitions evaluated for a row; fewer where the standard errors are below `tol` before. "auto": ``2 *
+        n_features + 2048``.
+    features : sequence of str, optional
+        Names; default: those of the examples' table, else those of the rows' table, else those that the model knows.
+    classes : sequence, optional
+        Labels of the classes, in the order of the model's outputs; default: those that the model knows.
+    nclusters : int, default 10
+        More than ``10 * nclusters`` examples are summarised by the centres of so many clusters (k-means), weighted by
+        the clusters' sizes. Tables with columns that are not numbers are sampled, ``10 * nclusters`` rows.
+    show_progress : bool, default True
+        Show a progress bar; it stays away where stderr is not a terminal.
+    transformations : optional
+        Must be None: mapping back to the columns before a transformation is not there yet. A Pipeline needs none: it
+        is explained as it is, on the rows that it takes.
+    allow_all_transformations : bool, default False
+        Has no effect without `transformations`.
+    model_task : {"unknown", "classification", "regression"}, default "unknown"
+        Unknown: as the model says; a function with one output does regression, one with several classification.
+    link : {"identity", "logit"}, default "identity"
+        ``"logit"`` explains log-odds: values and base value add up to the logit of the output.
+    tol : float, default 0.01
+        See `nsamples`; a share of the range of the row's values. 0 uses all of `nsamples`.
+    seed : int, default 0
+    n_threads : int, optional
+        Threads of each call; default `fastexplain.get_num_threads`.
+
+    Attributes
+    ----------
+    model : object
+        As given.
+    method : str
+        ``"shap.kernel"``.
+    path : str or None
+        The computation that ran in the latest call, e.g. ``"exact"``, ``"odd_gp"`` or the closed form of a model; None
+        before the first. An explanation has its own `path`.
+    features, classes : list or None
+        As resolved at construction.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The model has nothing to call.
+    ValueError
+        Examples are missing or not 2-D, a number of names differs from the model's, `model_task` contradicts the model,
+        an argument is out of range, or `transformations` are given.
+
+    Notes
+    -----
+    Lundberg and Lee 2017, "A unified approach to interpreting model predictions". Rows that are explained together
+    share sampled coalitions, so a sampled value may depend, within its standard error, on the rows beside it.
+    """
+
+    _method = "shap.kernel"
+    _title = "Kernel SHAP"
+
+    def __init__(
+        self,
+        model: Any,
+        initialization_examples: Any,
+        is_function: bool = False,
+        explain_subset: Sequence[int | str] | None = None,
+        nsamples: int | str = "auto",
+        features: Sequence[Any] | None = None,
+        classes: Sequence[Any] | None = None,
+        nclusters: int = 10,
+        show_progress: bool = True,
+        transformations: Any = None,
+        allow_all_transformations: bool = False,
+        model_task: str = "unknown",
+        *,
+        link: str = "identity",
+        tol: float = 0.01,
+        seed: int = 0,
+        n_threads: int | None = None,
+    ) -> None:
+        if initialization_examples is None:
+            raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
+        self.nsamples = nsamples if nsamples == "auto" else check_count(nsamples, "nsamples")
+        self.nclusters = check_count(nclusters, "nclusters")
+        self.link, self.tol, self.seed = resolve_link(link).__name__, tol, seed
+        rows = rows_of(initialization_examples)
+        n_features = count_columns(rows)
+        self._background = explainer_background(initialization_examples, self.nclusters, seed)
+        self._box = _black_box(unwrapped(model), is_function, model_task, classes, self._background.data)
+        self._path: str | None = None
+        super().__init__(
+            model,
+            rows,
+            self._box.explained(n_features, self.link),
+            explain_subset=explain_subset,
+            features=features,
+            classes=classes,
+            transformations=transformations,
+            allow_all_transformations=allow_all_transformations,
+            n_threads=n_threads,
+            show_progress=show_progress,
+        )
+
+    @property
+    def path(self) -> str | None:
+        """The computation that ran in the latest call; None before the first."""
+        return self._path
+
+    def _size(self) -> str:
+        return f"{count_rows(self._background.data)} background rows, "
+
+    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+        return self._finished(self._run(X, self._background.data, show_progress))
+
+    def _attribute(self, X: Any, show_progress: bool) -> Attribution:
+        if self._subset is None or not count_rows(X):
+            return super()._attribute(X, show_progress)
+        # One call per row: hidden features follow the background, the others are the row's own.
+        rows = []
+        for i in range(count_rows(X)):
+            row = slice_rows(X, i, i + 1)
+            rows.append(self._run(row, background_at(self._background.data, row, self._subset), show_progress=False))
+        errors = [row.standard_errors for row in rows if row.standard_errors is not None]
+        whole = Attribution(
+            np.concatenate([row.values for row in rows]),
+            self._box.base_values(self._background, self.link),
+            np.concatenate(errors) if errors else None,
+            rows[0].path,
+        )
+        return self._finished(whole).features(self._subset)
+
+    def _run(self, X: Any, background: Any, show_progress: bool) -> Attribution:
+        result = kernel_shap(
+            self._box.target,
+            X,
+            background,
+            weights=self._background.weights,
+            link=self.link,
+            n_samples=self.nsamples,
+            tol=self.tol,
+            seed=self.seed,
+            n_threads=self.n_threads,
+            show_progress=show_progress,
+        )
+        return Attribution(result.values, result.base_values, result.standard_errors, result.method)
+
+    def _finished(self, result: Attribution) -> Attribution:
+        """The numbers as the explanation has them: the probability of class 1 alone becomes that of both classes."""
+        self._path = result.path
+        return result.both_classes() if self._box.doubles and self.link == "identity" else result
+
+
+@dataclass(frozen=True)
+class _BlackBox:
+    """What is called, and what comes back.
+
+    Attributes
+    ----------
+    target : callable or network
+        What `kernel_shap` gets: a model's bound method, so that it can see through it, or the function.
+    outputs : callable
+        Rows -> the explained outputs, (n_rows,) or (n_rows, n_outputs).
+    predictions : callable
+        Rows -> (predictions, class probabilities or None).
+    n_columns : int
+        Columns of the output.
+    doubles : bool
+        The only column is the probability of class 1.
+    """
+
+    target: Any
+    outputs: Callable[[Any], Any]
+    predictions: Callable[[Any], Predictions]
+    name: str
+    task: str
+    units: str
+    n_columns: int
+    doubles: bool
+    classes: list[Any] | None
+    feature_names: list[str] | None
+
+    def explained(self, n_features: int, link: str) -> ExplainedModel:
+        single_margin = self.task == "classification" and self.n_columns == 1
+        return ExplainedModel(
+            name=self.name,
+            n_features=n_features,
+            n_outputs=2 if self.doubles and link == "identity" else self.n_columns,
+            task=self.task,
+            n_classes=(2 if single_margin else self.n_columns) if self.task == "classification" else None,
+            units=self.units if link == "identity" else "margin",
+            predict=self.predictions,
+            classes=self.classes,
+            feature_names=self.feature_names,
+        )
+
+    def base_values(self, background: Background, link: str) -> NDArray[np.float64]:
+        outputs = np.asarray(self.outputs(background.data), dtype=np.float64)
+        return resolve_link(link)(background.weights @ outputs.reshape(len(outputs), -1))
+
+
+def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any) -> _BlackBox:
+    """Find what to call, and what kind of output it has, by its outputs of the background rows."""
+    if isinstance(model, type):
+        raise UnsupportedModelError(f"{model.__name__} is a class; expected a fitted instance of it.")
+    if is_function and not callable(model):
+        raise UnsupportedModelError(f"is_function=True, but {class_names(model)[0]} cannot be called.")
+    task = plain_task(model_task)
+    if task == "unknown" and classes is not None:
+        task = "classification"
+    owner = None if is_function or is_plain_function(model) else model
+    target, units, own_task = (_function(model), None, None) if owner is None else _method_of(owner, task)
+    if own_task is not None:
+        check_task(model_task, own_task, type(owner).__name__)
+        task = own_task
+    call = partial(network_outputs, model) if is_torch(target) else target
+    outputs = np.asarray(call(probe))
+    if outputs.ndim not in (1, 2) or len(outputs) != count_rows(probe):
+        raise UnsupportedModelError(
+            f"{_name(model)} returned shape {outputs.shape} for {count_rows(probe)} rows; expected (n_rows,) or "
+            "(n_rows, n_outputs). Pass a function that returns one target's output."
+        )
+    columns = outputs.reshape(len(outputs), -1)
+    if task == "unknown":
+        task = "classification" if columns.shape[1] > 1 else "regression"
+    units = units or output_units(columns, task)
+    if own_task is None:
+        predictions: Callable[[Any], Predictions] = partial(output_predictions, call, task, units)
+    else:
+        predictions = partial(estimator_predictions, owner, task)
+    return _BlackBox(
+        target=target,
+        outputs=call,
+        predictions=predictions,
+        name=_name(model),
+        task=task,
+        units=units,
+        n_columns=columns.shape[1],
+        doubles=columns.shape[1] == 1 and units == "probability",
+        classes=_own_classes(owner, task),
+        feature_names=_own_names(owner),
+    )
+
+
+def _function(model: Any) -> Any:
+    """A function of rows; of something with a predict that is to be called itself, its call."""
+    return model.__call__ if hasattr(model, "predict") else model
+
+
+def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None, str | None]:
+    """The method to explain, its units and its task, where the model's kind decides them."""
+    if not hasattr(model, "predict"):  # an ensemble or pipeline has it once it is fitted
+        check_fitted(model)
+    kind = _estimator_kind(model)
+    if kind == "clusterer":
+        raise UnsupportedModelError(
+            f"{type(model).__name__} numbers clusters, and the numbers have no scale. Explain a function that has one, "
+            "e.g. the distance to a centre: lambda X: model.transform(X)."
+        )
+    if kind == "outlier_detector":
+        return model.decision_function, "model output", "regression"
+    if kind == "regressor" or (kind is None and task == "regression"):
+        return model.predict, "model output", "regression"
+    if hasattr(model, "predict_proba"):
+        return model.predict_proba, "probability", "classification"
+    if kind == "classifier":
+        if not hasattr(model, "decision_function"):
+            raise UnsupportedModelError(
+                f"{type(model).__name__} has neither predict_proba nor decision_function: class labels alone have no "
+                "scale. Explain a function of your choice, e.g. lambda X: model.predict(X) == label."
+            )
+        return model.decision_function, "margin", "classification"
+    if callable(getattr(model, "predict", None)):
+        return model.predict, None, None
+    raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
+
+
+def _estimator_kind(model: Any) -> str | None:
+    """What a scikit-learn estimator, or one that follows its conventions, says of itself; None if it says nothing."""
+    if not hasattr(model, "get_params"):
+        return None
+    from sklearn.base import is_classifier, is_outlier_detector, is_regressor
+
+    if "sklearn.base.ClusterMixin" in class_names(model):
+        return "clusterer"
+    checks = {"classifier": is_classifier, "regressor": is_regressor, "outlier_detector": is_outlier_detector}
+    return next((kind for kind, check in checks.items() if check(model)), None)
+
+
+def _own_classes(owner: Any, task: str) -> list[Any] | None:
+    known = getattr(owner, "classes_", None) if task == "classification" else None
+    return None if known is None else list_of_names(known, "classes_")
+
+
+def _own_names(owner: Any) -> list[str] | None:
+    known = getattr(owner, "feature_names_in_", None)
+    return None if known is None else [str(name) for name in known]
+
+
+def _name(model: Any) -> str:
+    return str(getattr(model, "__name__", None) or type(model).__name__)

@@ -1,0 +1,192 @@
+"""`LinearExplainer`: exact SHAP values of linear models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.engine.background import as_background
+from fastexplain.engine.linear_shap import linear_shap
+from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers._background import rows_of
+from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
+from fastexplain.explainers._checks import check_examples, check_task, list_of_names, plain_task
+from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
+from fastexplain.explainers._predictions import estimator_predictions, output_predictions
+
+__all__ = ["LinearExplainer"]
+
+
+class LinearExplainer(BaseExplainer):
+    """Explains a linear model exactly: coefficient times the feature's distance from its mean.
+
+    Values are in units of the linear predictor: the margin (``decision_function``) of a classifier, the link's scale of
+    a generalised linear model, else the prediction. A binary classifier has one margin, so values [-v, v] for its
+    classes.
+
+    Parameters
+    ----------
+    model : object or tuple
+        A fitted scikit-learn linear model (with ``coef_`` and ``intercept_``), a search over them, or ``(coef,
+        intercept)`` with coef (n_features,) or (n_outputs, n_features).
+    initialization_examples : array-like or table of shape (n_rows, n_features)
+        Numbers, whose means are the background: those of all rows. (interpret-community takes 100 of them.)
+    explain_subset : sequence of int or str, optional
+        Features, by index or name, that explanations are cut down to. The values are those of the full explanation.
+    features : sequence of str, optional
+        Names; default: those of the examples' table, else those of the rows' table, else those that the model knows.
+    classes : sequence, optional
+        Labels to show for a classifier's classes, in the model's order; default: those that the model knows. With a
+        tuple, they say that it is a classifier.
+    transformations : optional
+        Must be None: mapping back to the columns before a transformation is not there yet.
+    allow_all_transformations : bool, default False
+        Has no effect without `transformations`.
+    n_threads : int, optional
+        Threads of each call; default `fastexplain.get_num_threads`.
+    show_progress : bool, default False
+        Show a progress bar over the batches of a streamed global explanation.
+
+    Attributes
+    ----------
+    model : object
+        As given.
+    method : str
+        ``"shap.linear"``.
+    features, classes : list or None
+        As resolved at construction.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The model has no coefficients.
+    ValueError
+        Examples are missing or of another width than the model, a number of names differs from the model's, or
+        `transformations` are given.
+
+    Notes
+    -----
+    Lundberg and Lee 2017, "A unified approach to interpreting model predictions", corollary 1.
+    """
+
+    _method = "shap.linear"
+    _title = "exact linear SHAP"
+
+    def __init__(
+        self,
+        model: Any,
+        initialization_examples: Any,
+        explain_subset: Sequence[int | str] | None = None,
+        features: Sequence[Any] | None = None,
+        classes: Sequence[Any] | None = None,
+        transformations: Any = None,
+        allow_all_transformations: bool = False,
+        *,
+        model_task: str = "unknown",
+        n_threads: int | None = None,
+        show_progress: bool = False,
+    ) -> None:
+        if initialization_examples is None:
+            raise ValueError("LinearExplainer needs initialization_examples: the features' means are theirs.")
+        rows = rows_of(initialization_examples)
+        self._linear = unwrapped(model)
+        explained = _explained(self._linear, plain_task(model_task), classes)
+        check_task(model_task, explained.task, explained.name)
+        check_examples(rows, explained.n_features)
+        self._mean = _means(initialization_examples)
+        super().__init__(
+            model,
+            rows,
+            explained,
+            explain_subset=explain_subset,
+            features=features,
+            classes=classes,
+            transformations=transformations,
+            allow_all_transformations=allow_all_transformations,
+            n_threads=n_threads,
+            show_progress=show_progress,
+        )
+
+    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+        self._check_columns(X)
+        return Attribution(*linear_shap(self._linear, X, mean=self._mean, n_threads=self.n_threads))
+
+
+def _explained(model: Any, task: str, classes: Any) -> ExplainedModel:
+    if isinstance(model, tuple):
+        return _explained_pair(model, "classification" if classes is not None else task)
+    coef = _coefficients(model)
+    known = getattr(model, "classes_", None)
+    n_outputs = 1 if coef.ndim == 1 else int(coef.shape[0])
+    return ExplainedModel(
+        name=type(model).__name__,
+        n_features=int(coef.shape[-1]),
+        n_outputs=n_outputs,
+        task="regression" if known is None else "classification",
+        n_classes=None if known is None else len(known),
+        units="model output" if known is None and not _has_link(model) else "margin",
+        predict=partial(estimator_predictions, model, "regression" if known is None else "classification"),
+        classes=list_of_names(known, "classes_"),
+        feature_names=list_of_names(getattr(model, "feature_names_in_", None), "feature_names_in_"),
+    )
+
+
+def _explained_pair(pair: tuple[Any, Any], task: str) -> ExplainedModel:
+    coef = np.asarray(pair[0], dtype=np.float64)
+    if coef.ndim not in (1, 2):
+        raise ValueError(f"coef has shape {coef.shape}; expected (n_features,) or (n_outputs, n_features).")
+    intercept = np.asarray(pair[1], dtype=np.float64)
+    n_outputs = 1 if coef.ndim == 1 else len(coef)
+    task = "regression" if task == "unknown" else task
+    units = "model output" if task == "regression" else "margin"
+    return ExplainedModel(
+        name="(coef, intercept)",
+        n_features=coef.shape[-1],
+        n_outputs=n_outputs,
+        task=task,
+        n_classes=max(2, n_outputs) if task == "classification" else None,
+        units=units,
+        predict=partial(output_predictions, partial(_linear_output, coef, intercept), task, units),
+    )
+
+
+def _linear_output(coef: NDArray[np.float64], intercept: NDArray[np.float64], X: Any) -> NDArray[np.float64]:
+    outputs: NDArray[np.float64] = np.asarray(X, dtype=np.float64) @ coef.T + intercept
+    return outputs
+
+
+def _coefficients(model: Any) -> Any:
+    """``coef_``, dense or sparse; an error if the model has none, or is not fitted."""
+    if hasattr(model, "coef_") and hasattr(model, "intercept_"):
+        return model.coef_
+    check_fitted(model)
+    raise UnsupportedModelError(
+        f"{class_names(model)[0]} has no coef_ and intercept_; expected a fitted scikit-learn linear model or a (coef, "
+        "intercept) tuple. KernelExplainer explains any model."
+    )
+
+
+def _has_link(model: Any) -> bool:
+    """Whether a regressor predicts a function of its linear predictor: scikit-learn's generalised linear models do."""
+    if not any(name.startswith("sklearn.linear_model._glm.") for name in class_names(model)):
+        return False
+    link = getattr(model, "link", "log")
+    return bool(link != "identity" and not (link == "auto" and getattr(model, "power", 1) <= 0))
+
+
+def _means(examples: Any) -> NDArray[np.float64]:
+    """Weighted means of the columns."""
+    background = as_background(examples)
+    if hasattr(background.data, "tocsc"):
+        sparse: NDArray[np.float64] = background.data.T @ background.weights
+        return sparse
+    try:
+        rows = np.asarray(background.data, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"initialization_examples must hold numbers for a linear model ({error}).") from error
+    means: NDArray[np.float64] = background.weights @ rows
+    return means
