@@ -5,7 +5,7 @@ front door; abstract games are functions of which columns of a row are not zero,
 prediction function counts the rows that it is asked for: rows / n_background is the number of evaluations of the game,
 whatever a library calls its budget.
 
-Data come with scikit-learn or from fixed seeds, and are exact in float32, so that trees route rows as their own library.
+Data come with scikit-learn or from fixed seeds, exact in float32, so that trees route rows as their own library does.
 """
 
 from __future__ import annotations
@@ -247,7 +247,12 @@ def _xgboost(X: Array, y: Array, n_background: int, **options: Any) -> tuple[Pre
 
 
 def _sklearn(
-    model: Any, method: str, X: Array, y: Array, n_background: int, answer: Callable[[Array, Array], Array] | None = None
+    model: Any,
+    method: str,
+    X: Array,
+    y: Array,
+    n_background: int,
+    answer: Callable[[Array, Array], Array] | None = None,
 ) -> tuple[Predict, Array, Array, Array]:
     """Fit; the second class's column where there are several; enumerated unless `answer` knows better."""
     model.fit(X, y)
@@ -425,8 +430,8 @@ def _() -> tuple[Predict, Array, Array, Array]:
 def _abstract(instances: list[tuple[Predict, Array]]) -> tuple[Predict, Array, Array, Array]:
     """Functions of coalitions, each with its answer, as one prediction function.
 
-    Instance i is explained as a row of values i + 1 against a row of zeros: what is not zero is in the coalition, and its
-    value says which instance is played. Empty coalitions are worth nothing.
+    Instance i is explained as a row of values i + 1 against a row of zeros: what is not zero is in the coalition, and
+    its value says which instance is played. Empty coalitions are worth nothing.
     """
     n = instances[0][1].size
     rows = np.repeat(np.arange(1.0, len(instances) + 1)[:, None], n, axis=1)

@@ -1,7 +1,7 @@
 """How exact estimators of Shapley values are for the evaluations they spend, and what they cost besides the model.
 
     python benchmarks/kernel_shap.py --quick                  # about two minutes, rough
-    python benchmarks/kernel_shap.py --write                  # everything; fills benchmarks/README.md and draws the plot
+    python benchmarks/kernel_shap.py --write                  # everything; fills benchmarks/README.md, draws the plot
     python benchmarks/kernel_shap.py --games cancer-xgb voting --estimators shap-plain shapiq-odd
 
 The answers of the games are exact, every estimator plays the same prediction function, and what it asks of that
@@ -158,15 +158,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     names = list(shap_rivals.ESTIMATORS)
     parser.add_argument("--games", nargs="*", choices=list(games.GAMES), default=list(games.GAMES), metavar="GAME")
-    parser.add_argument(
-        "--estimators", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)
-    )
+    parser.add_argument("--estimators", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--seeds", type=int, help=f"default: {SEEDS}, or 1 with --quick")
     parser.add_argument("--jobs", type=int, help="games played at the same time; default: one for each CPU")
     parser.add_argument("--quick", action="store_true", help="one seed and three budgets: rough figures")
     parser.add_argument("--no-timing", action="store_true", help="leave out the timings besides the games")
     parser.add_argument("--write", action="store_true", help="fill benchmarks/README.md and draw the plot")
-    parser.add_argument("--render", action="store_true", help="play nothing; print (and --write) the last results again")
+    parser.add_argument(
+        "--render", action="store_true", help="play nothing; print (and --write) the last results again"
+    )
     return parser.parse_args(arguments)
 
 

@@ -132,8 +132,8 @@ def _summary(results: dict[str, Any]) -> str:
         worst = max(of_kind, key=lambda name: of_kind[name]["worst"])
         lines.append(
             f"- **{title}** ({len(of_kind)}): evaluations to reach the error of `shap l1_reg=False` at 2n+2048: "
-            f"{np.median(ratios):.2f} of its own (median), {max(ratios):.2f} at most ({slowest}). Error at equal budgets: "
-            f"{of_kind[worst]['worst']:.2g} of its at most ({worst}, {of_kind[worst]['worst at']})."
+            f"{np.median(ratios):.2f} of its own (median), {max(ratios):.2f} at most ({slowest}). Error at equal "
+            f"budgets: {of_kind[worst]['worst']:.2g} of its at most ({worst}, {of_kind[worst]['worst at']})."
         )
         shares = [s for n, g in results["games"].items() if g["kind"] == kind for s in coverage(g).values()]
         if shares:
@@ -161,7 +161,8 @@ def _headline(results: dict[str, Any]) -> str:
         lines.append(
             f"| {name} | {game['features']} | {_power(at.get(OURS))} | {_power(at[BASELINE])} | "
             f"{f'{ESTIMATORS[best].label}, {_power(others[best])}' if best else '-'} | "
-            f"{figure['sign']}{figure['needed']:,.0f} / {figure['theirs']:,.0f} | {figure['sign']}{figure['ratio']:.2f} |"
+            f"{figure['sign']}{figure['needed']:,.0f} / {figure['theirs']:,.0f} | "
+            f"{figure['sign']}{figure['ratio']:.2f} |"
         )
     note = "Relative squared errors with 2n+2048 coalitions (the largest budget below enumeration where that is more)."
     return "\n".join([*lines, "", note])
@@ -186,16 +187,17 @@ def _errors(results: dict[str, Any]) -> str:
                     at = budgets.index(label)
                     shown.append(f"{_power(errors[at])} ({evaluations[at]:,.0f})")
                 else:
-                    shown.append("-" if cells[label]["failed"].startswith("TooFew") else "failed")
+                    failed = cells[label]["failed"] if label in cells else ""
+                    shown.append("failed" if failed and not failed.startswith("TooFew") else "-")
             # the largest budget's, where the estimator could use it
-            seconds = [cells[label]["seconds"] for label in labels if not cells[label]["failed"]]
+            seconds = [cells[label]["seconds"] for label in labels if label in budgets]
             cost = f"{1000 * seconds[-1]:.3g}" if seconds else "-"
             lines[1] += f"\n| {kind.label} | " + " | ".join(shown) + f" | {cost} |"
         parts.append("\n\n".join(lines))
     notes = [f"{kind.label}: {kind.note}." for kind in ESTIMATORS.values() if kind.note]
     legend = (
-        "Geometric means of relative squared errors; in brackets the evaluations really made. ms/row: besides the model, at "
-        "the largest budget, several rows in one call; games ran side by side, so that these are rough. "
+        "Geometric means of relative squared errors; in brackets the evaluations really made. ms/row: besides the "
+        "model, at the largest budget, several rows in one call; games ran side by side, so that these are rough. "
     )
     return "\n\n".join([*parts, legend + " ".join(notes)]) if parts else ""
 
@@ -208,7 +210,7 @@ def _coverage(results: dict[str, Any]) -> str:
         if shares:
             cells = [f"{shares[label]:.2f}" if label in shares else "-" for label in labels]
             lines[1] += f"\n| {name} | " + " | ".join(cells) + " |"
-    lines.append("Share of fastexplain's values +- 1.96 standard errors that hold the truth; - where the values are exact.")
+    lines.append("Share of fastexplain's values +- 1.96 standard errors that hold the truth; -: the values are exact.")
     return "\n\n".join(lines) if "\n| " in lines[1] else ""
 
 
@@ -235,13 +237,14 @@ def _support_vectors(results: dict[str, Any]) -> str:
         per_row = seconds / found["rows"][name]
         error = float(np.exp(np.log(found["errors"][name]).mean()))
         lines.append(
-            f"| {ESTIMATORS[name].label} | {found['rows'][name]} | {1000 * per_row:.4g} | {per_row / ours:.3g} | {error:.1e} |"
+            f"| {ESTIMATORS[name].label} | {found['rows'][name]} | {1000 * per_row:.4g} | {per_row / ours:.3g} | "
+            f"{error:.1e} |"
         )
     uncertainty = float(np.exp(np.log(found["errors"]["reference"]).mean()))
     text = (
-        "Breast cancer, `SVC(gamma=0.001, C=100, probability=True)`, ten k-means background rows, probabilities of both "
-        f"classes, the model's time included; fastexplain ran {found['method']}. Errors against a reference of its own, whose "
-        f"relative squared error is about {uncertainty:.0e}."
+        "Breast cancer, `SVC(gamma=0.001, C=100, probability=True)`, ten k-means background rows, probabilities of "
+        f"both classes, the model's time included; fastexplain ran {found['method']}. Errors against a reference of "
+        f"its own, whose relative squared error is about {uncertainty:.0e}."
     )
     return "\n\n".join(["### A slow classifier", text, "\n".join(lines)])
 

@@ -1,4 +1,4 @@
-"""What Kernel SHAP costs besides the model: seconds per row on a cheap function, and the example of a slow classifier."""
+"""What Kernel SHAP costs besides the model: seconds per row on a cheap function, and an example with a slow one."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def support_vectors(quick: bool) -> dict[str, Any]:
 def _reference(model: Any, row: Array, background: Array, weights: Array, seed: int) -> Array:
     """Shapley values of the second class's probability, by far more coalitions than anyone plays, and a control.
 
-    The decision function's values are known exactly (product form), and the probability is nearly a function of it: only
-    the difference between the probability and its best multiple of the decision function is left to least squares.
+    The decision function's values are known exactly (product form), and the probability is nearly a function of it:
+    only the difference between the probability and its best multiple of the decision function is left to least squares.
     """
     rng = np.random.default_rng(seed)
     n = row.size
@@ -178,8 +178,8 @@ class Decision:
 def _probability(model: Any, decision: Array) -> Array:
     """`predict_proba` of the second class from the decision function, as libsvm computes it.
 
-    Platt's sigmoid, and then the iteration that couples pairs of classes (Wu, Lin and Weng 2004, algorithm 2), which for
-    two classes only needs to stop: it does so within 0.0025 of the sigmoid.
+    Platt's sigmoid, and then the iteration that couples pairs of classes (Wu, Lin and Weng 2004, algorithm 2), which
+    for two classes only needs to stop: it does so within 0.0025 of the sigmoid.
     """
     sigmoid = 1 / (1 + np.exp(model.probA_[0] * decision - model.probB_[0]))
     r = np.stack([np.clip(1 - sigmoid, 1e-7, 1 - 1e-7), np.clip(sigmoid, 1e-7, 1 - 1e-7)])
