@@ -186,9 +186,8 @@ def main(arguments: list[str] | None = None) -> int:
             results = earlier
     if not options.render:
         one_thread()
-        run(options, session, results, options.jobs or cpus)
         store.parent.mkdir(parents=True, exist_ok=True)
-        store.write_text(json.dumps(results, indent=1))
+        run(options, session, results, options.jobs or cpus, store)
     results["games"] = {name: results["games"][name] for name in games.GAMES if name in results["games"]}
     print(kernel_shap_report.full(results))
     if options.write:
@@ -198,25 +197,31 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if any(cell["failed"] for cell in cells if cell["estimator"] in own) else 0
 
 
-def run(options: argparse.Namespace, session: Session, results: dict[str, Any], jobs: int) -> None:
-    """Play the games in processes of their own, then time alone; fills `results`."""
+def run(options: argparse.Namespace, session: Session, results: dict[str, Any], jobs: int, store: Path) -> None:
+    """Play the games in processes of their own, then time alone; fills `results`, and keeps them as they come."""
+
+    def keep(key: str) -> None:
+        store.write_text(json.dumps(results, indent=1))
+        log(f"{key}: done")
+
     spawn = get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
-        futures = {pool.submit(play, name, session): name for name in options.games}
+        # the last ones of the list have the most features: first, so that none is left over for the end
+        futures = {pool.submit(play, name, session): name for name in reversed(options.games)}
         for future in as_completed(futures):
             name = futures[future]
             results["games"][name] = future.result()
             for cell in results["games"][name]["cells"]:
                 if cell["failed"] and not cell["failed"].startswith("TooFew"):
                     log(f"  {name}, {cell['estimator']}, {cell['budget']}: {cell['failed']}")
-            log(f"{name}: done")
+            keep(name)
     if options.no_timing:
         return
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         results["overhead"] = pool.submit(kernel_shap_timing.overhead, session.estimators, options.quick).result()
-        log("overhead: done")
+        keep("overhead")
         results["support vectors"] = pool.submit(kernel_shap_timing.support_vectors, options.quick).result()
-        log("support vectors: done")
+        keep("support vectors")
 
 
 def log(text: str) -> None:
