@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -142,6 +143,11 @@ def test_scikit_learns_networks_when_asked_for(model: Any, y: Any, shape: tuple[
     np.testing.assert_allclose(total, output, atol=1e-9)
     assert explanation.eval_y_predicted == fitted.predict(X[:5]).tolist()
     assert TabularExplainer(fitted, X).method == "shap.kernel"
+
+
+def test_a_network_that_is_not_fitted_says_so() -> None:
+    with pytest.raises(NotFittedError, match="not fitted"):
+        DeepExplainer(MLPClassifier(), X)
 
 
 class Odd(nn.Module):  # type: ignore[misc, name-defined]

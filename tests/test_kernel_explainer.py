@@ -195,6 +195,7 @@ def test_subset_equals_enumeration_with_the_others_at_the_row(data: str) -> None
     assert explanation.features == ([3, 0] if data == "array" else ["d", "a"])
     for row, values in zip(X[:3], explanation.values, strict=True):
         np.testing.assert_allclose(values, enumerated(CLASSIFIER.predict_proba, row, BACKGROUND, [3, 0]), atol=EXACT)
+    assert explanation.expected_values == pytest.approx(CLASSIFIER.predict_proba(BACKGROUND).mean(axis=0), abs=EXACT)
     streamed = explainer.explain_global(rows, include_local=False)
     np.testing.assert_allclose(streamed.per_class_values, np.abs(explanation.values).mean(axis=0).T, atol=EXACT)
 
@@ -328,6 +329,13 @@ def test_an_error_in_the_function_names_it_and_has_the_cause() -> None:
     with pytest.raises(fastexplain.PredictionError, match="fails raised RuntimeError") as caught:
         explainer.explain_local(X[:3])
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_margins_of_pairs_of_classes_are_refused() -> None:
+    rows, y = make_classification(80, 4, n_informative=4, n_redundant=0, n_classes=4, random_state=0)
+    model = SVC(decision_function_shape="ovo").fit(rows, y)
+    with pytest.raises(UnsupportedModelError, match=r"SVC has 4 classes, but 6 columns of output.*'ovr'"):
+        TabularExplainer(model, rows)
 
 
 def test_multi_target_regression_has_outputs_first() -> None:

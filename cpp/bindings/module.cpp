@@ -10,5 +10,6 @@ PYBIND11_MODULE(_core, m) {
   bind_deep_lift(m);
   bind_kernel_shap(m);
   bind_product_game(m);
+  bind_scorers(m);
   bind_tree_shap(m);
 }

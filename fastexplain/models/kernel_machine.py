@@ -277,7 +277,10 @@ def _is_regressor(owner: Any) -> bool:
 
 
 def _pairwise_coefficients(dual: Float, n_support: NDArray[Any]) -> Float:
-    """Libsvm's (n_classes - 1, n_terms) to one row per pair of classes: sv of class i against j is in row j - 1 of i."""
+    """A row for each pair of classes, from libsvm's (n_classes - 1, n_terms).
+
+    There, a vector of class i against class j stands in row j - 1 where i < j, else in row j.
+    """
     n_classes = len(n_support)
     ends = np.cumsum(n_support)
     members = [slice(end - n, end) for n, end in zip(n_support, ends, strict=True)]
@@ -300,7 +303,7 @@ def _votes(sums: Float, n_classes: int) -> Float:
         confidence[..., j] -= decision
         votes[..., i] += decision > 0
         votes[..., j] += decision <= 0
-    return votes + confidence / (3 * (np.abs(confidence) + 1))
+    return np.asarray(votes + confidence / (3 * (np.abs(confidence) + 1)))
 
 
 def _kernel_ridge(owner: Any) -> TransparentModel | None:
@@ -333,7 +336,7 @@ def _gaussian_process(owner: Any) -> TransparentModel | None:
 
 
 def _kernel_terms(kernel: Any, n_features: int) -> list[tuple[float, Float]] | None:
-    """A kernel between different rows as a sum of amplitude * exp(-sum_c scale_c (x_c - y_c)^2); None where it is not."""
+    """A kernel between different rows as a sum of amplitude * exp(-sum_c scale_c (x_c - y_c)^2); else None."""
     name = type(kernel).__name__
     if name == "ConstantKernel":
         return [(float(kernel.constant_value), np.zeros(n_features))]

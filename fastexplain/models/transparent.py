@@ -193,6 +193,14 @@ register("sklearn.naive_bayes.", "fastexplain.models.naive_bayes:see_naive_bayes
 register("sklearn.svm._classes.", "fastexplain.models.kernel_machine:see_kernel_machine")
 register("sklearn.kernel_ridge.KernelRidge", "fastexplain.models.kernel_machine:see_kernel_machine")
 register("sklearn.gaussian_process._gpr.", "fastexplain.models.kernel_machine:see_kernel_machine")
+register("sklearn.svm._classes.", "fastexplain.models.support_vectors:see_support_vectors")
+register("sklearn.neighbors._classification.KNeighborsClassifier", "fastexplain.models.neighbors:see_neighbors")
+register("sklearn.neighbors._regression.KNeighborsRegressor", "fastexplain.models.neighbors:see_neighbors")
+register("sklearn.neural_network.", "fastexplain.models.network_scorer:see_network")
+register("torch.nn.modules.", "fastexplain.models.network_scorer:see_network")
+register("sklearn.pipeline.Pipeline", "fastexplain.models.pipeline:see_pipeline")
+register("numba.core.registry.CPUDispatcher", "fastexplain.models.njit:see_njit")
+register("keras.", "fastexplain.models.network_scorer:see_network")
 
 
 def see_through(owner: Any, method: str | None, predict: Predict, background: Any, X: Any = None) -> SeenThrough | None:
@@ -294,7 +302,8 @@ class _Candidate:
     accepts: Callable[[Any], bool]
 
 
-def _find(owner: Any, method: str | None, background: Any) -> TransparentModel | Peeled | None:
+def find(owner: Any, method: str | None, background: Any) -> TransparentModel | Peeled | None:
+    """What the registered loaders make of a model: not checked yet."""
     names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(owner).__mro__]
     for name in names:  # most derived first: a user's subclass is taken for the class that it extends, then probed
         for known, targets in _LOADERS.items():
@@ -310,7 +319,7 @@ def _find(owner: Any, method: str | None, background: Any) -> TransparentModel |
 
 
 def _peel(owner: Any, method: str | None, background: Any) -> _Candidate | None:
-    found = _find(owner, method, background)
+    found = find(owner, method, background)
     if isinstance(found, Peeled):
         encoded = found.encode(background)
         inner = _peel(found.owner, found.method, encoded)
@@ -345,10 +354,11 @@ def _probe_rows(background: Any, X: Any) -> Any:
     from_x[:N_WHOLE], from_x[N_WHOLE : 2 * N_WHOLE] = True, False
     rows = random.integers(np.shape(X)[0], size=n_rows)
     background_rows = random.integers(np.shape(background)[0], size=n_rows)
-    return _mixed(_take(X, rows), _take(background, background_rows), from_x)
+    return mixed_rows(take_rows(X, rows), take_rows(background, background_rows), from_x)
 
 
-def _take(rows: Any, index: NDArray[np.intp]) -> Any:
+def take_rows(rows: Any, index: NDArray[np.intp]) -> Any:
+    """Rows of an array, table or sparse matrix, by position."""
     if hasattr(rows, "iloc"):
         return rows.iloc[index]
     if hasattr(rows, "tocsr"):
@@ -356,7 +366,7 @@ def _take(rows: Any, index: NDArray[np.intp]) -> Any:
     return rows[index] if hasattr(rows, "shape") else np.asarray(rows)[index]
 
 
-def _mixed(rows: Any, others: Any, from_rows: NDArray[np.bool_]) -> Any:
+def mixed_rows(rows: Any, others: Any, from_rows: NDArray[np.bool_]) -> Any:
     """Cells of `rows` where True, else of `others`, keeping a table's column types."""
     if hasattr(rows, "toarray"):
         return type(rows)(np.where(from_rows, rows.toarray(), others.toarray()))
