@@ -131,7 +131,7 @@ def masked_means(predict: Predict, row: Array, background: Array, masks: NDArray
 
 def all_masks(n: int) -> NDArray[np.bool_]:
     """All coalitions of n players, (2^n, n)."""
-    return (np.arange(2**n)[:, None] >> np.arange(n)) % 2 == 1
+    return np.asarray((np.arange(2**n)[:, None] >> np.arange(n)) % 2 == 1)
 
 
 def enumerated_values(predict: Predict, rows: Array, background: Array) -> Array:
@@ -148,7 +148,7 @@ def _shapley_of_table(masks: NDArray[np.bool_], values: Array) -> Array:
     inside[1:] = 1.0 / (n * np.array([_binomial(n - 1, s - 1) for s in range(1, n + 1)]))
     outside = np.append(inside[1:], 0.0)
     gain = values * (inside[sizes] + outside[sizes])
-    return gain @ masks - (values * outside[sizes]).sum()
+    return np.asarray(gain @ masks - (values * outside[sizes]).sum())
 
 
 def _binomial(n: int, k: int) -> float:

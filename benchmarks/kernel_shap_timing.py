@@ -39,7 +39,7 @@ def overhead(estimators: tuple[str, ...], quick: bool) -> list[dict[str, Any]]:
     inner, outer = rng.normal(size=(n, 8)) / np.sqrt(n), rng.normal(size=8)
 
     def predict(X: Array) -> Array:
-        return np.tanh(X @ inner) @ outer
+        return np.asarray(np.tanh(X @ inner) @ outer)
 
     found = []
     for name in estimators:
@@ -172,7 +172,7 @@ class Decision:
             for b, other in enumerate(self.background):
                 distances = inside + (1 - kept) @ ((other - model.support_vectors_) ** 2).T
                 out[start : start + 4096, b] = np.exp(-model.gamma * distances) @ model.dual_coef_[0]
-        return out + model.intercept_[0]
+        return np.asarray(out + model.intercept_[0])
 
 
 def _probability(model: Any, decision: Array) -> Array:
