@@ -66,6 +66,11 @@ MODELS: dict[str, tuple[Any, str, int]] = {
     "mlp-3": (MLPClassifier((70,), activation="tanh", max_iter=40, random_state=0), "predict_proba", 3),
     "mlp-logistic": (MLPClassifier((9,), activation="logistic", max_iter=40, random_state=0), "predict_proba", 3),
     "mlp-deep": (MLPRegressor(hidden_layer_sizes=(12, 7), max_iter=40, random_state=0), "predict", 0),
+    "mlp-wide": (
+        MLPRegressor(hidden_layer_sizes=(12, 70, 5), activation="tanh", max_iter=20, random_state=0),
+        "predict",
+        0,
+    ),
     "calibrated-svc": (CalibratedClassifierCV(SVC(gamma=0.1), cv=2), "predict_proba", 2),
     "calibrated-poly": (CalibratedClassifierCV(SVC(kernel="poly"), cv=2, ensemble=False), "predict_proba", 2),
     "calibrated-linear": (CalibratedClassifierCV(LinearSVC(), cv=2), "predict_proba", 2),
