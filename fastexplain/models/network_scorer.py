@@ -56,7 +56,7 @@ class NetworkModel(TransparentModel):
 
 
 class _ExpansionGame(TableGame):
-    """Units of the first hidden layer are terms of one expansion, and never written; the next layers follow in NumPy."""
+    """Units of the first hidden layer are terms of one expansion, and never written; other layers follow in NumPy."""
 
     def __init__(self, network: Network, background: Float, weights: Float, groups: Columns | None) -> None:
         self._hidden, self._next, *self._rest = network.layers
