@@ -26,6 +26,8 @@ def sums_by_player(cells: Float, groups: Columns | None) -> Float:
     """Sums of (n_rows, n_columns, n_terms) over each player's columns: (n_rows, n_players, n_terms)."""
     if groups is None:
         return cells
+    if all(len(columns) == 1 for columns in groups):
+        return cells[:, np.concatenate(groups)]
     sums = np.zeros((len(cells), len(groups), cells.shape[2]))
     for i, columns in enumerate(groups):
         if len(columns):  # a column that the model never sees is a player without columns
