@@ -83,9 +83,8 @@ def _show_black_box(
     gap = np.abs(sampled.values - exact.values[: len(rows)])
     inside = float((gap <= 1.96 * sampled.standard_errors).mean())
     spread = float(np.ptp(exact.values[: len(rows)]))
-    say(
-        f"{INDENT}largest difference {gap.max() / spread:.2%} of the range; {inside:.0%} of the 95% intervals hold the truth"
-    )
+    off_by = f"largest difference {gap.max() / spread:.2%} of the range"
+    say(f"{INDENT}{off_by}; {inside:.0%} of the 95% intervals hold the truth")
     total = exact.values.sum(axis=1)[:, 0] + exact.base_values[0]
     margin = model.decision_function(X)
     off = float(np.abs(total - margin).max())
