@@ -89,7 +89,7 @@ def bound(case: Case) -> tuple[Game, str]:
 
 
 def shap_kernel(case: Case, exact: Float) -> tuple[float, float]:
-    """CPU seconds per row of KernelExplainer at its default budget, all features kept, and its relative squared error."""
+    """CPU seconds per row of KernelExplainer at its default budget without l1_reg, and its relative squared error."""
     import shap
 
     explainer = shap.KernelExplainer(getattr(case.model, case.method), case.background)
