@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 from naive_coalitions import naive_coalition_values, random_masks
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier, VotingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
+from sklearn.svm import SVC, SVR, LinearSVC, NuSVC, OneClassSVM
 
 from fastexplain.engine import scorers
+from fastexplain.engine.kernel_shap import kernel_shap
 from fastexplain.models.support_vectors import SupportVectorModel, see_support_vectors
 from fastexplain.models.transparent import SeenThrough, see_through
 
@@ -61,6 +66,25 @@ MODELS: dict[str, tuple[Any, str, int]] = {
     "mlp-3": (MLPClassifier((70,), activation="tanh", max_iter=40, random_state=0), "predict_proba", 3),
     "mlp-logistic": (MLPClassifier((9,), activation="logistic", max_iter=40, random_state=0), "predict_proba", 3),
     "mlp-deep": (MLPRegressor(hidden_layer_sizes=(12, 7), max_iter=40, random_state=0), "predict", 0),
+    "mlp-wide": (
+        MLPRegressor(hidden_layer_sizes=(12, 70, 5), activation="tanh", max_iter=20, random_state=0),
+        "predict",
+        0,
+    ),
+    "calibrated-svc": (CalibratedClassifierCV(SVC(gamma=0.1), cv=2), "predict_proba", 2),
+    "calibrated-poly": (CalibratedClassifierCV(SVC(kernel="poly"), cv=2, ensemble=False), "predict_proba", 2),
+    "calibrated-linear": (CalibratedClassifierCV(LinearSVC(), cv=2), "predict_proba", 2),
+    "voting": (
+        VotingClassifier(
+            [("a", LogisticRegression()), ("b", SVC(probability=True, random_state=0)), ("c", GaussianNB())],
+            voting="soft",
+            weights=[1, 2, 3],
+        ),
+        "predict_proba",
+        2,
+    ),
+    "voting-regressor": (VotingRegressor([("a", Ridge()), ("b", KNeighborsRegressor())]), "predict", 0),
+    "grid-search": (GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [3, 5]}, cv=2), "predict_proba", 3),
     "softmax": (LogisticRegression(), "predict_proba", 3),
 }
 
@@ -133,6 +157,28 @@ def test_a_players_chunks_do_not_matter() -> None:
     for backend in ("native", "numba"):
         got = model.bind(background).coalition_values(x, masks, backend=backend)
         np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_average_of_closed_forms_has_one() -> None:
+    X, y = data(0)
+    model = VotingRegressor([("a", Ridge()), ("b", SVR())], weights=[1, 3]).fit(X, y)
+    result = kernel_shap(model, X[:2], X[10:14])
+    assert result.method == "average(linear, product_form)"
+    asked = kernel_shap(model, X[:2], X[10:14], see_through=False)
+    np.testing.assert_allclose(result.values, asked.values, atol=1e-10)
+
+
+def test_torch_network() -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    X, _ = data()
+    model = torch.nn.Sequential(
+        torch.nn.Linear(N_COLUMNS, 20), torch.nn.ReLU(), torch.nn.Linear(20, 3), torch.nn.Softmax(dim=1)
+    ).double()
+    result = kernel_shap(model, X[:2], X[10:14])
+    assert result.method.startswith("mlp")
+    asked = kernel_shap(model, X[:2], X[10:14], see_through=False)
+    np.testing.assert_allclose(result.values, asked.values, atol=1e-10)
 
 
 def test_overridden_predict_is_refused() -> None:

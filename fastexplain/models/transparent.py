@@ -199,6 +199,11 @@ register("sklearn.neighbors._regression.KNeighborsRegressor", "fastexplain.model
 register("sklearn.neural_network.", "fastexplain.models.network_scorer:see_network")
 register("torch.nn.modules.", "fastexplain.models.network_scorer:see_network")
 register("sklearn.pipeline.Pipeline", "fastexplain.models.pipeline:see_pipeline")
+register("sklearn.ensemble._voting.", "fastexplain.models.average:see_average")
+register("sklearn.calibration.CalibratedClassifierCV", "fastexplain.models.average:see_calibrated")
+register("sklearn.model_selection._search.", "fastexplain.models.average:see_inside")
+register("sklearn.model_selection._search_successive_halving.", "fastexplain.models.average:see_inside")
+register("sklearn.model_selection._classification_threshold.", "fastexplain.models.average:see_inside")
 register("numba.core.registry.CPUDispatcher", "fastexplain.models.njit:see_njit")
 register("keras.", "fastexplain.models.network_scorer:see_network")
 
