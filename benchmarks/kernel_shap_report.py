@@ -196,8 +196,8 @@ def _errors(results: dict[str, Any]) -> str:
         parts.append("\n\n".join(lines))
     notes = [f"{kind.label}: {kind.note}." for kind in ESTIMATORS.values() if kind.note]
     legend = (
-        "Geometric means of relative squared errors; in brackets the evaluations really made. ms/row: besides the "
-        "model, at the largest budget, several rows in one call; games ran side by side, so that these are rough. "
+        "Geometric means of relative squared errors; in brackets the evaluations really made. ms/row: CPU time "
+        "besides the model at the largest budget, several rows in one call. "
     )
     return "\n\n".join([*parts, legend + " ".join(notes)]) if parts else ""
 
@@ -223,7 +223,7 @@ def _overhead(results: dict[str, Any]) -> str:
         f"{1000 * one['seconds']:.3g} |"
         for one in results["overhead"]
     ]
-    text = "Seconds outside the model: n = 15, 100 background rows, a smooth function of a few microseconds per row."
+    text = "CPU time outside the model: n = 15, 100 background rows, a smooth function that costs next to nothing."
     return "\n\n".join(["### Besides the model", text, "\n".join(lines)])
 
 
