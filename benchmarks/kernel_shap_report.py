@@ -142,12 +142,13 @@ def _summary(results: dict[str, Any]) -> str:
         slowest = max(of_kind, key=lambda name: of_kind[name]["ratio"])
         overall = max(of_kind, key=lambda name: of_kind[name]["overall"])
         worst = max(of_kind, key=lambda name: of_kind[name]["worst"])
+        cell = of_kind[worst]
         lines.append(
             f"- **{title}** ({len(of_kind)}): evaluations to reach the error of `shap l1_reg=False` at 2n+2048: "
             f"{np.median(ratios):.2f} of its own (median), {max(ratios):.2f} at most ({slowest}).\n"
-            f"  Error at equal budgets, as a part of its: {of_kind[overall]['overall']:.2f} at most, in the mean of a game's "
-            f"budgets ({overall}); {of_kind[worst]['worst']:.2f} in a single cell ({worst}, {of_kind[worst]['worst at']}; "
-            f"one standard error is a factor of {of_kind[worst]['chance']:.2f})."
+            f"  Error at equal budgets, as a part of its: {of_kind[overall]['overall']:.2f} at most, in the mean of a "
+            f"game's budgets ({overall}); {cell['worst']:.2f} in a single cell ({worst}, {cell['worst at']}; one standard "
+            f"error is a factor of {cell['chance']:.2f})."
         )
         shares = [s for n, g in results["games"].items() if g["kind"] == kind for s in coverage(g).values()]
         if shares:
