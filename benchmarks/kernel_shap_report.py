@@ -147,8 +147,8 @@ def _summary(results: dict[str, Any]) -> str:
             f"- **{title}** ({len(of_kind)}): evaluations to reach the error of `shap l1_reg=False` at 2n+2048: "
             f"{np.median(ratios):.2f} of its own (median), {max(ratios):.2f} at most ({slowest}).\n"
             f"  Error at equal budgets, as a part of its: {of_kind[overall]['overall']:.2f} at most, in the mean of a "
-            f"game's budgets ({overall}); {cell['worst']:.2f} in a single cell ({worst}, {cell['worst at']}; one standard "
-            f"error is a factor of {cell['chance']:.2f})."
+            f"game's budgets ({overall}); {cell['worst']:.2f} in a single cell ({worst}, {cell['worst at']}; one "
+            f"standard error is a factor of {cell['chance']:.2f})."
         )
         shares = [s for n, g in results["games"].items() if g["kind"] == kind for s in coverage(g).values()]
         if shares:
