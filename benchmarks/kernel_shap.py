@@ -58,7 +58,7 @@ class Cell:
     covered, intervals : int
         How many 95% intervals hold the truth, of those that are estimates at all.
     seconds : float
-        Per row, outside the model.
+        Per row, outside the model; CPU time.
     failed : str
         Why there are no errors.
     """

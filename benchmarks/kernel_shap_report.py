@@ -84,10 +84,21 @@ def figures(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
             "needed": needed,
             "sign": sign,
             "ratio": needed / float(theirs[at]),
+            "overall": float(np.exp(np.mean(np.log(list(same.values()))))),
             "worst": float(max(same.values())),
             "worst at": max(same, key=lambda budget: same[budget]),
         }
+        found[name]["chance"] = _chance(game, found[name]["worst at"])
     return found
+
+
+def _chance(game: dict[str, Any], budget: str) -> float:
+    """Factor that one standard error of the two mean logarithms makes of our error over the baseline's at a budget."""
+    squares = 0.0
+    for cell in game["cells"]:
+        if cell["estimator"] in (OURS, BASELINE) and cell["budget"] == budget and len(cell["errors"]) > 1:
+            squares += float(np.log(np.maximum(cell["errors"], FLOOR)).var(ddof=1)) / len(cell["errors"])
+    return float(np.exp(np.sqrt(squares)))
 
 
 def coverage(game: dict[str, Any], estimator: str = OURS) -> dict[str, float]:
@@ -129,11 +140,15 @@ def _summary(results: dict[str, Any]) -> str:
             continue
         ratios = [figure["ratio"] for figure in of_kind.values()]
         slowest = max(of_kind, key=lambda name: of_kind[name]["ratio"])
+        overall = max(of_kind, key=lambda name: of_kind[name]["overall"])
         worst = max(of_kind, key=lambda name: of_kind[name]["worst"])
+        cell = of_kind[worst]
         lines.append(
             f"- **{title}** ({len(of_kind)}): evaluations to reach the error of `shap l1_reg=False` at 2n+2048: "
-            f"{np.median(ratios):.2f} of its own (median), {max(ratios):.2f} at most ({slowest}). Error at equal "
-            f"budgets: {of_kind[worst]['worst']:.2g} of its at most ({worst}, {of_kind[worst]['worst at']})."
+            f"{np.median(ratios):.2f} of its own (median), {max(ratios):.2f} at most ({slowest}).\n"
+            f"  Error at equal budgets, as a part of its: {of_kind[overall]['overall']:.2f} at most, in the mean of a "
+            f"game's budgets ({overall}); {cell['worst']:.2f} in a single cell ({worst}, {cell['worst at']}; one "
+            f"standard error is a factor of {cell['chance']:.2f})."
         )
         shares = [s for n, g in results["games"].items() if g["kind"] == kind for s in coverage(g).values()]
         if shares:
@@ -196,8 +211,8 @@ def _errors(results: dict[str, Any]) -> str:
         parts.append("\n\n".join(lines))
     notes = [f"{kind.label}: {kind.note}." for kind in ESTIMATORS.values() if kind.note]
     legend = (
-        "Geometric means of relative squared errors; in brackets the evaluations really made. ms/row: besides the "
-        "model, at the largest budget, several rows in one call; games ran side by side, so that these are rough. "
+        "Geometric means of relative squared errors; in brackets the evaluations really made. ms/row: CPU time "
+        "besides the model at the largest budget, several rows in one call. "
     )
     return "\n\n".join([*parts, legend + " ".join(notes)]) if parts else ""
 
@@ -223,7 +238,7 @@ def _overhead(results: dict[str, Any]) -> str:
         f"{1000 * one['seconds']:.3g} |"
         for one in results["overhead"]
     ]
-    text = "Seconds outside the model: n = 15, 100 background rows, a smooth function of a few microseconds per row."
+    text = "CPU time outside the model: n = 15, 100 background rows, a smooth function that costs next to nothing."
     return "\n\n".join(["### Besides the model", text, "\n".join(lines)])
 
 

@@ -285,6 +285,8 @@ def test_figures_compare_with_shap_at_its_own_default_budget() -> None:
     assert figure["needed"] == pytest.approx(400.0)  # halfway between 80 and 2,000 in logarithms
     assert figure["ratio"] == pytest.approx(0.2)
     assert figure["worst"] == pytest.approx(0.1)
+    assert figure["overall"] == pytest.approx(0.1)
+    assert figure["chance"] == pytest.approx(1.0)  # both errors of a cell are the same
 
 
 def test_table_names_the_best_other_rival_and_what_could_not_play() -> None:
