@@ -116,10 +116,7 @@ void class_losses(ClassLoss loss, const std::int32_t* codes, const Stack& p, dou
           const double* row = p.data + (v * p.n + i) * p.c;
           double value = 0;
           if (loss == ClassLoss::kLog) {
-            double total = 0;
-            for (std::int64_t k = 0; k < p.c; ++k) total += std::clamp(row[k], kEpsilon, 1 - kEpsilon);
-            const double mine = std::clamp(row[codes[i]], kEpsilon, 1 - kEpsilon);
-            value = std::log(total) - std::log(mine);
+            value = -std::log(std::clamp(row[codes[i]], kEpsilon, 1 - kEpsilon));
           } else {
             for (std::int64_t k = 0; k < p.c; ++k) {
               const double d = row[k] - (k == codes[i] ? 1.0 : 0.0);

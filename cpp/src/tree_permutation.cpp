@@ -46,7 +46,7 @@ struct TreePermuter::Block {
   const std::uint8_t* tree_used = nullptr;  // (n_trees,): some split is on a feature of a player
 };
 
-TreePermuter::TreePermuter(const ForestView& forest) : forest_(forest) {
+TreePermuter::TreePermuter(const ForestView& forest, double grid) : forest_(forest), rounder_(0x1.8p52 * grid) {
   nodes_.reserve(forest.tree_offsets[forest.n_trees]);
   kind_.reserve(nodes_.capacity());
   std::vector<std::pair<std::int64_t, int>> order;  // nodes of a tree by level, and their depth
@@ -189,7 +189,7 @@ void TreePermuter::replace_block(std::int64_t begin, std::int64_t end, const dou
     for (std::int64_t i = begin; i < end; ++i)
       for (std::int64_t k = 0; k < n_outputs; ++k)
         out[(job * n_rows + i) * n_outputs + k] =
-            base[i * n_outputs + k] + block.difference[(i - begin) * row_size + job * n_outputs + k];
+            (base[i * n_outputs + k] + block.difference[(i - begin) * row_size + job * n_outputs + k] + rounder_) - rounder_;
 }
 
 // The usual numbers of repeats have code of their own.

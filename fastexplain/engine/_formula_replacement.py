@@ -165,13 +165,28 @@ def _tree_formula(model: ScoredModel, rows: Rows, kernels: Any, n_threads: int) 
     return _TreeFormula(tree_model, rows, kernels, n_threads)
 
 
+def exact_values(forest: Any) -> tuple[Floats, Floats, float]:
+    """Leaf values and offsets whose sums need no rounding, and the grid that outputs are rounded to.
+
+    They are whole multiples of a quantum so small that it is the rounding of the largest possible sum. Without this, two
+    rows in the same leaves would differ in the last bits, and ties in ranks and classes would be broken at random.
+    """
+    largest = np.maximum.reduceat(np.abs(forest.values).max(axis=1), forest.tree_offsets[:-1]) if forest.n_trees else [0.0]
+    bound = float(np.sum(largest) + np.abs(forest.base_offset).max(initial=0.0))
+    if bound == 0.0 or not np.isfinite(bound):
+        return forest.values, forest.base_offset, 0.0
+    quantum = 2.0 ** (np.ceil(np.log2(bound)) - 50)
+    return np.rint(forest.values / quantum) * quantum, np.rint(forest.base_offset / quantum) * quantum, quantum * 2.0**10
+
+
 class _TreeFormula(_Formula):
     method = "tree"
 
     def __init__(self, tree_model: Any, rows: Rows, kernels: Any, n_threads: int) -> None:
         self._tree_model, self._forest = tree_model, tree_model.forest
         self._rows, self._n_threads = rows, n_threads
-        self._kernel = kernels.TreePermuter(self._forest)
+        values, self._offset, self._grid = exact_values(self._forest)
+        self._kernel = kernels.TreePermuter(self._forest, values, self._grid)
         # scikit-learn's trees sum in double, in another order than ours
         self.tolerance = TOLERANCE_SINGLE if self._forest.float32_model else TOLERANCE_DOUBLE
 
@@ -187,14 +202,15 @@ class _TreeFormula(_Formula):
 
     def raw(self, encoded: Any) -> Floats:
         out = np.empty((len(encoded), self._forest.n_outputs))
-        self._kernel.predict(encoded, self._forest.base_offset, out, self._n_threads)
+        self._kernel.predict(encoded, self._offset, out, self._n_threads)
         return out
 
     def open(self) -> Floats:
         self._X = self.encode(self._rows)
         self._by_column = np.asfortranarray(self._X)
         self._base = self.raw(self._X)
-        return self._base
+        rounder = 1.5 * 2.0**52 * self._grid
+        return np.asarray((self._base + rounder) - rounder)
 
     def replace(self, jobs: Jobs) -> Floats:
         out = np.empty((*jobs.donors.shape, self._forest.n_outputs))

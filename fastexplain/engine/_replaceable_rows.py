@@ -184,7 +184,8 @@ class _PandasRows(Rows):
         values = self.data.iloc[:, j]
         if not hasattr(values.dtype, "categories"):
             return super().codes(j)
-        return value_codes(np.where(values.cat.codes < 0, np.iinfo(np.int32).max, values.cat.codes).astype(np.int32))
+        codes = np.asarray(values.cat.codes, dtype=np.int32)
+        return value_codes(np.where(codes < 0, np.iinfo(np.int32).max, codes))
 
     def stack(self, segments: Sequence[Segment]) -> Any:
         rows = np.concatenate([s.rows for s in segments])

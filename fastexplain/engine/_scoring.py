@@ -25,11 +25,24 @@ class Response:
         How messages name the function.
     classes : array, optional
         Labels that predictions are, which then come back as their positions.
+    possible : array, optional
+        Labels that predictions may be: text is taken for them, numbers stay numbers.
+
+    Attributes
+    ----------
+    gives_labels : bool
+        Answers are positions of labels.
     """
 
     def __init__(
-        self, name: str, function: Callable[[Any], Any], label: str, classes: NDArray[Any] | None = None
+        self,
+        name: str,
+        function: Callable[[Any], Any],
+        label: str,
+        classes: NDArray[Any] | None = None,
+        possible: NDArray[Any] | None = None,
     ) -> None:
+        self._possible, self.gives_labels = possible, classes is not None
         self.name, self.label, self.classes = name, label, classes
         self._function = function
         self._n_outputs: int | None = None
@@ -67,6 +80,8 @@ class Response:
         values = found.to_numpy() if hasattr(found, "to_numpy") else np.asarray(found)
         if values.ndim == 0 or len(values) != n or values.ndim > 2:
             raise ValueError(f"{self.label} returned shape {values.shape} for {n} rows; expected ({n},) or ({n}, n_outputs).")
+        if self.classes is None and self._possible is not None and values.dtype.kind in "OUS":
+            self.classes, self.gives_labels = self._possible, True
         if self.classes is not None:
             values = _codes(values.reshape(n, -1), self.classes, self.label)
         try:
@@ -126,11 +141,12 @@ def scored_model(model: Any, y: NDArray[Any]) -> ScoredModel:
     if not hasattr(owner, "predict"):
         if not callable(owner):
             raise TypeError(f"model must be a fitted model with predict, or a function of rows; got {type(model).__name__}.")
+        possible = np.unique(y) if y.dtype.kind in "OUS" and y.ndim == 1 else None
         bound_to = getattr(owner, "__self__", None)
         name = getattr(owner, "__name__", type(owner).__name__)
         if bound_to is not None and name in RESPONSES and hasattr(bound_to, "predict"):
             return _from_estimator(bound_to, (name,), None)
-        return ScoredModel(None, {"callable": Response("callable", owner, str(name))}, is_classifier=False)
+        return ScoredModel(None, {"callable": Response("callable", owner, str(name), possible=possible)}, is_classifier=False)
     return _from_estimator(owner, RESPONSES, tree_model)
 
 

@@ -169,10 +169,7 @@ def _class_losses(
         for i in range(len(codes)):
             value = 0.0
             if loss == 0:
-                total = 0.0
-                for k in range(n_classes):
-                    total += _clipped(predictions[v, i, k])
-                value = math.log(total) - math.log(_clipped(predictions[v, i, codes[i]]))
+                value = -math.log(_clipped(predictions[v, i, codes[i]]))
             else:
                 for k in range(n_classes):
                     d = predictions[v, i, k] - (1.0 if k == codes[i] else 0.0)

@@ -192,9 +192,14 @@ class TreePermuter:
     Parameters
     ----------
     forest : Forest
+    values : (n_nodes, n_leaf_outputs)
+        Leaf values that add up without rounding.
+    grid : float
+        Outputs are rounded to multiples of it.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, values: NDArray[np.float64], grid: float) -> None:
+        self._rounder = 1.5 * 2.0**52 * grid
         root = np.repeat(forest.tree_offsets[:-1], np.diff(forest.tree_offsets)).astype(np.int32)
         n = forest.n_nodes
         none = np.zeros(n, dtype=np.bool_)
@@ -211,7 +216,7 @@ class TreePermuter:
             np.asarray(forest.category_set if has_sets else np.full(n, -1, dtype=np.int32)),
             np.asarray(forest.category_set_offsets if has_sets else np.zeros(1, dtype=np.int64)),
             np.asarray(forest.category_set_members if has_sets else np.zeros(0, dtype=np.int32)),
-            forest.values,
+            values,
             forest.tree_output,
         )
 
@@ -244,7 +249,7 @@ class TreePermuter:
 
         def work(begin: int, end: int) -> None:
             _replace(
-                self._nodes, used, X, by_column.T, feature_player, job_offsets, donors, base, out, begin, end
+                self._nodes, used, X, by_column.T, feature_player, job_offsets, donors, base, out, begin, end, self._rounder
             )
 
         _in_threads(len(X), _BLOCK_ROWS, n_threads, work)
@@ -298,6 +303,7 @@ def _replace(
     out: NDArray[np.float64],
     begin: int,
     end: int,
+    rounder: float,
 ) -> None:
     n_jobs, n_outputs, width = len(donors), out.shape[2], nodes.values.shape[1]
     difference = np.zeros((n_jobs, n_outputs))
@@ -336,7 +342,7 @@ def _replace(
                         difference[job, k] += nodes.values[leaf, k] - nodes.values[at, k]
         for job in range(n_jobs):
             for k in range(n_outputs):
-                out[job, i, k] = base[i, k] + difference[job, k]
+                out[job, i, k] = (base[i, k] + difference[job, k] + rounder) - rounder
 
 
 @numba.njit(nogil=True, cache=True)
