@@ -157,7 +157,9 @@ def test_every_donor_is_as_likely() -> None:
     n, counts = 7, np.zeros((7, 7))
     for seed in range(600):
         player = Player("a", 0, np.array([0]), np.arange(n, dtype=np.int32), n)
-        donors, _ = draw_permutations([player], 3, np.zeros(n), seed=seed, kernels=core() or numba_importance, n_threads=1)
+        donors, _ = draw_permutations(
+            [player], 3, np.zeros(n), seed=seed, kernels=core() or numba_importance, n_threads=1
+        )
         for row in donors[0]:
             counts[np.arange(n), row] += 1
     # chi-square of 49 cells; 600 x 3 draws per row
@@ -207,7 +209,9 @@ def test_replaced_forest_equals_forest_of_replaced_rows(seed: int, backend: str)
     rng = np.random.default_rng(seed)
     options: dict[str, Any] = {"p_categorical": 0.3, "p_zero_is_missing": 0.3} if seed % 2 else {}
     vector = seed % 3 == 0
-    forest = random_forest(rng, n_trees=6, n_features=5, n_outputs=3 if seed % 4 else 1, vector_leaves=vector, **options)
+    forest = random_forest(
+        rng, n_trees=6, n_features=5, n_outputs=3 if seed % 4 else 1, vector_leaves=vector, **options
+    )
     X = random_rows(rng, forest, 40).astype(np.float64)
     if seed % 4 == 2:
         X = np.nan_to_num(X, nan=0.5, posinf=1.0, neginf=-1.0)
@@ -260,8 +264,16 @@ MODELS: dict[str, tuple[Callable[[], Any], int, str]] = {  # builder, classes (0
     "softmax": (LogisticRegression, 3, "linear"),
     "ridge-classifier": (RidgeClassifier, 3, "linear"),
     "mlp": (lambda: MLPRegressor(hidden_layer_sizes=(6, 4), max_iter=30, random_state=0), 0, "mlp"),
-    "mlp-tanh": (lambda: MLPClassifier(hidden_layer_sizes=(6,), activation="tanh", max_iter=30, random_state=0), 3, "mlp"),
-    "mlp-binary": (lambda: MLPClassifier(hidden_layer_sizes=(6,), activation="logistic", max_iter=30, random_state=0), 2, "mlp"),
+    "mlp-tanh": (
+        lambda: MLPClassifier(hidden_layer_sizes=(6,), activation="tanh", max_iter=30, random_state=0),
+        3,
+        "mlp",
+    ),
+    "mlp-binary": (
+        lambda: MLPClassifier(hidden_layer_sizes=(6,), activation="logistic", max_iter=30, random_state=0),
+        2,
+        "mlp",
+    ),
     "svc": (lambda: SVC(probability=False), 2, "black_box"),
 }
 
@@ -401,7 +413,9 @@ def test_sparse_rows_stay_sparse(groups: Any) -> None:
 def test_positive_means_needed_for_errors_and_scores() -> None:
     X, y = _data()
     model = GradientBoostingRegressor(n_estimators=20).fit(X, y)
-    found = fastexplain.permutation_importance(model, X, y, metrics=["mean_absolute_error", "neg_mean_absolute_error", "r2"])
+    found = fastexplain.permutation_importance(
+        model, X, y, metrics=["mean_absolute_error", "neg_mean_absolute_error", "r2"]
+    )
     assert isinstance(found, dict)
     assert all(result.importances_mean[0] > 0 for result in found.values())
     error, negated = found["mean_absolute_error"], found["neg_mean_absolute_error"]

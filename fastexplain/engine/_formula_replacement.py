@@ -171,12 +171,18 @@ def exact_values(forest: Any) -> tuple[Floats, Floats, float]:
     They are whole multiples of a quantum so small that it is the rounding of the largest possible sum. Without this, two
     rows in the same leaves would differ in the last bits, and ties in ranks and classes would be broken at random.
     """
-    largest = np.maximum.reduceat(np.abs(forest.values).max(axis=1), forest.tree_offsets[:-1]) if forest.n_trees else [0.0]
+    largest = (
+        np.maximum.reduceat(np.abs(forest.values).max(axis=1), forest.tree_offsets[:-1]) if forest.n_trees else [0.0]
+    )
     bound = float(np.sum(largest) + np.abs(forest.base_offset).max(initial=0.0))
     if bound == 0.0 or not np.isfinite(bound):
         return forest.values, forest.base_offset, 0.0
     quantum = 2.0 ** (np.ceil(np.log2(bound)) - 50)
-    return np.rint(forest.values / quantum) * quantum, np.rint(forest.base_offset / quantum) * quantum, quantum * 2.0**10
+    return (
+        np.rint(forest.values / quantum) * quantum,
+        np.rint(forest.base_offset / quantum) * quantum,
+        quantum * 2.0**10,
+    )
 
 
 class _TreeFormula(_Formula):
@@ -222,7 +228,10 @@ class _TreeFormula(_Formula):
             players = np.flatnonzero(counts > begin)
             sizes = np.minimum(counts[players] - begin, MAX_JOBS)
             chosen = np.concatenate(
-                [np.arange(jobs.offsets[p] + begin, jobs.offsets[p] + begin + s) for p, s in zip(players, sizes, strict=True)]
+                [
+                    np.arange(jobs.offsets[p] + begin, jobs.offsets[p] + begin + s)
+                    for p, s in zip(players, sizes, strict=True)
+                ]
             )
             part = np.empty((len(chosen), *out.shape[1:]))
             offsets = np.concatenate([[0], np.cumsum(sizes)])

@@ -282,9 +282,7 @@ def of_confusion(function: Callable[..., Floats], **options: Any) -> Score:
         assert classes is not None
         k = len(classes)
         tables = np.empty((len(predicted), k, k))
-        truth.kernels.confusion(
-            codes, np.ascontiguousarray(predicted), truth.weights, tables, truth.n_threads
-        )
+        truth.kernels.confusion(codes, np.ascontiguousarray(predicted), truth.weights, tables, truth.n_threads)
         tables /= truth.weights.sum()
         bound = dict(options)
         positive = bound.pop("pos_label", 1)
@@ -470,7 +468,9 @@ def discounted_gain(
     def losses(truth: Truth, predictions: Floats) -> Floats:
         gains = truth.targets
         if gains.shape[1] < 2:
-            raise ValueError(f"ndcg and dcg need y of shape (n_rows, n_items) with at least 2 items; got {truth.y.shape}.")
+            raise ValueError(
+                f"ndcg and dcg need y of shape (n_rows, n_items) with at least 2 items; got {truth.y.shape}."
+            )
         if normalise and gains.min() < 0:
             raise ValueError("ndcg needs gains that are not negative.")
         best = 0 if k is None else int(k)

@@ -286,7 +286,9 @@ def _probabilities(truth: Truth, model: ScoredModel, n_outputs: int, metric: str
 def _check_probabilities(outputs: Floats, metric: str) -> None:
     low, high = float(outputs.min()), float(outputs.max())
     if low < -1e-9 or high > 1 + 1e-6:
-        raise ValueError(f"Metric {metric} needs probabilities; the model returned values from {low:.3g} to {high:.3g}.")
+        raise ValueError(
+            f"Metric {metric} needs probabilities; the model returned values from {low:.3g} to {high:.3g}."
+        )
 
 
 def _scores(truth: Truth, model: ScoredModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:

@@ -231,7 +231,9 @@ def resolve_metrics(
         return greater_is_better.get(name) if isinstance(greater_is_better, Mapping) else greater_is_better
 
     if isinstance(metrics, Mapping):
-        named = {str(name): replace(resolve_metric(m, direction(str(name))), name=str(name)) for name, m in metrics.items()}
+        named = {
+            str(name): replace(resolve_metric(m, direction(str(name))), name=str(name)) for name, m in metrics.items()
+        }
         several = True
     elif isinstance(metrics, Sequence) and not isinstance(metrics, str):
         found = [resolve_metric(m, direction(_name_of(m))) for m in metrics]

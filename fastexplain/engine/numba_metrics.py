@@ -108,7 +108,11 @@ def discounted_gain(
 
 
 def call_compiled(
-    function: Any, y: NDArray[Any], predictions: NDArray[Any], weights: NDArray[np.float64] | None, out: NDArray[np.float64]
+    function: Any,
+    y: NDArray[Any],
+    predictions: NDArray[Any],
+    weights: NDArray[np.float64] | None,
+    out: NDArray[np.float64],
 ) -> None:
     """Call a user's compiled metric on each prediction, from compiled code and without the GIL."""
     if weights is None:

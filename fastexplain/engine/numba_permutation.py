@@ -249,7 +249,18 @@ class TreePermuter:
 
         def work(begin: int, end: int) -> None:
             _replace(
-                self._nodes, used, X, by_column.T, feature_player, job_offsets, donors, base, out, begin, end, self._rounder
+                self._nodes,
+                used,
+                X,
+                by_column.T,
+                feature_player,
+                job_offsets,
+                donors,
+                base,
+                out,
+                begin,
+                end,
+                self._rounder,
             )
 
         _in_threads(len(X), _BLOCK_ROWS, n_threads, work)
@@ -273,9 +284,7 @@ def _goes_left(nodes: Any, at: int, x: float) -> bool:
 
 
 @numba.njit(nogil=True, cache=True)
-def _predict(
-    nodes: Any, X: NDArray[np.float64], base_offset: NDArray[np.float64], out: NDArray[np.float64]
-) -> None:
+def _predict(nodes: Any, X: NDArray[np.float64], base_offset: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     width = nodes.values.shape[1]
     for i in range(len(X)):
         out[i] = base_offset
@@ -327,7 +336,9 @@ def _replace(
                         value = columns[feature, donors[job, i]]
                         if _goes_left(nodes, at, value) != left:
                             other = np.int64(nodes.right[at] if left else nodes.left[at])
-                            leaf_of[job] = _walk_replaced(nodes, other, X, columns, feature_player, player, i, donors[job, i])
+                            leaf_of[job] = _walk_replaced(
+                                nodes, other, X, columns, feature_player, player, i, donors[job, i]
+                            )
                             touched[n_touched] = job
                             n_touched += 1
                 at = np.int64(nodes.left[at] if left else nodes.right[at])

@@ -197,12 +197,22 @@ def permutation_importance(
         weights = None if weights is None else weights[chosen]
     model = scored_model(model_or_predict, target)
     scored, several = score_metrics(
-        model, rows, target, weights, metrics, greater_is_better, kernels=kernels, n_threads=threads, chunk_bytes=chunk_bytes
+        model,
+        rows,
+        target,
+        weights,
+        metrics,
+        greater_is_better,
+        kernels=kernels,
+        n_threads=threads,
+        chunk_bytes=chunk_bytes,
     )
     players = find_players(rows, groups)
     if conditional:
         conditional_strata(players, rows, seed)
-    tables = {metric.metric.name: _Table(metric, len(players), n_repeats, rows.n_rows, row_contributions) for metric in scored}
+    tables = {
+        metric.metric.name: _Table(metric, len(players), n_repeats, rows.n_rows, row_contributions) for metric in scored
+    }
     run = _Run(rows, players, n_repeats, seed, kernels, threads, chunk_bytes)
     run.fill(list(tables.values()), show_progress)
     used = np.arange(rows.n_rows) if chosen is None else chosen
@@ -245,7 +255,9 @@ def _target(y: Any, n_rows: int) -> NDArray[Any]:
     else:
         return target
     if missing.any():
-        raise ValueError(f"y is missing in {int(missing.sum())} places, first in row {int(np.argwhere(missing)[0][0])}.")
+        raise ValueError(
+            f"y is missing in {int(missing.sum())} places, first in row {int(np.argwhere(missing)[0][0])}."
+        )
     return target
 
 
@@ -466,7 +478,9 @@ class _Table:
         if self.contributions is not None:
             self.contributions[at] = effects.drops
 
-    def result(self, players: list[Player], rows: NDArray[np.int64], confidence_level: float) -> PermutationImportanceResult:
+    def result(
+        self, players: list[Player], rows: NDArray[np.int64], confidence_level: float
+    ) -> PermutationImportanceResult:
         """The finished result."""
         from statistics import NormalDist
 
