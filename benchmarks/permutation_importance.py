@@ -4,8 +4,8 @@
     python benchmarks/permutation_importance.py --threads 2
 
 Speed: CPU and wall seconds of the same metric, repeats and threads, answers compared first (difference of the means
-over their standard error). Accuracy: variance of the importances over seeds at the same number of repeats, for models that are
-called as plain functions; the ratio below 1 is what stratified permutations and exact columns save.
+over their standard error). Accuracy: variance of the importances over seeds at the same number of repeats, for models
+that are called as plain functions; the ratio below 1 is what stratified permutations and exact columns save.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def speed(n_threads: int, n_rows: int) -> None:
         cpu_text = f"{their_cpu:.2f}" if in_process else "-"
         ratio_text = f"{their_cpu / cpu:.1f}" if in_process else "-"
         print(
-            f"| {metric} | {their_wall:.2f} | {cpu_text} | {wall:.3f} | {cpu:.3f} | {their_wall / wall:.1f} | {ratio_text} | "
-            f"{rms:.2f} |",
+            f"| {metric} | {their_wall:.2f} | {cpu_text} | {wall:.3f} | {cpu:.3f} | {their_wall / wall:.1f} | "
+            f"{ratio_text} | {rms:.2f} |",
             flush=True,
         )
 
@@ -101,7 +101,7 @@ def accuracy(n_seeds: int) -> None:
     all_ratios = []
     for name, (X, y) in data_sets().items():
         for model in (
-            MLPRegressor((30,), max_iter=300, random_state=0),
+            MLPRegressor(hidden_layer_sizes=(30,), max_iter=300, random_state=0),
             RandomForestRegressor(20, max_depth=8, random_state=0),
             SVR(),
         ):
@@ -111,7 +111,7 @@ def accuracy(n_seeds: int) -> None:
             predicted = 0
             for seed in range(n_seeds):
                 result, _, cpu = timed(
-                    lambda s=seed, m=model: fastexplain.permutation_importance(
+                    lambda s=seed, m=model, X=X, y=y: fastexplain.permutation_importance(
                         lambda Z: m.predict(Z),
                         X,
                         y,
@@ -125,7 +125,7 @@ def accuracy(n_seeds: int) -> None:
                 seconds["ours"] += cpu
                 predicted = result.n_predicted
                 theirs, _, cpu = timed(
-                    lambda s=seed, m=model: sklearn_importance(
+                    lambda s=seed, m=model, X=X, y=y: sklearn_importance(
                         m, X, y, scoring="neg_mean_squared_error", n_repeats=N_REPEATS, random_state=s
                     )
                 )

@@ -27,8 +27,9 @@ def expected_score(
     strata: NDArray[Any] | None = None,
 ) -> float:
     """Mean score over all permutations of the rows (within strata, where given)."""
-    scores = []
-    for donors in itertools.permutations(range(len(X))):
-        if strata is None or (strata[list(donors)] == strata).all():
-            scores.append(score(predict(replaced(X, columns, donors))))
-    return float(np.mean(scores))
+    allowed = [
+        donors
+        for donors in itertools.permutations(range(len(X)))
+        if strata is None or (strata[list(donors)] == strata).all()
+    ]
+    return float(np.mean([score(predict(replaced(X, columns, donors))) for donors in allowed]))

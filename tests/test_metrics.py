@@ -226,8 +226,19 @@ def test_scorer_name_has_sklearns_sign(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "mean_absolute_error explained_variance_score mean_squared_error mean_squared_log_error median_absolute_error "
-    "r2_score average_precision_score f1_score fbeta_score precision_score recall_score".split(),
+    [
+        "mean_absolute_error",
+        "explained_variance_score",
+        "mean_squared_error",
+        "mean_squared_log_error",
+        "median_absolute_error",
+        "r2_score",
+        "average_precision_score",
+        "f1_score",
+        "fbeta_score",
+        "precision_score",
+        "recall_score",
+    ],
 )
 def test_names_of_interpret_community_are_known(name: str) -> None:
     assert resolve_metric(name).name == name

@@ -304,9 +304,7 @@ def test_formula_scores_as_the_library_does(name: str) -> None:
     if metrics[0] == "accuracy":
         assert found["accuracy"].baseline_score == get_scorer("accuracy")(model, X, y)
     function = model.predict_proba if len(metrics) > 1 else model.predict
-    plain = fastexplain.permutation_importance(
-        lambda Z: function(Z), X, y, metrics=metrics if len(metrics) > 1 else metrics, n_repeats=3
-    )
+    plain = fastexplain.permutation_importance(lambda Z: function(Z), X, y, metrics=metrics, n_repeats=3)
     assert isinstance(plain, dict)
     for metric in metrics:
         assert plain[metric].method == "black_box"
@@ -531,7 +529,7 @@ def test_callable_and_compiled_metrics() -> None:
         drawn = ~known.exact  # few values: one is exact and the other a mixture
         np.testing.assert_allclose(result.importances[drawn], known.importances[drawn], rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(result.importances_mean, known.importances_mean, rtol=0.2, atol=1e-3)
-        assert (0.4 < result.sampling_errors[:3] / known.sampling_errors[:3]).all()
+        assert (result.sampling_errors[:3] / known.sampling_errors[:3] > 0.4).all()
         assert (result.sampling_errors[:3] / known.sampling_errors[:3] < 2).all()
     scorer = _run(model, X, y, metrics=make_scorer(plain, greater_is_better=False))
     assert scorer.baseline_score == pytest.approx(-known.baseline_score)

@@ -172,7 +172,7 @@ void roc_auc(const std::uint8_t* positive, const double* scores, std::int64_t m,
           end = end_of_tie(s, sorter.order, begin);
           double tied[2] = {0, 0};
           for (std::int64_t q = begin; q < end; ++q) tied[positive[sorter.order[q]]] += weights[sorter.order[q]];
-          const double lower = below[0] + tied[0] / 2;                      // negatives below a positive here
+          const double lower = below[0] + tied[0] / 2;                       // negatives below a positive here
           const double upper = total[1] - below[1] - tied[1] + tied[1] / 2;  // positives above a negative here
           sum += tied[1] * lower;
           for (std::int64_t q = begin; q < end; ++q) {

@@ -1,8 +1,8 @@
-"""Replacement without predict, for models whose formula is known: tree ensembles, linear models, multilayer perceptrons.
+"""Replacement without predict, for models whose formula is known: tree ensembles, linear models, perceptrons.
 
-A formula gives the raw output (margin); the link between it and the library's own prediction is found by comparing the two on
-probe rows, so that nothing here depends on the library's word for its objective. Where no link fits, `open_replacer` returns
-the black box, and the result's ``method`` says so.
+A formula gives the raw output (margin); the link between it and the library's own prediction is found by comparing the
+two on probe rows, so that nothing here depends on the library's word for its objective. Where no link fits,
+`open_replacer` returns the black box, and the result's ``method`` says so.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ def _tree_formula(model: ScoredModel, rows: Rows, kernels: Any, n_threads: int) 
 def exact_values(forest: Any) -> tuple[Floats, Floats, float]:
     """Leaf values and offsets whose sums need no rounding, and the grid that outputs are rounded to.
 
-    They are whole multiples of a quantum so small that it is the rounding of the largest possible sum. Without this, two
-    rows in the same leaves would differ in the last bits, and ties in ranks and classes would be broken at random.
+    They are whole multiples of a quantum so small that it is the rounding of the largest possible sum. Without this,
+    two rows in the same leaves would differ in the last bits, and ties in ranks and classes would be broken at random.
     """
     largest = (
         np.maximum.reduceat(np.abs(forest.values).max(axis=1), forest.tree_offsets[:-1]) if forest.n_trees else [0.0]
@@ -274,7 +274,7 @@ def _tolerance_of(rows: Rows) -> float:
 
 
 class _LinearFormula(_Formula):
-    """A column adds its coefficient times its value: a replacement changes the output by the difference of two terms."""
+    """A column adds its coefficient times its value; a replacement adds the difference of two such terms."""
 
     method = "linear"
 

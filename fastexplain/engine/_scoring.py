@@ -62,7 +62,8 @@ class Response:
             found = self._function(X)
         except Exception as error:
             raise RuntimeError(
-                f"{self.label} raised {type(error).__name__} on {type(X).__name__} rows of shape {tuple(X.shape)}: {error}"
+                f"{self.label} raised {type(error).__name__} on {type(X).__name__} rows of shape {tuple(X.shape)}: "
+                f"{error}"
             ) from error
         out = self._as_matrix(found, n)
         if np.isnan(out).any():

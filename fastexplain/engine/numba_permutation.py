@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -19,6 +19,12 @@ from fastexplain.models.forest import ZERO_THRESHOLD, Forest
 __all__ = ["TreePermuter", "latin_permutations", "row_effects"]
 
 _BLOCK_ROWS = 256
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _compiled(function: F) -> F:
+    """Compile without the GIL, kept on disk; the type stays the function's."""
+    return cast(F, numba.njit(nogil=True, cache=True)(function))
 
 
 def _in_threads(n: int, size: int, n_threads: int, work: Callable[[int, int], None]) -> None:
@@ -56,13 +62,13 @@ def latin_permutations(
     _in_threads(len(rank), 1, n_threads, work)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _permute(
     stream: int,
     rank: NDArray[np.int32],
     rows: NDArray[np.int32],
     strata: NDArray[np.int64],
-    seed: int,
+    seed: Any,
     donors: NDArray[np.int32],
     bands: NDArray[np.int32],
 ) -> None:
@@ -117,7 +123,7 @@ def row_effects(
     _in_threads(len(donors), 1, n_threads, work)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _effects(
     terms: NDArray[np.float64],
     scores: NDArray[np.float64],
@@ -146,7 +152,7 @@ def _effects(
     return squares
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _spread(terms: NDArray[np.float64], bands: NDArray[np.int32], weights: NDArray[np.float64]) -> float:
     n_repeats, n = terms.shape
     band_mean, band_count = np.zeros(n_repeats), np.zeros(n_repeats)
@@ -266,7 +272,7 @@ class TreePermuter:
         _in_threads(len(X), _BLOCK_ROWS, n_threads, work)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _goes_left(nodes: Any, at: int, x: float) -> bool:
     zero = nodes.zero_is_missing[at] and abs(x) <= ZERO_THRESHOLD
     if zero or np.isnan(x):
@@ -283,7 +289,7 @@ def _goes_left(nodes: Any, at: int, x: float) -> bool:
     return False
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _predict(nodes: Any, X: NDArray[np.float64], base_offset: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     width = nodes.values.shape[1]
     for i in range(len(X)):
@@ -299,7 +305,7 @@ def _predict(nodes: Any, X: NDArray[np.float64], base_offset: NDArray[np.float64
                     out[i, k] += nodes.values[at, k]
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _replace(
     nodes: Any,
     used: NDArray[np.bool_],
@@ -356,17 +362,17 @@ def _replace(
                 out[job, i, k] = (base[i, k] + difference[job, k] + rounder) - rounder
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _walk_replaced(
     nodes: Any,
-    at: int,
+    at: Any,
     X: NDArray[np.float64],
     columns: NDArray[np.float64],
     feature_player: NDArray[np.int32],
     player: int,
     row: int,
     donor: int,
-) -> int:
+) -> Any:
     """The leaf below `at` of a row whose player's features come from the donor."""
     while nodes.feature[at] >= 0:
         feature = nodes.feature[at]

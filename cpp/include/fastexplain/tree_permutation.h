@@ -61,8 +61,8 @@ class TreePermuter {
   template <bool kPlain>
   static Run run_for(const ReplacementPlan& plan);
   template <bool kPlain, int kJobs>
-  void replace_block(std::int64_t begin, std::int64_t end, const double* x, const double* by_column, const ReplacementPlan& plan,
-                     const double* base, double* out, Block& block) const;
+  void replace_block(std::int64_t begin, std::int64_t end, const double* x, const double* by_column,
+                     const ReplacementPlan& plan, const double* base, double* out, Block& block) const;
   template <bool kPlain, int kJobs>
   void tree(std::int64_t t, const double* x, const double* replaced, double* difference, Block& block) const;
 
