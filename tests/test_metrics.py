@@ -192,7 +192,9 @@ def test_gain_equals_sklearn(options: dict[str, Any], kernels: Any) -> None:
         _check(metric, truth, scores, expected)
 
 
-@pytest.mark.parametrize("name", ["r2", "roc_auc", "f1", "explained_variance", "root_mean_squared_error", "balanced_accuracy"])
+@pytest.mark.parametrize(
+    "name", ["r2", "roc_auc", "f1", "explained_variance", "root_mean_squared_error", "balanced_accuracy"]
+)
 def test_terms_are_influences(name: str) -> None:
     """A little more weight on a row moves the score by the row's deviation."""
     kernels = core() or numba_importance
@@ -204,7 +206,9 @@ def test_terms_are_influences(name: str) -> None:
         predictions: Any = (y + rng.normal(size=N))[None, :, None]
     else:
         y = rng.integers(2, size=N)
-        predictions = rng.normal(size=(1, N)) + y if name == "roc_auc" else rng.integers(2, size=(1, N)).astype(np.int32)
+        predictions = (
+            rng.normal(size=(1, N)) + y if name == "roc_auc" else rng.integers(2, size=(1, N)).astype(np.int32)
+        )
     found = metric.evaluate(_truth(y, weights, kernels, metric.needs != "values"), predictions)
     weights = weights.copy()
     weights[row] += N * step
@@ -222,8 +226,19 @@ def test_scorer_name_has_sklearns_sign(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "mean_absolute_error explained_variance_score mean_squared_error mean_squared_log_error median_absolute_error "
-    "r2_score average_precision_score f1_score fbeta_score precision_score recall_score".split(),
+    [
+        "mean_absolute_error",
+        "explained_variance_score",
+        "mean_squared_error",
+        "mean_squared_log_error",
+        "median_absolute_error",
+        "r2_score",
+        "average_precision_score",
+        "f1_score",
+        "fbeta_score",
+        "precision_score",
+        "recall_score",
+    ],
 )
 def test_names_of_interpret_community_are_known(name: str) -> None:
     assert resolve_metric(name).name == name

@@ -1,10 +1,9 @@
 // Metrics of stacked predictions for Python: shapes are checked here, values by the Python callers.
-#include "fastexplain/metrics.h"
-
 #include <map>
 #include <string>
 
 #include "bindings.h"
+#include "fastexplain/metrics.h"
 
 namespace py = pybind11;
 

@@ -41,8 +41,9 @@ void latin_permutations(const Ints& player, const Ints& rank, const Ints& stratu
   fastexplain::latin_permutations(plan, seed, to, bands_to, n_threads, python_interrupt_check());
 }
 
-void row_effects(const Doubles& terms, const Doubles& scores, const Doubles& baseline, const Doubles& weights, const Ints& donors,
-                 const Ints& bands, double sign, Doubles& drops, Doubles& spread, Doubles& influence, int n_threads) {
+void row_effects(const Doubles& terms, const Doubles& scores, const Doubles& baseline, const Doubles& weights,
+                 const Ints& donors, const Ints& bands, double sign, Doubles& drops, Doubles& spread, Doubles& influence,
+                 int n_threads) {
   expect(donors.ndim() == 3 && terms.size() == donors.size() && bands.size() == donors.size(),
          "terms, donors and bands must be (n_players, n_repeats, n_rows)");
   fastexplain::EffectsPlan plan;
@@ -110,8 +111,14 @@ void bind_permutation(py::module_& m) {
         py::arg("bands").noconvert(), py::arg("sign"), py::arg("drops").noconvert(), py::arg("spread").noconvert(),
         py::arg("influence").noconvert(), py::arg("n_threads"), "What rows do to importances; see permutations.h.");
   py::class_<TreePermuter>(m, "TreePermuter", "A forest laid out for re-evaluation with replaced features.")
-      .def(py::init([](const py::object& forest) { return std::make_unique<TreePermuter>(view_of(forest)); }),
-           py::arg("forest"), py::keep_alive<1, 2>())
+      .def(py::init([](const py::object& forest, const Doubles& values, double grid) {
+             fastexplain::ForestView view = view_of(forest);
+             expect(values.size() == view.tree_offsets[view.n_trees] * view.n_leaf_outputs,
+                    "values must be (n_nodes, n_leaf_outputs)");
+             view.values = values.data();
+             return std::make_unique<TreePermuter>(view, grid);
+           }),
+           py::arg("forest"), py::arg("values").noconvert(), py::arg("grid"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
       .def("predict", &predict, py::arg("X").noconvert(), py::arg("base_offset").noconvert(), py::arg("out").noconvert(),
            py::arg("n_threads"))
       .def("replace", &replace, py::arg("X").noconvert(), py::arg("by_column").noconvert(),

@@ -116,10 +116,7 @@ void class_losses(ClassLoss loss, const std::int32_t* codes, const Stack& p, dou
           const double* row = p.data + (v * p.n + i) * p.c;
           double value = 0;
           if (loss == ClassLoss::kLog) {
-            double total = 0;
-            for (std::int64_t k = 0; k < p.c; ++k) total += std::clamp(row[k], kEpsilon, 1 - kEpsilon);
-            const double mine = std::clamp(row[codes[i]], kEpsilon, 1 - kEpsilon);
-            value = std::log(total) - std::log(mine);
+            value = -std::log(std::clamp(row[codes[i]], kEpsilon, 1 - kEpsilon));
           } else {
             for (std::int64_t k = 0; k < p.c; ++k) {
               const double d = row[k] - (k == codes[i] ? 1.0 : 0.0);
@@ -175,7 +172,7 @@ void roc_auc(const std::uint8_t* positive, const double* scores, std::int64_t m,
           end = end_of_tie(s, sorter.order, begin);
           double tied[2] = {0, 0};
           for (std::int64_t q = begin; q < end; ++q) tied[positive[sorter.order[q]]] += weights[sorter.order[q]];
-          const double lower = below[0] + tied[0] / 2;                      // negatives below a positive here
+          const double lower = below[0] + tied[0] / 2;                       // negatives below a positive here
           const double upper = total[1] - below[1] - tied[1] + tied[1] / 2;  // positives above a negative here
           sum += tied[1] * lower;
           for (std::int64_t q = begin; q < end; ++q) {

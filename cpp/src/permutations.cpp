@@ -67,7 +67,8 @@ void latin_permutations(const PermutationPlan& plan, std::uint64_t seed, std::in
       [&](std::int64_t p, int worker) {
         const std::int64_t at = p * plan.n_repeats * plan.n_rows;
         for (std::int64_t s = plan.player_strata[p]; s < plan.player_strata[p + 1]; ++s) {
-          const std::int64_t begin = plan.stratum_offsets[s] - p * plan.n_rows, end = plan.stratum_offsets[s + 1] - p * plan.n_rows;
+          const std::int64_t begin = plan.stratum_offsets[s] - p * plan.n_rows,
+                             end = plan.stratum_offsets[s + 1] - p * plan.n_rows;
           permute_stratum(plan, p, plan.stratum_rows + p * plan.n_rows + begin, end - begin, seed, s - plan.player_strata[p],
                           donors + at, bands + at, scratch[worker]);
         }

@@ -22,11 +22,11 @@ bool any_nan(const double* values, std::int64_t n) {
 // A node together with what the call knows of its feature: one cache line serves a visit.
 struct TreePermuter::Step {
   double threshold;
-  std::int32_t child, feature;   // as in Node
-  std::int32_t player;           // -1: not replaced, or a leaf
-  std::int32_t n_jobs;           // of the player
-  std::int32_t first_job;        // of the player
-  std::int32_t value_at;         // of the feature
+  std::int32_t child, feature;  // as in Node
+  std::int32_t player;          // -1: not replaced, or a leaf
+  std::int32_t n_jobs;          // of the player
+  std::int32_t first_job;       // of the player
+  std::int32_t value_at;        // of the feature
 };
 
 // Working memory of one thread.
@@ -46,7 +46,7 @@ struct TreePermuter::Block {
   const std::uint8_t* tree_used = nullptr;  // (n_trees,): some split is on a feature of a player
 };
 
-TreePermuter::TreePermuter(const ForestView& forest) : forest_(forest) {
+TreePermuter::TreePermuter(const ForestView& forest, double grid) : forest_(forest), rounder_(0x1.8p52 * grid) {
   nodes_.reserve(forest.tree_offsets[forest.n_trees]);
   kind_.reserve(nodes_.capacity());
   std::vector<std::pair<std::int64_t, int>> order;  // nodes of a tree by level, and their depth
@@ -63,8 +63,8 @@ TreePermuter::TreePermuter(const ForestView& forest) : forest_(forest) {
         kind_.push_back(0);
         continue;
       }
-      nodes_.push_back({forest.threshold[i], static_cast<std::int32_t>(first + static_cast<std::int64_t>(order.size())),
-                        forest.feature[i]});
+      nodes_.push_back(
+          {forest.threshold[i], static_cast<std::int32_t>(first + static_cast<std::int64_t>(order.size())), forest.feature[i]});
       std::uint8_t kind = forest.default_left[i] ? kDefaultLeft : 0;
       if (forest.zero_missing(i)) kind |= kZeroMissing;
       if (forest.is_categorical(i)) kind |= kCategorical;
@@ -189,7 +189,7 @@ void TreePermuter::replace_block(std::int64_t begin, std::int64_t end, const dou
     for (std::int64_t i = begin; i < end; ++i)
       for (std::int64_t k = 0; k < n_outputs; ++k)
         out[(job * n_rows + i) * n_outputs + k] =
-            base[i * n_outputs + k] + block.difference[(i - begin) * row_size + job * n_outputs + k];
+            (base[i * n_outputs + k] + block.difference[(i - begin) * row_size + job * n_outputs + k] + rounder_) - rounder_;
 }
 
 // The usual numbers of repeats have code of their own.
@@ -199,15 +199,19 @@ TreePermuter::Run TreePermuter::run_for(const ReplacementPlan& plan) {
   for (std::int64_t p = 1; p < plan.n_players; ++p)
     if (plan.job_offsets[p + 1] - plan.job_offsets[p] != n_jobs) n_jobs = 0;
   switch (n_jobs) {
-    case 1: return &TreePermuter::replace_block<kPlain, 1>;
-    case 5: return &TreePermuter::replace_block<kPlain, 5>;
-    case 10: return &TreePermuter::replace_block<kPlain, 10>;
-    default: return &TreePermuter::replace_block<kPlain, 0>;
+    case 1:
+      return &TreePermuter::replace_block<kPlain, 1>;
+    case 5:
+      return &TreePermuter::replace_block<kPlain, 5>;
+    case 10:
+      return &TreePermuter::replace_block<kPlain, 10>;
+    default:
+      return &TreePermuter::replace_block<kPlain, 0>;
   }
 }
 
-void TreePermuter::replace(const double* x, const double* by_column, const ReplacementPlan& plan, const double* base, double* out,
-                           int n_threads, const InterruptCheck& check) const {
+void TreePermuter::replace(const double* x, const double* by_column, const ReplacementPlan& plan, const double* base,
+                           double* out, int n_threads, const InterruptCheck& check) const {
   std::vector<std::int64_t> value_at(forest_.n_features, 0);
   std::int64_t n_values = 0;
   for (std::int64_t f = 0; f < forest_.n_features; ++f) {
@@ -243,13 +247,12 @@ void TreePermuter::replace(const double* x, const double* by_column, const Repla
     block.tree_used = tree_used.data();
   }
   const auto run = plain_ && !any_nan(x, plan.n_rows * forest_.n_features) ? run_for<true>(plan) : run_for<false>(plan);
-  parallel_for(
-      (plan.n_rows + kBlockRows - 1) / kBlockRows, n_threads,
-      [&](std::int64_t task, int worker) {
-        const std::int64_t begin = task * kBlockRows, end = std::min(plan.n_rows, begin + kBlockRows);
-        (this->*run)(begin, end, x, by_column, plan, base, out, blocks[worker]);
-      },
-      check);
+  parallel_for((plan.n_rows + kBlockRows - 1) / kBlockRows, n_threads,
+               [&](std::int64_t task, int worker) {
+                 const std::int64_t begin = task * kBlockRows, end = std::min(plan.n_rows, begin + kBlockRows);
+                 (this->*run)(begin, end, x, by_column, plan, base, out, blocks[worker]);
+               },
+               check);
 }
 
 void TreePermuter::predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
@@ -263,24 +266,24 @@ void TreePermuter::predict(const double* x, std::int64_t n_rows, const double* b
       while (nodes_[at].feature >= 0) at = nodes_[at].child + !goes_left_rare(at, row[nodes_[at].feature]);
     return static_cast<std::int64_t>(nodes_[at].child);
   };
-  parallel_for(
-      (n_rows + kBlockRows - 1) / kBlockRows, n_threads,
-      [&](std::int64_t task, int) {
-        const std::int64_t begin = task * kBlockRows, end = std::min(n_rows, begin + kBlockRows);
-        for (std::int64_t i = begin; i < end; ++i) std::copy(base_offset, base_offset + n_outputs, out + i * n_outputs);
-        for (std::int64_t t = 0; t < forest_.n_trees; ++t) {
-          for (std::int64_t i = begin; i < end; ++i) {
-            const std::int64_t leaf = leaf_of(roots_[t], x + i * forest_.n_features);
-            double* sum = out + i * n_outputs;
-            if (width == 1) {
-              sum[forest_.tree_output[t]] += forest_.values[leaf];
-            } else {
-              for (std::int64_t k = 0; k < n_outputs; ++k) sum[k] += forest_.values[leaf * width + k];
-            }
-          }
-        }
-      },
-      check);
+  parallel_for((n_rows + kBlockRows - 1) / kBlockRows, n_threads,
+               [&](std::int64_t task, int) {
+                 const std::int64_t begin = task * kBlockRows, end = std::min(n_rows, begin + kBlockRows);
+                 for (std::int64_t i = begin; i < end; ++i)
+                   std::copy(base_offset, base_offset + n_outputs, out + i * n_outputs);
+                 for (std::int64_t t = 0; t < forest_.n_trees; ++t) {
+                   for (std::int64_t i = begin; i < end; ++i) {
+                     const std::int64_t leaf = leaf_of(roots_[t], x + i * forest_.n_features);
+                     double* sum = out + i * n_outputs;
+                     if (width == 1) {
+                       sum[forest_.tree_output[t]] += forest_.values[leaf];
+                     } else {
+                       for (std::int64_t k = 0; k < n_outputs; ++k) sum[k] += forest_.values[leaf * width + k];
+                     }
+                   }
+                 }
+               },
+               check);
 }
 
 }  // namespace fastexplain

@@ -1,8 +1,8 @@
-"""Replacement without predict, for models whose formula is known: tree ensembles, linear models, multilayer perceptrons.
+"""Replacement without predict, for models whose formula is known: tree ensembles, linear models, perceptrons.
 
-A formula gives the raw output (margin); the link between it and the library's own prediction is found by comparing the two on
-probe rows, so that nothing here depends on the library's word for its objective. Where no link fits, `open_replacer` returns
-the black box, and the result's ``method`` says so.
+A formula gives the raw output (margin); the link between it and the library's own prediction is found by comparing the
+two on probe rows, so that nothing here depends on the library's word for its objective. Where no link fits,
+`open_replacer` returns the black box, and the result's ``method`` says so.
 """
 
 from __future__ import annotations
@@ -165,13 +165,34 @@ def _tree_formula(model: ScoredModel, rows: Rows, kernels: Any, n_threads: int) 
     return _TreeFormula(tree_model, rows, kernels, n_threads)
 
 
+def exact_values(forest: Any) -> tuple[Floats, Floats, float]:
+    """Leaf values and offsets whose sums need no rounding, and the grid that outputs are rounded to.
+
+    They are whole multiples of a quantum so small that it is the rounding of the largest possible sum. Without this,
+    two rows in the same leaves would differ in the last bits, and ties in ranks and classes would be broken at random.
+    """
+    largest = (
+        np.maximum.reduceat(np.abs(forest.values).max(axis=1), forest.tree_offsets[:-1]) if forest.n_trees else [0.0]
+    )
+    bound = float(np.sum(largest) + np.abs(forest.base_offset).max(initial=0.0))
+    if bound == 0.0 or not np.isfinite(bound):
+        return forest.values, forest.base_offset, 0.0
+    quantum = 2.0 ** (np.ceil(np.log2(bound)) - 50)
+    return (
+        np.rint(forest.values / quantum) * quantum,
+        np.rint(forest.base_offset / quantum) * quantum,
+        quantum * 2.0**10,
+    )
+
+
 class _TreeFormula(_Formula):
     method = "tree"
 
     def __init__(self, tree_model: Any, rows: Rows, kernels: Any, n_threads: int) -> None:
         self._tree_model, self._forest = tree_model, tree_model.forest
         self._rows, self._n_threads = rows, n_threads
-        self._kernel = kernels.TreePermuter(self._forest)
+        values, self._offset, self._grid = exact_values(self._forest)
+        self._kernel = kernels.TreePermuter(self._forest, values, self._grid)
         # scikit-learn's trees sum in double, in another order than ours
         self.tolerance = TOLERANCE_SINGLE if self._forest.float32_model else TOLERANCE_DOUBLE
 
@@ -187,14 +208,15 @@ class _TreeFormula(_Formula):
 
     def raw(self, encoded: Any) -> Floats:
         out = np.empty((len(encoded), self._forest.n_outputs))
-        self._kernel.predict(encoded, self._forest.base_offset, out, self._n_threads)
+        self._kernel.predict(encoded, self._offset, out, self._n_threads)
         return out
 
     def open(self) -> Floats:
         self._X = self.encode(self._rows)
         self._by_column = np.asfortranarray(self._X)
         self._base = self.raw(self._X)
-        return self._base
+        rounder = 1.5 * 2.0**52 * self._grid
+        return np.asarray((self._base + rounder) - rounder)
 
     def replace(self, jobs: Jobs) -> Floats:
         out = np.empty((*jobs.donors.shape, self._forest.n_outputs))
@@ -206,7 +228,10 @@ class _TreeFormula(_Formula):
             players = np.flatnonzero(counts > begin)
             sizes = np.minimum(counts[players] - begin, MAX_JOBS)
             chosen = np.concatenate(
-                [np.arange(jobs.offsets[p] + begin, jobs.offsets[p] + begin + s) for p, s in zip(players, sizes, strict=True)]
+                [
+                    np.arange(jobs.offsets[p] + begin, jobs.offsets[p] + begin + s)
+                    for p, s in zip(players, sizes, strict=True)
+                ]
             )
             part = np.empty((len(chosen), *out.shape[1:]))
             offsets = np.concatenate([[0], np.cumsum(sizes)])
@@ -249,7 +274,7 @@ def _tolerance_of(rows: Rows) -> float:
 
 
 class _LinearFormula(_Formula):
-    """A column adds its coefficient times its value: a replacement changes the output by the difference of two terms."""
+    """A column adds its coefficient times its value; a replacement adds the difference of two such terms."""
 
     method = "linear"
 

@@ -1,10 +1,10 @@
 """How sure an importance is: error of the permutations drawn, and of the rows that happen to be in the sample.
 
 With h(i, d) row i's term of the score when its columns come from donor d, an importance is a mean of h over rows and
-donors less the mean of the rows' own terms. Its error has two parts. Permutations: donors are drawn, each row meets each band of
-the feature once, so that only the spread within bands counts (estimated from neighbouring bands, as in systematic
-sampling; Wolter 2007, chapter 8). Sampling: a row enters as receiver and as donor, so both projections of h count
-(Hoeffding 1948), less the noise that the permutations add to them.
+donors less the mean of the rows' own terms. Its error has two parts. Permutations: donors are drawn, each row meets
+each band of the feature once, so that only the spread within bands counts (estimated from neighbouring bands, as in
+systematic sampling; Wolter 2007, chapter 8). Sampling: a row enters as receiver and as donor, so both projections of h
+count (Hoeffding 1948), less the noise that the permutations add to them.
 """
 
 from __future__ import annotations

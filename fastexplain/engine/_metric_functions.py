@@ -1,7 +1,8 @@
 """The arithmetic of `fastexplain.engine.metrics`: kernels, row terms and influence functions.
 
-``m`` predictions of ``n`` rows are scored at once. An `Evaluation` holds m scores and, where known, each row's term: score
-plus influence, with the score as its weighted mean. Influence functions: Hampel 1974; of the AUC, DeLong et al. 1988.
+``m`` predictions of ``n`` rows are scored at once. An `Evaluation` holds m scores and, where known, each row's term:
+score plus influence, with the score as its weighted mean. Influence functions: Hampel 1974; of the AUC, DeLong et al.
+1988.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Truth:
 
     @property
     def targets(self) -> Floats:
-        """y as float64 of shape (n, n_targets)."""
+        """Y as float64 of shape (n, n_targets)."""
         y = np.ascontiguousarray(self.y, dtype=np.float64)
         return y.reshape(len(y), -1)
 
@@ -119,19 +120,20 @@ def class_losses(loss: str) -> Callable[[Truth, Floats], Floats]:
         truth.kernels.class_losses(loss, truth.known_codes(), np.ascontiguousarray(predictions), out, truth.n_threads)
         if loss == "brier" and predictions.shape[2] == 2:
             out /= 2  # of two classes Brier's score counts the positive one only
-        return out[:, :, None]
+        result: Floats = out[:, :, None]
+        return result
 
     return losses
 
 
 def hits(truth: Truth, predicted: NDArray[np.int32]) -> Floats:
     """1 where the class is right, of shape (m, n, 1)."""
-    return (predicted == truth.known_codes()).astype(np.float64)[:, :, None]
+    return np.asarray(predicted == truth.known_codes(), dtype=np.float64)[:, :, None]
 
 
 def misses(truth: Truth, predicted: NDArray[np.int32]) -> Floats:
     """1 where the class is wrong, of shape (m, n, 1)."""
-    return (predicted != truth.known_codes()).astype(np.float64)[:, :, None]
+    return np.asarray(predicted != truth.known_codes(), dtype=np.float64)[:, :, None]
 
 
 def mean_of_losses(truth: Truth, losses: Floats) -> Evaluation:
@@ -164,7 +166,8 @@ def around_mean(loss: str) -> Callable[[Truth], Floats]:
     def losses(truth: Truth) -> Floats:
         y = truth.targets
         constant = np.broadcast_to(truth.mean(y), y.shape)
-        return row_losses(loss)(truth, constant[None])[0]
+        of_constant: Floats = row_losses(loss)(truth, constant[None])[0]
+        return of_constant
 
     return losses
 
@@ -282,9 +285,7 @@ def of_confusion(function: Callable[..., Floats], **options: Any) -> Score:
         assert classes is not None
         k = len(classes)
         tables = np.empty((len(predicted), k, k))
-        truth.kernels.confusion(
-            codes, np.ascontiguousarray(predicted), truth.weights, tables, truth.n_threads
-        )
+        truth.kernels.confusion(codes, np.ascontiguousarray(predicted), truth.weights, tables, truth.n_threads)
         tables /= truth.weights.sum()
         bound = dict(options)
         positive = bound.pop("pos_label", 1)
@@ -416,8 +417,8 @@ def roc_auc(kind: str, weighted: bool = False) -> Score:
         if kind == "binary":
             if predictions.ndim == 3:
                 raise ValueError(
-                    f"roc_auc is defined for two classes; y and the model have {predictions.shape[2]}. Use 'roc_auc_ovr' "
-                    "or 'roc_auc_ovo'."
+                    f"roc_auc is defined for two classes; y and the model have {predictions.shape[2]}. "
+                    "Use 'roc_auc_ovr' or 'roc_auc_ovo'."
                 )
             area, influence = _area(truth, codes == len(truth.classes) - 1, predictions)
             return Evaluation(area, area[:, None] + influence)
@@ -437,7 +438,7 @@ def roc_auc(kind: str, weighted: bool = False) -> Score:
                     parts_weight.append(share[a] + share[b] if weighted else 1.0)
         total = sum(parts_weight)
         area = np.asarray(sum(w * part[0] for w, part in zip(parts_weight, parts, strict=True)) / total)
-        influence = sum(w * part[1] for w, part in zip(parts_weight, parts, strict=True)) / total
+        influence = np.asarray(sum(w * part[1] for w, part in zip(parts_weight, parts, strict=True)) / total)
         return Evaluation(area, area[:, None] + influence)
 
     return score
@@ -470,7 +471,9 @@ def discounted_gain(
     def losses(truth: Truth, predictions: Floats) -> Floats:
         gains = truth.targets
         if gains.shape[1] < 2:
-            raise ValueError(f"ndcg and dcg need y of shape (n_rows, n_items) with at least 2 items; got {truth.y.shape}.")
+            raise ValueError(
+                f"ndcg and dcg need y of shape (n_rows, n_items) with at least 2 items; got {truth.y.shape}."
+            )
         if normalise and gains.min() < 0:
             raise ValueError("ndcg needs gains that are not negative.")
         best = 0 if k is None else int(k)
@@ -482,7 +485,8 @@ def discounted_gain(
             ideal = np.empty((1, len(gains)))
             truth.kernels.discounted_gain(gains, gains[None], best, True, log_base, ideal, truth.n_threads)
             out = np.where(ideal > 0, out / np.where(ideal > 0, ideal, 1.0), 0.0)
-        return out[:, :, None]
+        result: Floats = out[:, :, None]
+        return result
 
     return losses
 

@@ -95,7 +95,9 @@ def _grouped(names: list[str], n_features: int, groups: Any) -> list[tuple[str, 
             raise ValueError(f"groups: group {label!r} has no columns.")
         for j in columns:
             if j in owner:
-                raise ValueError(f"groups: column {names[j]!r} is in {owner[j]!r} and in {label!r}; groups may not overlap.")
+                raise ValueError(
+                    f"groups: column {names[j]!r} is in {owner[j]!r} and in {label!r}; groups may not overlap."
+                )
             owner[j] = label
         found.append((label, columns))
     labels = [label for label, _ in found]

@@ -6,6 +6,7 @@ Every container keeps what the model was fitted on: NumPy dtypes, pandas and pol
 from __future__ import annotations
 
 import abc
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -46,10 +47,8 @@ def _object_codes(column: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
     for key in keys:
         first.setdefault(key, len(first))
     labels = [key for key in first if key is not missing]
-    try:
+    with contextlib.suppress(TypeError):  # values that do not compare keep the order in which they came
         labels.sort()
-    except TypeError:  # values that do not compare keep the order in which they came
-        pass
     rank = {label: i for i, label in enumerate(labels)}
     rank[missing] = len(labels)
     return np.array([rank[key] for key in keys], dtype=np.int32), len(first)
@@ -184,7 +183,8 @@ class _PandasRows(Rows):
         values = self.data.iloc[:, j]
         if not hasattr(values.dtype, "categories"):
             return super().codes(j)
-        return value_codes(np.where(values.cat.codes < 0, np.iinfo(np.int32).max, values.cat.codes).astype(np.int32))
+        codes = np.asarray(values.cat.codes, dtype=np.int32)
+        return value_codes(np.where(codes < 0, np.iinfo(np.int32).max, codes))
 
     def stack(self, segments: Sequence[Segment]) -> Any:
         rows = np.concatenate([s.rows for s in segments])

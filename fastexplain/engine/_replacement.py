@@ -1,15 +1,15 @@
 """What a model predicts when some columns of its rows come from other rows.
 
-A `Replacer` is asked for a number of jobs at once. Job: one player (a set of columns) and, for each row, the donor row that
-its columns come from. `BlackBox` builds those rows and predicts them in large chunks; the others know the model's formula
-and update the prediction.
+A `Replacer` is asked for a number of jobs at once. Job: one player (a set of columns) and, for each row, the donor row
+that its columns come from. `BlackBox` builds those rows and predicts them in large chunks; the others know the model's
+formula and update the prediction.
 """
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,7 +97,7 @@ class BlackBox(Replacer):
         if first is None:
             return out
         with ThreadPoolExecutor(1) as builder:
-            pending = builder.submit(self._build, first)
+            pending: Future[tuple[list[tuple[int, Segment]], Any]] | None = builder.submit(self._build, first)
             while pending is not None:
                 chunk, X = pending.result()
                 following = next(chunks, None)

@@ -200,9 +200,9 @@ def _presenter(
 
 def _raw(truth: Truth, model: ScoredModel, name: str, n_outputs: int) -> Callable[[Floats], Any]:
     """As the model's own method returns it."""
-    if name == "predict" and model.is_classifier:
-        assert model.classes is not None
-        labels = model.classes
+    if model.responses[name].gives_labels:
+        labels = model.responses[name].classes
+        assert labels is not None
         return lambda outputs: labels[outputs[..., 0].astype(np.int64)]
     if name == "predict_proba" and n_outputs == 2:
         return lambda outputs: outputs[..., 1]  # as scikit-learn's scorers pass it for two classes
@@ -214,7 +214,7 @@ def _labels(truth: Truth, model: ScoredModel, name: str, replacer: Replacer) -> 
     n_outputs = replacer.base.shape[1]
     order = truth.classes if model.classes is None else model.classes
     at = np.searchsorted(truth.classes, order).astype(np.int32)
-    if name == "predict" and model.is_classifier:
+    if model.responses[name].gives_labels:
         return lambda outputs: at[outputs[..., 0].astype(np.int64)]
     if n_outputs > 1:
         _check_width(n_outputs, len(order))
@@ -286,7 +286,9 @@ def _probabilities(truth: Truth, model: ScoredModel, n_outputs: int, metric: str
 def _check_probabilities(outputs: Floats, metric: str) -> None:
     low, high = float(outputs.min()), float(outputs.max())
     if low < -1e-9 or high > 1 + 1e-6:
-        raise ValueError(f"Metric {metric} needs probabilities; the model returned values from {low:.3g} to {high:.3g}.")
+        raise ValueError(
+            f"Metric {metric} needs probabilities; the model returned values from {low:.3g} to {high:.3g}."
+        )
 
 
 def _scores(truth: Truth, model: ScoredModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:

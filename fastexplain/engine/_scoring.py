@@ -25,11 +25,24 @@ class Response:
         How messages name the function.
     classes : array, optional
         Labels that predictions are, which then come back as their positions.
+    possible : array, optional
+        Labels that predictions may be: text is taken for them, numbers stay numbers.
+
+    Attributes
+    ----------
+    gives_labels : bool
+        Answers are positions of labels.
     """
 
     def __init__(
-        self, name: str, function: Callable[[Any], Any], label: str, classes: NDArray[Any] | None = None
+        self,
+        name: str,
+        function: Callable[[Any], Any],
+        label: str,
+        classes: NDArray[Any] | None = None,
+        possible: NDArray[Any] | None = None,
     ) -> None:
+        self._possible, self.gives_labels = possible, classes is not None
         self.name, self.label, self.classes = name, label, classes
         self._function = function
         self._n_outputs: int | None = None
@@ -49,7 +62,8 @@ class Response:
             found = self._function(X)
         except Exception as error:
             raise RuntimeError(
-                f"{self.label} raised {type(error).__name__} on {type(X).__name__} rows of shape {tuple(X.shape)}: {error}"
+                f"{self.label} raised {type(error).__name__} on {type(X).__name__} rows of shape {tuple(X.shape)}: "
+                f"{error}"
             ) from error
         out = self._as_matrix(found, n)
         if np.isnan(out).any():
@@ -66,7 +80,11 @@ class Response:
     def _as_matrix(self, found: Any, n: int) -> NDArray[np.float64]:
         values = found.to_numpy() if hasattr(found, "to_numpy") else np.asarray(found)
         if values.ndim == 0 or len(values) != n or values.ndim > 2:
-            raise ValueError(f"{self.label} returned shape {values.shape} for {n} rows; expected ({n},) or ({n}, n_outputs).")
+            raise ValueError(
+                f"{self.label} returned shape {values.shape} for {n} rows; expected ({n},) or ({n}, n_outputs)."
+            )
+        if self.classes is None and self._possible is not None and values.dtype.kind in "OUS":
+            self.classes, self.gives_labels = self._possible, True
         if self.classes is not None:
             values = _codes(values.reshape(n, -1), self.classes, self.label)
         try:
@@ -80,7 +98,9 @@ def _codes(labels: NDArray[Any], classes: NDArray[Any], label: str) -> NDArray[n
     at = np.minimum(at, len(classes) - 1)
     unknown = classes[at] != labels
     if unknown.any():
-        raise ValueError(f"{label} returned the label {labels[unknown].ravel()[0]!r}, which is not among {classes.tolist()}.")
+        raise ValueError(
+            f"{label} returned the label {labels[unknown].ravel()[0]!r}, which is not among {classes.tolist()}."
+        )
     return np.asarray(at)
 
 
@@ -125,12 +145,17 @@ def scored_model(model: Any, y: NDArray[Any]) -> ScoredModel:
         return _from_booster(owner, kind, tree_model)
     if not hasattr(owner, "predict"):
         if not callable(owner):
-            raise TypeError(f"model must be a fitted model with predict, or a function of rows; got {type(model).__name__}.")
+            raise TypeError(
+                f"model must be a fitted model with predict, or a function of rows; got {type(model).__name__}."
+            )
+        possible = np.unique(y) if y.dtype.kind in "OUS" and y.ndim == 1 else None
         bound_to = getattr(owner, "__self__", None)
         name = getattr(owner, "__name__", type(owner).__name__)
         if bound_to is not None and name in RESPONSES and hasattr(bound_to, "predict"):
             return _from_estimator(bound_to, (name,), None)
-        return ScoredModel(None, {"callable": Response("callable", owner, str(name))}, is_classifier=False)
+        return ScoredModel(
+            None, {"callable": Response("callable", owner, str(name), possible=possible)}, is_classifier=False
+        )
     return _from_estimator(owner, RESPONSES, tree_model)
 
 
@@ -159,7 +184,9 @@ def _from_booster(owner: Any, kind: str, tree_model: Any) -> ScoredModel:
         def function(X: Any) -> Any:
             import xgboost
 
-            return owner.predict(xgboost.DMatrix(X, feature_names=owner.feature_names, feature_types=owner.feature_types))
+            return owner.predict(
+                xgboost.DMatrix(X, feature_names=owner.feature_names, feature_types=owner.feature_types)
+            )
 
     name = "predict_proba" if loaded.task == "classification" else "predict"
     response = Response(name, function, f"{type(owner).__name__}.predict")

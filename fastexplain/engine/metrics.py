@@ -1,11 +1,12 @@
 """Scores of predictions: one row of a table per metric, evaluated on many stacked predictions at once.
 
-A metric is asked for by scikit-learn's scorer name (``"neg_mean_squared_error"``), by the name of scikit-learn's function
-(``"mean_squared_error"``, also interpret-community's constants), by that function itself, by a scorer object, or is any
-callable ``metric(y_true, y_pred[, sample_weight])``. `resolve_metric` turns all of these into a `Metric`.
+A metric is asked for by scikit-learn's scorer name (``"neg_mean_squared_error"``), by the name of scikit-learn's
+function (``"mean_squared_error"``, also interpret-community's constants), by that function itself, by a scorer object,
+or is any callable ``metric(y_true, y_pred[, sample_weight])``. `resolve_metric` turns all of these into a `Metric`.
 
-Besides its score every metric gives each row's term of it: a number whose weighted mean is the score and whose deviation
-from it is the row's influence (for a mean loss simply the row's loss), so that standard errors need no resampling.
+Besides its score every metric gives each row's term of it: a number whose weighted mean is the score and whose
+deviation from it is the row's influence (for a mean loss simply the row's loss), so that standard errors need no
+resampling.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastexplain.engine import _metric_functions as functions
 from fastexplain.engine._metric_functions import Evaluation, Floats, Truth
@@ -231,7 +231,9 @@ def resolve_metrics(
         return greater_is_better.get(name) if isinstance(greater_is_better, Mapping) else greater_is_better
 
     if isinstance(metrics, Mapping):
-        named = {str(name): replace(resolve_metric(m, direction(str(name))), name=str(name)) for name, m in metrics.items()}
+        named = {
+            str(name): replace(resolve_metric(m, direction(str(name))), name=str(name)) for name, m in metrics.items()
+        }
         several = True
     elif isinstance(metrics, Sequence) and not isinstance(metrics, str):
         found = [resolve_metric(m, direction(_name_of(m))) for m in metrics]
@@ -317,8 +319,8 @@ def _from_callable(function: Callable[..., Any], greater_is_better: bool | None)
     direction = greater_is_better if greater_is_better is not None else getattr(function, "greater_is_better", None)
     if direction is None:
         raise ValueError(
-            f"Metric {name} does not say which direction is better: pass greater_is_better=True for a score, False for an "
-            f"error, or set {name}.greater_is_better."
+            f"Metric {name} does not say which direction is better: pass greater_is_better=True for a score, False for "
+            f"an error, or set {name}.greater_is_better."
         )
     if hasattr(function, "py_func") and hasattr(function, "signatures"):  # compiled by Numba
         score = functions.of_compiled(function, _takes_weights(function.py_func))

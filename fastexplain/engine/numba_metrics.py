@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -21,6 +21,17 @@ __all__ += ["roc_auc", "row_losses"]
 _EPSILON = float(np.finfo(np.float64).eps)
 _ROW_LOSSES = ("squared", "absolute", "squared_log", "absolute_percentage", "pinball", "poisson", "gamma")
 _CLASS_LOSSES = ("log", "brier")
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _compiled(function: F) -> F:
+    """Compile without the GIL, kept on disk; the type stays the function's."""
+    return cast(F, numba.njit(nogil=True, cache=True)(function))
+
+
+def _compiled_anew(function: F) -> F:
+    """As `_compiled`, for functions that take a user's function: nothing of those is kept on disk."""
+    return cast(F, numba.njit(nogil=True)(function))
 
 
 def _share(n: int, n_threads: int, work: Callable[[int, int], None]) -> None:
@@ -108,7 +119,11 @@ def discounted_gain(
 
 
 def call_compiled(
-    function: Any, y: NDArray[Any], predictions: NDArray[Any], weights: NDArray[np.float64] | None, out: NDArray[np.float64]
+    function: Any,
+    y: NDArray[Any],
+    predictions: NDArray[Any],
+    weights: NDArray[np.float64] | None,
+    out: NDArray[np.float64],
 ) -> None:
     """Call a user's compiled metric on each prediction, from compiled code and without the GIL."""
     if weights is None:
@@ -117,13 +132,13 @@ def call_compiled(
         _call_weighted(function, y, predictions, weights, out)
 
 
-@numba.njit(nogil=True)
+@_compiled_anew
 def _call(function: Any, y: NDArray[Any], predictions: NDArray[Any], out: NDArray[np.float64]) -> None:
     for v in range(len(predictions)):
         out[v] = function(y, predictions[v])
 
 
-@numba.njit(nogil=True)
+@_compiled_anew
 def _call_weighted(
     function: Any, y: NDArray[Any], predictions: NDArray[Any], weights: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -131,7 +146,7 @@ def _call_weighted(
         out[v] = function(y, predictions[v], weights)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _row_losses(
     loss: int, y: NDArray[np.float64], predictions: NDArray[np.float64], alpha: float, out: NDArray[np.float64]
 ) -> None:
@@ -155,12 +170,12 @@ def _row_losses(
                 out[v, i] = 2 * (math.log(f / t) + t / f - 1)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _clipped(p: float) -> float:
     return min(max(p, _EPSILON), 1 - _EPSILON)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _class_losses(
     loss: int, codes: NDArray[np.int32], predictions: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -169,10 +184,7 @@ def _class_losses(
         for i in range(len(codes)):
             value = 0.0
             if loss == 0:
-                total = 0.0
-                for k in range(n_classes):
-                    total += _clipped(predictions[v, i, k])
-                value = math.log(total) - math.log(_clipped(predictions[v, i, codes[i]]))
+                value = -math.log(_clipped(predictions[v, i, codes[i]]))
             else:
                 for k in range(n_classes):
                     d = predictions[v, i, k] - (1.0 if k == codes[i] else 0.0)
@@ -180,7 +192,7 @@ def _class_losses(
             out[v, i] = value
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _argmax(predictions: NDArray[np.float64], out: NDArray[np.int32]) -> None:
     for v in range(predictions.shape[0]):
         for i in range(predictions.shape[1]):
@@ -191,7 +203,7 @@ def _argmax(predictions: NDArray[np.float64], out: NDArray[np.int32]) -> None:
             out[v, i] = best
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _confusion(
     codes: NDArray[np.int32], predicted: NDArray[np.int32], weights: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -201,7 +213,7 @@ def _confusion(
             out[v, codes[i], predicted[v, i]] += weights[i]
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _roc_auc(
     positive: NDArray[np.uint8],
     scores: NDArray[np.float64],
@@ -236,7 +248,7 @@ def _roc_auc(
         area[v] = area_sum / (total[0] * total[1])
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _average_precision(
     positive: NDArray[np.uint8], scores: NDArray[np.float64], weights: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -260,7 +272,7 @@ def _average_precision(
         out[v] = area / all_positive
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _discounted_gain(
     gains: NDArray[np.float64],
     scores: NDArray[np.float64],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -19,6 +19,12 @@ from fastexplain.models.forest import ZERO_THRESHOLD, Forest
 __all__ = ["TreePermuter", "latin_permutations", "row_effects"]
 
 _BLOCK_ROWS = 256
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _compiled(function: F) -> F:
+    """Compile without the GIL, kept on disk; the type stays the function's."""
+    return cast(F, numba.njit(nogil=True, cache=True)(function))
 
 
 def _in_threads(n: int, size: int, n_threads: int, work: Callable[[int, int], None]) -> None:
@@ -56,13 +62,13 @@ def latin_permutations(
     _in_threads(len(rank), 1, n_threads, work)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _permute(
     stream: int,
     rank: NDArray[np.int32],
     rows: NDArray[np.int32],
     strata: NDArray[np.int64],
-    seed: int,
+    seed: Any,
     donors: NDArray[np.int32],
     bands: NDArray[np.int32],
 ) -> None:
@@ -117,7 +123,7 @@ def row_effects(
     _in_threads(len(donors), 1, n_threads, work)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _effects(
     terms: NDArray[np.float64],
     scores: NDArray[np.float64],
@@ -146,7 +152,7 @@ def _effects(
     return squares
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _spread(terms: NDArray[np.float64], bands: NDArray[np.int32], weights: NDArray[np.float64]) -> float:
     n_repeats, n = terms.shape
     band_mean, band_count = np.zeros(n_repeats), np.zeros(n_repeats)
@@ -192,9 +198,14 @@ class TreePermuter:
     Parameters
     ----------
     forest : Forest
+    values : (n_nodes, n_leaf_outputs)
+        Leaf values that add up without rounding.
+    grid : float
+        Outputs are rounded to multiples of it.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, values: NDArray[np.float64], grid: float) -> None:
+        self._rounder = 1.5 * 2.0**52 * grid
         root = np.repeat(forest.tree_offsets[:-1], np.diff(forest.tree_offsets)).astype(np.int32)
         n = forest.n_nodes
         none = np.zeros(n, dtype=np.bool_)
@@ -211,7 +222,7 @@ class TreePermuter:
             np.asarray(forest.category_set if has_sets else np.full(n, -1, dtype=np.int32)),
             np.asarray(forest.category_set_offsets if has_sets else np.zeros(1, dtype=np.int64)),
             np.asarray(forest.category_set_members if has_sets else np.zeros(0, dtype=np.int32)),
-            forest.values,
+            values,
             forest.tree_output,
         )
 
@@ -244,13 +255,24 @@ class TreePermuter:
 
         def work(begin: int, end: int) -> None:
             _replace(
-                self._nodes, used, X, by_column.T, feature_player, job_offsets, donors, base, out, begin, end
+                self._nodes,
+                used,
+                X,
+                by_column.T,
+                feature_player,
+                job_offsets,
+                donors,
+                base,
+                out,
+                begin,
+                end,
+                self._rounder,
             )
 
         _in_threads(len(X), _BLOCK_ROWS, n_threads, work)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _goes_left(nodes: Any, at: int, x: float) -> bool:
     zero = nodes.zero_is_missing[at] and abs(x) <= ZERO_THRESHOLD
     if zero or np.isnan(x):
@@ -267,10 +289,8 @@ def _goes_left(nodes: Any, at: int, x: float) -> bool:
     return False
 
 
-@numba.njit(nogil=True, cache=True)
-def _predict(
-    nodes: Any, X: NDArray[np.float64], base_offset: NDArray[np.float64], out: NDArray[np.float64]
-) -> None:
+@_compiled
+def _predict(nodes: Any, X: NDArray[np.float64], base_offset: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     width = nodes.values.shape[1]
     for i in range(len(X)):
         out[i] = base_offset
@@ -285,7 +305,7 @@ def _predict(
                     out[i, k] += nodes.values[at, k]
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _replace(
     nodes: Any,
     used: NDArray[np.bool_],
@@ -298,6 +318,7 @@ def _replace(
     out: NDArray[np.float64],
     begin: int,
     end: int,
+    rounder: float,
 ) -> None:
     n_jobs, n_outputs, width = len(donors), out.shape[2], nodes.values.shape[1]
     difference = np.zeros((n_jobs, n_outputs))
@@ -321,7 +342,9 @@ def _replace(
                         value = columns[feature, donors[job, i]]
                         if _goes_left(nodes, at, value) != left:
                             other = np.int64(nodes.right[at] if left else nodes.left[at])
-                            leaf_of[job] = _walk_replaced(nodes, other, X, columns, feature_player, player, i, donors[job, i])
+                            leaf_of[job] = _walk_replaced(
+                                nodes, other, X, columns, feature_player, player, i, donors[job, i]
+                            )
                             touched[n_touched] = job
                             n_touched += 1
                 at = np.int64(nodes.left[at] if left else nodes.right[at])
@@ -336,20 +359,20 @@ def _replace(
                         difference[job, k] += nodes.values[leaf, k] - nodes.values[at, k]
         for job in range(n_jobs):
             for k in range(n_outputs):
-                out[job, i, k] = base[i, k] + difference[job, k]
+                out[job, i, k] = (base[i, k] + difference[job, k] + rounder) - rounder
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _walk_replaced(
     nodes: Any,
-    at: int,
+    at: Any,
     X: NDArray[np.float64],
     columns: NDArray[np.float64],
     feature_player: NDArray[np.int32],
     player: int,
     row: int,
     donor: int,
-) -> int:
+) -> Any:
     """The leaf below `at` of a row whose player's features come from the donor."""
     while nodes.feature[at] >= 0:
         feature = nodes.feature[at]

@@ -123,9 +123,9 @@ def permutation_importance(
     Parameters
     ----------
     model_or_predict : fitted model or callable
-        Anything with ``predict`` (and ``predict_proba`` or ``decision_function`` where the metric needs them), or a function of
-        rows that returns (n_rows,) or (n_rows, n_outputs). Tree ensembles, linear models and scikit-learn's multilayer
-        perceptrons are re-evaluated by their formula, which is checked against ``predict`` first.
+        Anything with ``predict`` (and ``predict_proba`` or ``decision_function`` where the metric needs them), or a
+        function of rows that returns (n_rows,) or (n_rows, n_outputs). Tree ensembles, linear models and scikit-learn's
+        multilayer perceptrons are re-evaluated by their formula, which is checked against ``predict`` first.
     X : array, pandas or polars DataFrame, or CSR matrix, of shape (n_rows, n_features)
         Handed to predict in the same form, with dtypes and categories kept.
     y : array-like of shape (n_rows,) or (n_rows, n_targets)
@@ -163,16 +163,17 @@ def permutation_importance(
     Raises
     ------
     ValueError
-        Lengths or values that do not fit, an unknown metric, a metric that needs what the model does not give, overlapping
-        groups, predictions of another shape than before or with NaN.
+        Lengths or values that do not fit, an unknown metric, a metric that needs what the model does not give,
+        overlapping groups, predictions of another shape than before or with NaN.
     RuntimeError
         predict raised; its exception is the cause.
 
     Notes
     -----
-    Breiman 2001; Fisher, Rudin and Dominici 2019. Repeats are stratified: over the repeats a row meets each band of the feature
-    once, which leaves a fraction of the variance of independent permutations. With few distinct values v, of share p_v, and a
-    metric that is a mean of losses, the expectation over all permutations is ``sum_v p_v score(feature = v for all)``.
+    Breiman 2001; Fisher, Rudin and Dominici 2019. Repeats are stratified: over the repeats a row meets each band of the
+    feature once, which leaves a fraction of the variance of independent permutations. With few distinct values v, of
+    share p_v, and a metric that is a mean of losses, the expectation over all permutations is ``sum_v p_v score(feature
+    = v for all)``.
 
     Examples
     --------
@@ -197,12 +198,22 @@ def permutation_importance(
         weights = None if weights is None else weights[chosen]
     model = scored_model(model_or_predict, target)
     scored, several = score_metrics(
-        model, rows, target, weights, metrics, greater_is_better, kernels=kernels, n_threads=threads, chunk_bytes=chunk_bytes
+        model,
+        rows,
+        target,
+        weights,
+        metrics,
+        greater_is_better,
+        kernels=kernels,
+        n_threads=threads,
+        chunk_bytes=chunk_bytes,
     )
     players = find_players(rows, groups)
     if conditional:
         conditional_strata(players, rows, seed)
-    tables = {metric.metric.name: _Table(metric, len(players), n_repeats, rows.n_rows, row_contributions) for metric in scored}
+    tables = {
+        metric.metric.name: _Table(metric, len(players), n_repeats, rows.n_rows, row_contributions) for metric in scored
+    }
     run = _Run(rows, players, n_repeats, seed, kernels, threads, chunk_bytes)
     run.fill(list(tables.values()), show_progress)
     used = np.arange(rows.n_rows) if chosen is None else chosen
@@ -245,7 +256,9 @@ def _target(y: Any, n_rows: int) -> NDArray[Any]:
     else:
         return target
     if missing.any():
-        raise ValueError(f"y is missing in {int(missing.sum())} places, first in row {int(np.argwhere(missing)[0][0])}.")
+        raise ValueError(
+            f"y is missing in {int(missing.sum())} places, first in row {int(np.argwhere(missing)[0][0])}."
+        )
     return target
 
 
@@ -466,7 +479,9 @@ class _Table:
         if self.contributions is not None:
             self.contributions[at] = effects.drops
 
-    def result(self, players: list[Player], rows: NDArray[np.int64], confidence_level: float) -> PermutationImportanceResult:
+    def result(
+        self, players: list[Player], rows: NDArray[np.int64], confidence_level: float
+    ) -> PermutationImportanceResult:
         """The finished result."""
         from statistics import NormalDist
 

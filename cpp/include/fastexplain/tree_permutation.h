@@ -28,7 +28,10 @@ struct ReplacementPlan {
 // A forest laid out for walking. Immutable. Copies what it needs except leaf values and category sets.
 class TreePermuter {
  public:
-  explicit TreePermuter(const ForestView& forest);
+  // Leaf values and offsets are whole multiples of a quantum and their sums stay below 2^52 of it, so that sums of doubles are
+  // exact in any order: rows in the same leaves tie, however they got there. grid: outputs are rounded to multiples of it, so
+  // that leaves that add up to the same in the library's own arithmetic tie too; 0 leaves them.
+  TreePermuter(const ForestView& forest, double grid);
 
   // x: (n_rows, n_features) in C order, rounded as the model rounds, every missing value NaN.
   void predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
@@ -58,8 +61,8 @@ class TreePermuter {
   template <bool kPlain>
   static Run run_for(const ReplacementPlan& plan);
   template <bool kPlain, int kJobs>
-  void replace_block(std::int64_t begin, std::int64_t end, const double* x, const double* by_column, const ReplacementPlan& plan,
-                     const double* base, double* out, Block& block) const;
+  void replace_block(std::int64_t begin, std::int64_t end, const double* x, const double* by_column,
+                     const ReplacementPlan& plan, const double* base, double* out, Block& block) const;
   template <bool kPlain, int kJobs>
   void tree(std::int64_t t, const double* x, const double* replaced, double* difference, Block& block) const;
 
@@ -69,6 +72,7 @@ class TreePermuter {
   std::vector<std::int64_t> roots_;
   bool plain_ = true;  // no node treats zero as missing or splits on categories
   int max_depth_ = 0;
+  double rounder_;  // adding and taking it away rounds to the grid
 };
 
 }  // namespace fastexplain
