@@ -151,12 +151,15 @@ def test_more_players_than_the_process_takes_pairs(monkeypatch: pytest.MonkeyPat
 def test_enumerated_games_are_held_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     X, background = _rows(20, 0), _rows(5, 1)
     expected = fastexplain.kernel_shap(_product, X, background).values
-    held = []
+    held: list[int] = []
     solve = sampling._solve
+
+    def counted(game: Any, requests: Any, *rest: Any) -> None:
+        held.append(len(requests))
+        solve(game, requests, *rest)
+
     monkeypatch.setattr(sampling, "_ENUMERATED_BYTES", 500)
-    monkeypatch.setattr(
-        sampling, "_solve", lambda game, requests, *rest: held.append(len(requests)) or solve(game, requests, *rest)
-    )
+    monkeypatch.setattr(sampling, "_solve", counted)
     np.testing.assert_array_equal(fastexplain.kernel_shap(_product, X, background).values, expected)
     assert max(held) < len(X) / 2
 

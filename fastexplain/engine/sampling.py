@@ -313,7 +313,7 @@ def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Playe
 
 
 def _scale(y: NDArray[np.float64], total: NDArray[np.float64], rules: Rules) -> NDArray[np.float64]:
-    """A power of two near each game's size: squares of 1e-200 and 1e200 are beyond a double. A lasso keeps its units."""
+    """A power of two near each game's size, for squares of 1e-200 and 1e200 are no doubles. A lasso keeps its units."""
     if rules.l1_reg:
         return np.ones_like(total)
     largest = np.maximum(np.abs(y).max(axis=0, initial=0.0), np.abs(total))
