@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks import rivals
 
-__all__ = ["full", "headline", "machine", "write"]
+__all__ = ["fill", "full", "headline", "machine", "write"]
 
 BEGIN, END = "<!-- results: begin (filled by run.py --write) -->", "<!-- results: end -->"
 
@@ -80,11 +80,22 @@ def write(results: dict[str, Any], path: Path) -> None:
     ValueError
         The file lacks the markers.
     """
+    fill(path, BEGIN, END, full(results))
+
+
+def fill(path: Path, begin: str, end: str, body: str) -> None:
+    """Put `body` between two marker lines of a Markdown file.
+
+    Raises
+    ------
+    ValueError
+        The file lacks the markers.
+    """
     text = path.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{path.name} needs the lines {BEGIN!r} and {END!r} around the place for the results.")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n\n{full(results)}\n\n{END}{after}")
+    if begin not in text or end not in text:
+        raise ValueError(f"{path.name} needs the lines {begin!r} and {end!r} around the place for the results.")
+    before, after = text.split(begin)[0], text.split(begin)[1].split(end, 1)[1]
+    path.write_text(f"{before}{begin}\n\n{body}\n\n{end}{after}")
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------

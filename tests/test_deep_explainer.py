@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -112,11 +113,14 @@ def test_frames_and_tensors(kind: str) -> None:
 
 def test_the_network_is_left_in_its_mode_and_explained_in_evaluation() -> None:
     model = network(3, nn.Dropout(0.9)).train()
-    explanation = DeepExplainer(model, X[:50]).explain_local(X[:5])
+    explanation = DeepExplainer(model, X[:50]).explain_local(X)
+    predicted = explanation.eval_y_predicted
     assert model.training
     assert model[3].training
     total = explanation.values.sum(axis=1) + explanation.base_values
-    np.testing.assert_allclose(total, forward(model.eval(), X[:5]), atol=FLOAT32)
+    output = forward(model.eval(), X)
+    np.testing.assert_allclose(total, output, atol=FLOAT32)
+    assert predicted == output.argmax(axis=1).tolist()
 
 
 def test_tabular_explainer_chooses_it() -> None:
@@ -142,6 +146,11 @@ def test_scikit_learns_networks_when_asked_for(model: Any, y: Any, shape: tuple[
     np.testing.assert_allclose(total, output, atol=1e-9)
     assert explanation.eval_y_predicted == fitted.predict(X[:5]).tolist()
     assert TabularExplainer(fitted, X).method == "shap.kernel"
+
+
+def test_a_network_that_is_not_fitted_says_so() -> None:
+    with pytest.raises(NotFittedError, match="not fitted"):
+        DeepExplainer(MLPClassifier(), X)
 
 
 class Odd(nn.Module):  # type: ignore[misc, name-defined]

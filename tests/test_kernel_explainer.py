@@ -195,6 +195,7 @@ def test_subset_equals_enumeration_with_the_others_at_the_row(data: str) -> None
     assert explanation.features == ([3, 0] if data == "array" else ["d", "a"])
     for row, values in zip(X[:3], explanation.values, strict=True):
         np.testing.assert_allclose(values, enumerated(CLASSIFIER.predict_proba, row, BACKGROUND, [3, 0]), atol=EXACT)
+    assert explanation.expected_values == pytest.approx(CLASSIFIER.predict_proba(BACKGROUND).mean(axis=0), abs=EXACT)
     streamed = explainer.explain_global(rows, include_local=False)
     np.testing.assert_allclose(streamed.per_class_values, np.abs(explanation.values).mean(axis=0).T, atol=EXACT)
 
@@ -238,6 +239,7 @@ def test_sampled_values_have_standard_errors_and_intervals(wide: Any) -> None:
     model, rows = wide
     explainer = KernelExplainer(model, rows, nsamples=200)
     explanation = explainer.explain_local(rows[:3])
+    np.testing.assert_array_equal(explainer.explain_global(rows[:3]).standard_errors, explanation.standard_errors)
     assert explainer.path == explanation.path == "odd_gp"
     assert explanation.standard_errors.shape == explanation.values.shape
     assert (explanation.standard_errors > 0).any()
@@ -248,6 +250,21 @@ def test_sampled_values_have_standard_errors_and_intervals(wide: Any) -> None:
     np.testing.assert_array_equal(kept.standard_errors, explanation.standard_errors)
     total = explanation.values.sum(axis=1) + explanation.base_values
     np.testing.assert_allclose(total[:, 0], model.predict(rows[:3]), rtol=1e-9)
+
+
+def test_nsamples_bounds_the_evaluations(wide: Any) -> None:
+    model, rows = wide
+    asked = []
+
+    def counted(given: Any) -> Any:
+        asked.append(len(given))
+        return model.predict(given)
+
+    explainer = KernelExplainer(counted, rows[:5], nsamples=60, tol=0.0)
+    asked.clear()
+    explainer.explain_local(rows[50:52])
+    outside = 5 + 2  # the background and the rows themselves
+    assert 2 * 40 * 5 <= sum(asked) <= 2 * 60 * 5 + outside
 
 
 def test_seed_decides_what_is_drawn(wide: Any) -> None:
@@ -328,6 +345,13 @@ def test_an_error_in_the_function_names_it_and_has_the_cause() -> None:
     with pytest.raises(fastexplain.PredictionError, match="fails raised RuntimeError") as caught:
         explainer.explain_local(X[:3])
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_margins_of_pairs_of_classes_are_refused() -> None:
+    rows, y = make_classification(80, 4, n_informative=4, n_redundant=0, n_classes=4, random_state=0)
+    model = SVC(decision_function_shape="ovo").fit(rows, y)
+    with pytest.raises(UnsupportedModelError, match=r"SVC has 4 classes, but 6 columns of output.*'ovr'"):
+        TabularExplainer(model, rows)
 
 
 def test_multi_target_regression_has_outputs_first() -> None:

@@ -49,7 +49,7 @@ class Formula(NamedTuple):
         backend: str,
     ) -> NDArray[np.float64] | None:
         """Values (n_rows, n_players, n_outputs) by the closed form; None if there is none, or they do not add up."""
-        if self.game is None or not self.game.closed_form_rows(self.builder.X).all():
+        if self.game is None or not self.game.closed_form or not self.game.closed_form_rows(self.builder.X).all():
             return None
         values = self.game.shap_values(self.builder.X, n_threads=n_threads, backend=backend)
         gap = np.abs(values.sum(axis=1) + base_values - full).max(axis=0, initial=0.0)

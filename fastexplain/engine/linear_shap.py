@@ -105,8 +105,8 @@ def linear_shap(
 
     Notes
     -----
-    Interventional: O(n_rows n_features n_outputs). Correlation: the values are a matrix times (x - mean), found once per
-    call. Perfectly correlated features count as one player and share its value equally, as in shap; a singular
+    Interventional: O(n_rows n_features n_outputs). Correlation: the values are a matrix times (x - mean), found once
+    per call. Perfectly correlated features count as one player and share its value equally, as in shap; a singular
     covariance needs no ridge: what is known from the features at hand adds nothing.
 
     Examples
@@ -139,7 +139,7 @@ def linear_shap(
 
 
 def _coefficients(model: Any, X: Any) -> tuple[Float, Float]:
-    """coef (n_outputs, n_features) and intercept (n_outputs,)."""
+    """The coefficients (n_outputs, n_features) and the intercept (n_outputs,)."""
     if isinstance(model, tuple):
         if len(model) != 2:
             raise ValueError(f"model is a tuple of {len(model)}; expected (coef, intercept).")
@@ -158,8 +158,8 @@ def _coefficients(model: Any, X: Any) -> tuple[Float, Float]:
     found = find_model(model, method)
     if not isinstance(found, LinearModel):
         raise UnsupportedModelError(
-            f"{type(model).__module__}.{type(model).__qualname__} is not a fitted linear model that is known here; pass "
-            "(coef, intercept), or use fastexplain.kernel_shap."
+            f"{type(model).__module__}.{type(model).__qualname__} is not a fitted linear model that is known here; "
+            "pass (coef, intercept), or use fastexplain.kernel_shap."
         )
     if np.ndim(X) == 2 or hasattr(X, "tocsr"):
         probe = X.tocsr()[:PROBE_ROWS] if hasattr(X, "tocsr") else X[:PROBE_ROWS]
@@ -189,7 +189,8 @@ def _checked_weights(weights: Any, n: int) -> Float:
     shares = np.asarray(weights, dtype=np.float64)
     if shares.shape != (n,) or not (shares >= 0).all() or not 0 < shares.sum() < np.inf:
         raise ValueError(
-            f"weights must be {n} finite numbers >= 0, one for each background row, and not all 0; got shape {shares.shape}."
+            f"weights must be {n} finite numbers >= 0, one for each background row, and not all 0; "
+            f"got shape {shares.shape}."
         )
     return np.asarray(shares / shares.sum())
 
@@ -235,7 +236,7 @@ def _by_rows(step: Any, rows: Float, coef: Float, n_threads: int) -> Float:
 
 
 def _transformed(transform: Float, centred: Float) -> Float:
-    """transform (n_outputs, n_features, n_features) applied to each row: (n_rows, n_features, n_outputs)."""
+    """The transform (n_outputs, n_features, n_features) applied to each row: (n_rows, n_features, n_outputs)."""
     return np.moveaxis(centred @ np.swapaxes(transform, 1, 2), 0, 2)
 
 
@@ -345,6 +346,7 @@ def _walk(slopes: Float, correlation: Float, orders: NDArray[np.int64]) -> Float
         matrix[rows, pivot[rows], pivot[rows]] = -1.0 / left[rows]
         hidden = np.where(inside[:, None, :], 0.0, slopes)  # (n_orders, n_outputs, n)
         known = np.where(inside[:, None, :], slopes, 0.0) + np.where(swept[:, None, :], hidden @ matrix, 0.0)
-        np.add.at(transform, (slice(None), pivot), np.swapaxes(known - before, 0, 1))
+        for each, gain in zip(pivot.tolist(), known - before, strict=True):
+            transform[:, each] += gain
         before = known
     return transform

@@ -7,33 +7,24 @@ pieces as in C++ and their sums are added in the same order, so that the number 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.numba_tools import compiled, for_each
 from fastexplain.engine.product_game import LANES, PairRules
 from fastexplain.engine.sine_expansion import Fit, Series
 
 __all__ = ["product_game", "sigmoid_game"]
 
 Float = NDArray[np.float64]
-F = TypeVar("F", bound=Callable[..., object])
 
 PIECE_BLOCKS = 8
 PIECE_BACKGROUND = 16
 PARTIAL_VALUES = 2**22
+PIECES_PER_THREAD = 4
 FLAT = 37.0  # beyond this distance from 0 the logistic function is flat to 1e-16
-
-
-def _compiled(function: F) -> F:
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return cast(F, numba.njit(cache=True, **options)(function))
-    except RuntimeError:  # nowhere to write a cache (read-only install, no home): compile once per process
-        return cast(F, numba.njit(**options)(function))
 
 
 def product_game(
@@ -84,22 +75,20 @@ def _in_pieces(
     """Works on all pieces of tiles of rows, then adds each row's partial sums in order."""
     n_rows, n_players, n_outputs = values.shape
     tile = max(1, min(n_rows, PARTIAL_VALUES // max(1, n_pieces * n_players * n_outputs)))
-    with ThreadPoolExecutor(n_threads) as pool:
-        for first in range(0, n_rows, tile):
-            n_tile = min(tile, n_rows - first)
-            partial = np.zeros((n_tile * n_pieces, n_players, n_outputs))
-            step = max(1, -(-len(partial) // (4 * n_threads)))
-            futures = [
-                pool.submit(piece, begin, min(begin + step, len(partial)), first, n_pieces, partial)
-                for begin in range(0, len(partial), step)
-            ]
-            for future in futures:
-                future.result()
-            for number in range(n_pieces):
-                values[first : first + n_tile] += partial[number::n_pieces]
+    for first in range(0, n_rows, tile):
+        n_tile = min(tile, n_rows - first)
+        partial = np.zeros((n_tile * n_pieces, n_players, n_outputs))
+        step = max(1, -(-len(partial) // (PIECES_PER_THREAD * n_threads)))
+
+        def work(part: slice, first: int = first, partial: Float = partial) -> None:
+            piece(part.start, part.stop, first, n_pieces, partial)
+
+        for_each(work, [slice(i, min(i + step, len(partial))) for i in range(0, len(partial), step)], n_threads)
+        for number in range(n_pieces):
+            values[first : first + n_tile] += partial[number::n_pieces]
 
 
-@_compiled
+@compiled
 def _product_pieces(
     begin: int,
     end: int,
@@ -131,7 +120,7 @@ def _product_pieces(
                     partial[index, player, output] += _sum_lanes(sums[player] * coefficients[own, block, output])
 
 
-@_compiled
+@compiled
 def _add_product(
     present: Float,
     absent: Float,
@@ -178,7 +167,7 @@ def _add_product(
             sums[active[i], lane] += half[i, lane] * integral[i, lane] * (2.0 * weight)
 
 
-@_compiled
+@compiled
 def _add_product_pair(
     n: int,
     offset: float,
@@ -207,12 +196,13 @@ def _add_product_pair(
             down[lane] *= middle[i, lane] - change
 
 
-@_compiled
+@compiled
 def _sum_lanes(lanes: Float) -> float:
-    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    total: float = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    return total
 
 
-@_compiled
+@compiled
 def _sigmoid_pieces(
     begin: int,
     end: int,
@@ -256,7 +246,7 @@ def _sigmoid_pieces(
             partial[index, player, 0] = _sum_lanes(sums[player])
 
 
-@_compiled
+@compiled
 def _coefficients(
     fits: list[Fit], series: list[Series], radius: float, centre: float, weight: float
 ) -> tuple[float, Float]:
@@ -282,7 +272,7 @@ def _coefficients(
     return chosen.base, weight * chosen.coefficients * np.cos(angles)
 
 
-@_compiled
+@compiled
 def _add_sines(
     base: float,
     coefficients: Float,
@@ -330,7 +320,7 @@ def _add_sines(
                 sums[active[i], lane] += 2.0 * integral[i, lane] * sine[i, lane] * coefficients[block + lane]
 
 
-@_compiled
+@compiled
 def _first_frequencies(angle: float, cosine: Float, sine: Float, step: Float) -> None:
     """Powers 1, 3 .. 15 of exp(i angle), and in `step` its power 16."""
     re, im = np.cos(angle), np.sin(angle)
@@ -344,7 +334,7 @@ def _first_frequencies(angle: float, cosine: Float, sine: Float, step: Float) ->
     step[0], step[1] = re, im
 
 
-@_compiled
+@compiled
 def _add_sine_node(n: int, offset: float, weight: float, scratch: Float) -> None:
     """A node and its mirror image; see product_body.inc."""
     cosine, sine, integral, real, imaginary = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]

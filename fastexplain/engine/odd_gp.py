@@ -21,6 +21,7 @@ process's posterior ones.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -31,10 +32,10 @@ from fastexplain.engine.wls import Estimate, WeightedLeastSquares, t_inflation
 
 __all__ = ["odd_gp"]
 
-# Hyper-parameters are chosen on so many pairs and games, by restricted maximum likelihood over this grid.
+# Hyper-parameters are chosen on so many pairs and games, by restricted maximum likelihood on this grid.
 _TUNING_PAIRS = 192
 _TUNING_GAMES = 24
-_STRENGTHS = (0.03, 0.1, 0.2, 0.35, 0.5)
+_STRENGTHS = (0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85)
 _RELEVANCE_POWERS = (0.0, 0.5, 1.0)
 _NUGGETS = (1e-4, 1e-1, 10.0)
 _EXACT_NUGGET = 1e-10
@@ -178,27 +179,43 @@ def _tuned(
     if not len(live) or len(values) <= n:
         return _Prior(isotropic, _NUGGETS[0])
     relevance = _relevance(linear[:, live])
-    best, chosen = -np.inf, _Prior(isotropic, _NUGGETS[0])
-    strengths: tuple[float, ...] = _STRENGTHS
-    nuggets: tuple[float, ...] = _NUGGETS
+    search = _Search(points, values[:, live], settings)
     for power in _RELEVANCE_POWERS:
-        best_strength = strengths[0]
-        for strength in strengths:
-            rho = _strengths(relevance**power, strength)
-            covariance = _covariance(points, points, rho, 1.0 / _mean_diagonal(rho), settings)
-            for nugget in nuggets:
-                likelihood = _restricted_likelihood(covariance, points / 2, values[:, live], nugget)
-                if likelihood > best:
-                    best, best_strength, chosen = likelihood, strength, _Prior(rho, nugget)
-        if power == 0:  # the other powers are searched around the best of this one
-            strengths = _neighbours(_STRENGTHS, best_strength)
-            nuggets = _neighbours(_NUGGETS, chosen.nugget)
-    return chosen
+        search.climb(relevance**power)
+    return search.best
 
 
-def _neighbours(grid: tuple[float, ...], value: float) -> tuple[float, ...]:
-    at = grid.index(value)
-    return grid[max(at - 1, 0) : at + 2]
+class _Search:
+    """Hill-climbing over strengths, then nuggets, for one relevance after the other; `best` so far."""
+
+    def __init__(self, points: NDArray[np.float64], values: NDArray[np.float64], settings: _Settings) -> None:
+        self._points, self._values, self._settings = points, values, settings
+        self._likelihood = -np.inf
+        self.best = _Prior(_strengths(np.ones(points.shape[1]), _STRENGTHS[2]), _NUGGETS[1])
+
+    def climb(self, relevance: NDArray[np.float64]) -> None:
+        """Start where the strengths sum to what the best so far has; neighbours first of strength, then of nugget."""
+        rhos = [_strengths(relevance, strength) for strength in _STRENGTHS]
+        start = int(np.argmin([abs(rho.sum() - self.best.rho.sum()) for rho in rhos]))
+        known: dict[int, dict[int, float]] = {start: self._likelihoods(rhos[start], range(len(_NUGGETS)))}
+        nugget = max(known[start], key=known[start].__getitem__)
+        at = start
+        for step in (1, -1):
+            while 0 <= at + step < len(rhos):
+                if at + step not in known:
+                    known[at + step] = self._likelihoods(rhos[at + step], (nugget,))
+                if known[at + step][nugget] <= known[at][nugget]:
+                    break
+                at += step
+        if at != start:
+            known[at] |= self._likelihoods(rhos[at], (n for n in (nugget - 1, nugget + 1) if 0 <= n < len(_NUGGETS)))
+        nugget = max(known[at], key=known[at].__getitem__)
+        if known[at][nugget] > self._likelihood:
+            self._likelihood, self.best = known[at][nugget], _Prior(rhos[at], _NUGGETS[nugget])
+
+    def _likelihoods(self, rho: NDArray[np.float64], nuggets: Iterable[int]) -> dict[int, float]:
+        covariance = _covariance(self._points, self._points, rho, 1.0 / _mean_diagonal(rho), self._settings)
+        return {n: _restricted_likelihood(covariance, self._points / 2, self._values, _NUGGETS[n]) for n in nuggets}
 
 
 def _restricted_likelihood(

@@ -120,7 +120,7 @@ def sigmoid_shap_values(
 
 
 def largest_margin(row_terms: Float, background_terms: Float, offset: float) -> Float:
-    """A bound on \\|margin\\| of every masked row, for each explained row: shape (n_rows,)."""
+    """A bound on the size of the margin of every masked row, for each explained row: shape (n_rows,)."""
     low, high = background_terms.min(axis=0), background_terms.max(axis=0)
     most = np.maximum(row_terms, high).sum(axis=1) + offset
     least = np.minimum(row_terms, low).sum(axis=1) + offset

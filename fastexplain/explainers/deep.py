@@ -14,7 +14,7 @@ from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._background import explainer_background, rows_of
 from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers._checks import check_count, check_task, plain_task
-from fastexplain.explainers._dispatch import class_names, unwrapped
+from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers._networks import as_rows, is_network, network_outputs
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions, output_units
 from fastexplain.explainers._rows import count_columns, count_rows
@@ -164,7 +164,8 @@ def _task(model_task: Any, is_classifier: bool | None, classes: Any) -> str:
 
 
 def _explained(model: Any, task: str, background: Any) -> ExplainedModel:
-    if hasattr(model, "coefs_") and hasattr(model, "out_activation_"):
+    if any(name.startswith("sklearn.neural_network._multilayer_perceptron.") for name in class_names(model)):
+        check_fitted(model)
         return _explained_mlp(model, task)
     if not is_network(model):
         raise UnsupportedModelError(

@@ -280,7 +280,7 @@ def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, pro
         units=units,
         n_columns=columns.shape[1],
         doubles=columns.shape[1] == 1 and units == "probability",
-        classes=_own_classes(owner, task),
+        classes=_own_classes(owner, task, columns.shape[1]),
         feature_names=_own_names(owner),
     )
 
@@ -320,19 +320,29 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
 
 def _estimator_kind(model: Any) -> str | None:
     """What a scikit-learn estimator, or one that follows its conventions, says of itself; None if it says nothing."""
-    if not hasattr(model, "get_params"):
-        return None
-    from sklearn.base import is_classifier, is_outlier_detector, is_regressor
+    if "sklearn.base.BaseEstimator" not in class_names(model):
+        return getattr(model, "_estimator_type", None)
+    import sklearn.base
 
-    if "sklearn.base.ClusterMixin" in class_names(model):
-        return "clusterer"
-    checks = {"classifier": is_classifier, "regressor": is_regressor, "outlier_detector": is_outlier_detector}
-    return next((kind for kind, check in checks.items() if check(model)), None)
+    for kind in ("classifier", "regressor", "outlier_detector", "clusterer"):
+        check = getattr(sklearn.base, f"is_{kind}", None)  # is_clusterer is younger than the others
+        if check is not None and check(model):
+            return kind
+    return "clusterer" if "sklearn.base.ClusterMixin" in class_names(model) else None
 
 
-def _own_classes(owner: Any, task: str) -> list[Any] | None:
+def _own_classes(owner: Any, task: str, n_columns: int) -> list[Any] | None:
+    """Labels that a classifier was fitted on; an error if its outputs are not one per class."""
     known = getattr(owner, "classes_", None) if task == "classification" else None
-    return None if known is None else list_of_names(known, "classes_")
+    if known is None:
+        return None
+    labels = list_of_names(known, "classes_") or []
+    if n_columns not in ((1, 2) if len(labels) == 2 else (len(labels),)):
+        raise UnsupportedModelError(
+            f"{_name(owner)} has {len(labels)} classes, but {n_columns} columns of output. Explain a function that "
+            "returns one per class; a SVC has them with decision_function_shape='ovr'."
+        )
+    return labels
 
 
 def _own_names(owner: Any) -> list[str] | None:

@@ -38,11 +38,11 @@ def _both_classes(margins: Float) -> Float:
 
 def _softmax(margins: Float) -> Float:
     exponentials = np.exp(margins - margins.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
 def _normalized_sigmoid(margins: Float) -> Float:
-    """One-versus-rest probabilities, scaled to a sum of 1; equal where all of them underflow, as scikit-learn has it."""
+    """One-versus-rest probabilities, scaled to a sum of 1; equal where all underflow, as scikit-learn has it."""
     odds = sigmoid(margins)
     total = odds.sum(axis=-1, keepdims=True)
     return np.where(total > 0, odds / np.where(total > 0, total, 1.0), 1.0 / margins.shape[-1])
@@ -104,7 +104,7 @@ class AdditiveModel(TransparentModel):
 
     def margins(self, X: Float) -> Float:
         """(n_rows, n_margins)."""
-        return self.contributions(X).sum(axis=1) + self.offset
+        return np.asarray(self.contributions(X).sum(axis=1) + self.offset)
 
     def predict(self, X: Float) -> Float:
         return self.response.apply(self.margins(X))
@@ -165,7 +165,7 @@ class AdditiveGame(Game):
         row = self._terms(x[None])[0]
         kept = masks.astype(np.float64)
         if self._model.response.path == "linear":
-            return kept @ (row - self._mean) + (self._mean.sum(axis=0) + self._model.offset)
+            return np.asarray(kept @ (row - self._mean) + (self._mean.sum(axis=0) + self._model.offset))
         n_background, n_players, n_margins = self._background.shape
         change = np.moveaxis(row - self._background, 1, 0).reshape(n_players, n_background * n_margins)
         base = (self._background.sum(axis=1) + self._model.offset).ravel()

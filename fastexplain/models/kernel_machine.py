@@ -88,7 +88,9 @@ class KernelSumGame:
             self._membership = (player[:, None] == np.arange(len(groups))).astype(np.float64)
         self._vectors = [in_blocks(part.vectors, 0.0) for part in kernel_sum.parts]  # (n_blocks, n_features, 8)
         self._coefficients = [in_blocks(part.coefficients, 0.0) for part in kernel_sum.parts]
-        n_cells = sum(len(vectors) for vectors in self._vectors) * len(background) * self.n_players * LANES
+        # distances are taken column by column, then added up by player
+        self._cells = max(self.n_players, kernel_sum.n_features) * LANES  # of one row and block
+        n_cells = sum(len(vectors) for vectors in self._vectors) * len(background) * self._cells
         self._factors: list[Float] | None = None
         if n_cells <= FACTOR_CELLS:
             self._factors = [self._background_factors(i, slice(None)) for i in range(len(kernel_sum.parts))]
@@ -102,7 +104,7 @@ class KernelSumGame:
             for blocks in self._pieces(i):
                 absent = self._factors[i] if self._factors is not None else self._background_factors(i, blocks)
                 coefficients = np.ascontiguousarray(self._coefficients[i][blocks])
-                step = max(1, FACTOR_CELLS // (coefficients.shape[0] * self.n_players * LANES))
+                step = max(1, FACTOR_CELLS // (coefficients.shape[0] * self._cells))
                 for begin in range(0, len(X), step):
                     rows = slice(begin, begin + step)
                     values[rows] += shap_values_of_blocks(
@@ -157,7 +159,7 @@ class KernelSumGame:
         n_blocks = len(self._vectors[i])
         if self._factors is not None:
             return [slice(0, n_blocks)]
-        step = max(1, FACTOR_CELLS // (len(self.background) * self.n_players * LANES))
+        step = max(1, FACTOR_CELLS // (len(self.background) * self._cells))
         return [slice(begin, min(begin + step, n_blocks)) for begin in range(0, n_blocks, step)]
 
     def _background_factors(self, i: int, blocks: slice) -> Float:
@@ -277,7 +279,10 @@ def _is_regressor(owner: Any) -> bool:
 
 
 def _pairwise_coefficients(dual: Float, n_support: NDArray[Any]) -> Float:
-    """Libsvm's (n_classes - 1, n_terms) to one row per pair of classes: sv of class i against j is in row j - 1 of i."""
+    """A row for each pair of classes, from libsvm's (n_classes - 1, n_terms).
+
+    There, a vector of class i against class j stands in row j - 1 where i < j, else in row j.
+    """
     n_classes = len(n_support)
     ends = np.cumsum(n_support)
     members = [slice(end - n, end) for n, end in zip(n_support, ends, strict=True)]
@@ -300,7 +305,7 @@ def _votes(sums: Float, n_classes: int) -> Float:
         confidence[..., j] -= decision
         votes[..., i] += decision > 0
         votes[..., j] += decision <= 0
-    return votes + confidence / (3 * (np.abs(confidence) + 1))
+    return np.asarray(votes + confidence / (3 * (np.abs(confidence) + 1)))
 
 
 def _kernel_ridge(owner: Any) -> TransparentModel | None:
@@ -333,7 +338,7 @@ def _gaussian_process(owner: Any) -> TransparentModel | None:
 
 
 def _kernel_terms(kernel: Any, n_features: int) -> list[tuple[float, Float]] | None:
-    """A kernel between different rows as a sum of amplitude * exp(-sum_c scale_c (x_c - y_c)^2); None where it is not."""
+    """A kernel between different rows as a sum of amplitude * exp(-sum_c scale_c (x_c - y_c)^2); else None."""
     name = type(kernel).__name__
     if name == "ConstantKernel":
         return [(float(kernel.constant_value), np.zeros(n_features))]

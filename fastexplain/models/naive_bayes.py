@@ -1,4 +1,4 @@
-"""Naive Bayes of scikit-learn, seen through: log odds are additive, probabilities a logistic function or softmax of them."""
+"""Naive Bayes of scikit-learn, seen through: log odds are additive, probabilities a function of them."""
 
 from __future__ import annotations
 

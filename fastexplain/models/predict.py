@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.exceptions import PredictionError
+from fastexplain.models.njit import is_njit, njit_predict
 
 __all__ = ["PredictFunction"]
 
@@ -42,10 +44,10 @@ class PredictFunction:
 
     def __init__(self, model_or_predict: Any) -> None:
         self.function, self.owner, self.method = _resolve(model_or_predict)
-        if self.owner is not None:
+        if self.owner is not None and self.method is not None:
             self.name = f"{type(self.owner).__qualname__}.{self.method}"
         else:
-            self.name = getattr(self.function, "__qualname__", None) or type(self.function).__qualname__
+            self.name = _name_of(self.function if self.owner is None else self.owner)
 
     def around(self, function: Callable[[Any], Any]) -> PredictFunction:
         """Another function under the same name: what is left of this one when transformations are peeled off."""
@@ -113,6 +115,8 @@ def _resolve(target: Any) -> tuple[Callable[[Any], Any], Any, str | None]:
         return _torch_function(target), target, "forward"
     if isinstance(target, type):
         raise TypeError(f"{target.__qualname__} is a class; pass a fitted model of it, or a function of rows.")
+    if is_njit(target):
+        return partial(njit_predict, target), target, None
     if callable(target) and not hasattr(target, "fit"):
         return target, None, None  # a function, whatever else it carries
     if hasattr(target, "predict_proba"):
@@ -129,6 +133,10 @@ def _resolve(target: Any) -> tuple[Callable[[Any], Any], Any, str | None]:
         f"{type(target).__module__}.{type(target).__qualname__} has neither predict nor predict_proba and is not "
         "callable; pass a fitted model, or a function that takes rows and returns predictions."
     )
+
+
+def _name_of(function: Any) -> str:
+    return getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or type(function).__qualname__
 
 
 def _is_module(owner: Any) -> bool:

@@ -26,7 +26,7 @@ N_WHOLE = 8
 N_MIXED = 32
 # Methods that a subclass of a known class must not override, unless it is of the library itself.
 _PREDICTS = frozenset({"predict", "predict_proba", "decision_function", "__call__", "_decision_function"})
-_TRUSTED = ("sklearn.",)
+_TRUSTED = ("sklearn.", "torch.", "numba.", "keras.", "tensorflow.", "tf_keras.")
 # A single-precision input may be computed on in single precision by the library; we always use double.
 FLOAT32_RTOL = 2e-5
 
@@ -196,6 +196,19 @@ register("sklearn.naive_bayes.", "fastexplain.models.naive_bayes:see_naive_bayes
 register("sklearn.svm._classes.", "fastexplain.models.kernel_machine:see_kernel_machine")
 register("sklearn.kernel_ridge.KernelRidge", "fastexplain.models.kernel_machine:see_kernel_machine")
 register("sklearn.gaussian_process._gpr.", "fastexplain.models.kernel_machine:see_kernel_machine")
+register("sklearn.svm._classes.", "fastexplain.models.support_vectors:see_support_vectors")
+register("sklearn.neighbors._classification.KNeighborsClassifier", "fastexplain.models.neighbors:see_neighbors")
+register("sklearn.neighbors._regression.KNeighborsRegressor", "fastexplain.models.neighbors:see_neighbors")
+register("sklearn.neural_network.", "fastexplain.models.network_scorer:see_network")
+register("torch.nn.modules.", "fastexplain.models.network_scorer:see_network")
+register("sklearn.pipeline.Pipeline", "fastexplain.models.pipeline:see_pipeline")
+register("sklearn.ensemble._voting.", "fastexplain.models.average:see_average")
+register("sklearn.calibration.CalibratedClassifierCV", "fastexplain.models.average:see_calibrated")
+register("sklearn.model_selection._search.", "fastexplain.models.average:see_inside")
+register("sklearn.model_selection._search_successive_halving.", "fastexplain.models.average:see_inside")
+register("sklearn.model_selection._classification_threshold.", "fastexplain.models.average:see_inside")
+register("numba.core.registry.CPUDispatcher", "fastexplain.models.njit:see_njit")
+register("keras.", "fastexplain.models.network_scorer:see_network")
 
 
 def see_through(owner: Any, method: str | None, predict: Predict, background: Any, X: Any = None) -> SeenThrough | None:
@@ -221,23 +234,29 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
     -----
     Exceptions of `predict` on the probe rows are the caller's: they pass.
     """
-    peeled = _peel(owner if owner is not None else predict, method, background)
-    if peeled is None or (X is not None and not peeled.accepts(X)):
+    candidates = _peel(owner if owner is not None else predict, method, background)
+    if not candidates:
         return None
     probe = _probe_rows(background, X)
-    encoded = peeled.seen.encode(probe)
-    if peeled.seen.model is not None and not np.isfinite(encoded).all():
-        return None  # what a library makes of missing values is its own affair
-    expected = two_dimensional(predict(probe))
-    got = two_dimensional(peeled.seen.predict(encoded))
-    return (
-        peeled.seen if _agree(got, expected, max(peeled.rtol, FLOAT32_RTOL if _has_float32(probe) else 0.0)) else None
-    )
+    single = FLOAT32_RTOL if _has_float32(probe) else 0.0
+    expected: NDArray[np.float64] | None = None
+    for candidate in candidates:
+        if X is not None and not candidate.accepts(X):
+            continue
+        encoded = candidate.seen.encode(probe)
+        if candidate.seen.model is not None and not np.isfinite(encoded).all():
+            continue  # what a library makes of missing values is its own affair
+        if expected is None:
+            expected = two_dimensional(predict(probe))
+        got = two_dimensional(candidate.seen.predict(encoded))
+        if _agree(got, expected, max(candidate.rtol, single)):
+            return candidate.seen
+    return None
 
 
 def find_model(owner: Any, method: str | None, background: Any = None) -> TransparentModel | None:
     """The model that a loader makes of `owner`, not compared with anything; None for wrappers and what is not known."""
-    found = _find(owner, method, background)
+    found = find(owner, method, background)
     return found if isinstance(found, TransparentModel) else None
 
 
@@ -297,7 +316,8 @@ class _Candidate:
     accepts: Callable[[Any], bool]
 
 
-def _find(owner: Any, method: str | None, background: Any) -> TransparentModel | Peeled | None:
+def find(owner: Any, method: str | None, background: Any) -> TransparentModel | Peeled | None:
+    """What the registered loaders make of a model: not checked yet."""
     if any(name in _PREDICTS for name in getattr(owner, "__dict__", ())):
         return None  # a predict of its own
     for cls in type(owner).__mro__:  # most derived first: a subclass is taken for the class that it extends
@@ -316,15 +336,18 @@ def _find(owner: Any, method: str | None, background: Any) -> TransparentModel |
     return None
 
 
-def _peel(owner: Any, method: str | None, background: Any) -> _Candidate | None:
-    found = _find(owner, method, background)
+def _peel(owner: Any, method: str | None, background: Any) -> list[_Candidate]:
+    """What a function may be taken for, the most that can be seen of it first."""
+    found = find(owner, method, background)
     if isinstance(found, Peeled):
         encoded = found.encode(background)
-        inner = _peel(found.owner, found.method, encoded)
-        return _Candidate(_compose(found, inner), 1e-12 if inner is None else inner.rtol, lambda rows: True)
+        inner: list[_Candidate | None] = [*_peel(found.owner, found.method, encoded), None]
+        return [
+            _Candidate(_compose(found, each), 1e-12 if each is None else each.rtol, lambda rows: True) for each in inner
+        ]
     if found is None or not is_numeric(background):
-        return None
-    return _Candidate(SeenThrough(as_float64, None, found, found.predict, found.path), found.rtol, is_numeric)
+        return []
+    return [_Candidate(SeenThrough(as_float64, None, found, found.predict, found.path), found.rtol, is_numeric)]
 
 
 def _compose(outer: Peeled, inner: _Candidate | None) -> SeenThrough:
@@ -352,10 +375,11 @@ def _probe_rows(background: Any, X: Any) -> Any:
     from_x[:N_WHOLE], from_x[N_WHOLE : 2 * N_WHOLE] = True, False
     rows = random.integers(np.shape(X)[0], size=n_rows)
     background_rows = random.integers(np.shape(background)[0], size=n_rows)
-    return _mixed(_take(X, rows), _take(background, background_rows), from_x)
+    return mixed_rows(take_rows(X, rows), take_rows(background, background_rows), from_x)
 
 
-def _take(rows: Any, index: NDArray[np.intp]) -> Any:
+def take_rows(rows: Any, index: NDArray[np.intp]) -> Any:
+    """Rows of an array, table or sparse matrix, by position."""
     if hasattr(rows, "iloc"):
         return rows.iloc[index]
     if hasattr(rows, "tocsr"):
@@ -365,7 +389,7 @@ def _take(rows: Any, index: NDArray[np.intp]) -> Any:
     return rows[index] if hasattr(rows, "shape") else np.asarray(rows)[index]
 
 
-def _mixed(rows: Any, others: Any, from_rows: NDArray[np.bool_]) -> Any:
+def mixed_rows(rows: Any, others: Any, from_rows: NDArray[np.bool_]) -> Any:
     """Cells of `rows` where True, else of `others`, keeping a table's column types."""
     if hasattr(rows, "toarray"):
         return type(rows)(np.where(from_rows, rows.toarray(), others.toarray()))

@@ -43,11 +43,13 @@ inline __m256d select(Mask<double> mask, __m256d a, __m256d b) {
 
 #include "dense_body.inc"
 #include "kernel_body.inc"
+#include "score_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2", encode, categories, decide, run_pass<float>, run_pass<double>, &kDenseKernels};
+const KernelTable kKernels = {"avx2",          encode,           categories,     decide,
+                              run_pass<float>, run_pass<double>, &kDenseKernels, &kScoreKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

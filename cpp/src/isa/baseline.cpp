@@ -53,11 +53,13 @@ inline V select(M mask, V a, V b) {
 
 #include "dense_body.inc"
 #include "kernel_body.inc"
+#include "score_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline", encode, categories, decide, run_pass<float>, run_pass<double>, &kDenseKernels};
+const KernelTable kKernels = {"baseline",      encode,           categories,     decide,
+                              run_pass<float>, run_pass<double>, &kDenseKernels, &kScoreKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

@@ -66,6 +66,8 @@ const KernelTable& active_kernels() {
 
 const DenseKernels& active_dense_kernels() { return *active_kernels().dense; }
 
+const ScoreKernels& active_score_kernels() { return *active_kernels().score; }
+
 std::string active_isa() { return active_kernels().name; }
 
 std::vector<std::string> available_isas() {

@@ -1,0 +1,71 @@
+// Players in chunks of a few; for each chunk, what its players contribute under every subset of them. A coalition then costs
+// one look-up per chunk where it would cost one step per player.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "isa/score_kernels.h"
+
+namespace fastexplain {
+
+class SubsetPlan {
+ public:
+  SubsetPlan(const std::uint8_t* masks, std::int64_t n_masks, std::int64_t n_players, Combine combine)
+      : kernels_(active_score_kernels()), combine_(combine), n_players_(n_players) {
+    // tables cost 2^width per chunk, coalitions one step per chunk
+    std::int64_t best = -1;
+    for (int width = 1; width <= 8; ++width) {
+      const std::int64_t n = (n_players + width - 1) / width, cost = n * ((std::int64_t{2} << width) + n_masks);
+      if (best >= 0 && cost >= best) continue;
+      best = cost;
+      width_ = width;
+      n_chunks_ = n;
+    }
+    subset_.resize(static_cast<std::size_t>(n_masks * n_chunks_));
+    for (std::int64_t m = 0; m < n_masks; ++m)
+      for (std::int64_t i = 0; i < n_players; ++i) {
+        std::uint8_t& subset = subset_[m * n_chunks_ + i / width_];
+        if (masks[m * n_players + i]) subset = static_cast<std::uint8_t>(subset | 1 << (i % width_));
+      }
+  }
+
+  // Memory of one thread.
+  struct Tables {
+    explicit Tables(const SubsetPlan& plan)
+        : entries(static_cast<std::size_t>(plan.n_chunks_ << plan.width_) * kTile),
+          parts(static_cast<std::size_t>(plan.n_chunks_)) {}
+
+    std::vector<double> entries;       // (n_chunks, 2^width, kTile)
+    std::vector<const double*> parts;  // of one coalition
+    double terms[kTile];
+  };
+
+  // Tables of one tile of terms, from (n_players, stride) numbers of the explained row and of a background row.
+  void build(const double* row, const double* background, std::int64_t stride, Tables& tables) const {
+    for (std::int64_t c = 0; c < n_chunks_; ++c) {
+      double* table = tables.entries.data() + (c << width_) * kTile;
+      std::fill(table, table + kTile, combine_ == Combine::kMultiply ? 1.0 : 0.0);
+      const std::int64_t begin = c * width_, end = std::min(n_players_, begin + width_);
+      for (std::int64_t i = begin; i < end; ++i)
+        kernels_.grow({combine_, table, std::int64_t{1} << (i - begin), row + i * stride, background + i * stride});
+    }
+  }
+
+  // One coalition's terms, into tables.terms.
+  void gather(std::int64_t mask, Tables& tables) const {
+    const std::uint8_t* subsets = subset_.data() + mask * n_chunks_;
+    for (std::int64_t c = 0; c < n_chunks_; ++c) tables.parts[c] = tables.entries.data() + ((c << width_) + subsets[c]) * kTile;
+    kernels_.gather({combine_, tables.parts.data(), n_chunks_, tables.terms});
+  }
+
+ private:
+  const ScoreKernels& kernels_;
+  Combine combine_;
+  std::int64_t n_players_, n_chunks_ = 1;
+  int width_ = 1;
+  std::vector<std::uint8_t> subset_;  // (n_masks, n_chunks)
+};
+
+}  // namespace fastexplain
