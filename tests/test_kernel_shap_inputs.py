@@ -131,7 +131,7 @@ def test_rows_that_cannot_be_explained_are_named(place: str) -> None:
 def test_errors_scale_with_the_outputs(method: str, scale: float) -> None:
     rng = np.random.default_rng(0)
     X, background, w = rng.normal(size=(1, 10)), rng.normal(size=(3, 10)), rng.normal(size=10)
-    predict = lambda rows: np.tanh(rows @ w + rows[:, 0] * rows[:, 1])  # noqa: E731
+    predict: Any = lambda rows: np.tanh(rows @ w + rows[:, 0] * rows[:, 1])  # noqa: E731
     options: dict[str, Any] = {"method": method, "n_samples": 200, "tol": 0.0}
     one = fastexplain.kernel_shap(predict, X, background, **options)
     other = fastexplain.kernel_shap(lambda rows: scale * predict(rows), X, background, **options)

@@ -394,15 +394,15 @@ def _as_table(X: Any, table: Any, what: str) -> Any:
     import narwhals as nw
 
     native = nw.from_native(table, eager_only=True)
-    columns = {name: rows[:, i].tolist() for i, name in enumerate(native.columns)}
+    cells = {name: rows[:, i].tolist() for i, name in enumerate(native.columns)}
     schema = dict(native.schema)
-    for name, values in columns.items():
+    for name, values in cells.items():
         if schema[name].is_integer() and all(isinstance(v, int | float) for v in values):
             if all(float(v).is_integer() for v in values):
-                columns[name] = [int(v) for v in values]
+                cells[name] = [int(v) for v in values]
             else:
                 schema[name] = nw.Float64()
-    return nw.from_dict(columns, schema, backend=nw.get_native_namespace(native)).to_native()
+    return nw.from_dict(cells, schema, backend=nw.get_native_namespace(native)).to_native()
 
 
 def _of_dtype(column: Any, dtype: Any) -> Any:
