@@ -24,6 +24,9 @@ Predict = Callable[[Any], Any]
 # Probe rows: whole rows of X and of the background, and mixtures of the two.
 N_WHOLE = 8
 N_MIXED = 32
+# Methods that a subclass of a known class must not override, unless it is of the library itself.
+_PREDICTS = frozenset({"predict", "predict_proba", "decision_function", "__call__", "_decision_function"})
+_TRUSTED = ("sklearn.", "torch.", "numba.", "keras.", "tensorflow.", "tf_keras.")
 # A single-precision input may be computed on in single precision by the library; we always use double.
 FLOAT32_RTOL = 2e-5
 
@@ -315,8 +318,10 @@ class _Candidate:
 
 def find(owner: Any, method: str | None, background: Any) -> TransparentModel | Peeled | None:
     """What the registered loaders make of a model: not checked yet."""
-    names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(owner).__mro__]
-    for name in names:  # most derived first: a user's subclass is taken for the class that it extends, then probed
+    if any(name in _PREDICTS for name in getattr(owner, "__dict__", ())):
+        return None  # a predict of its own
+    for cls in type(owner).__mro__:  # most derived first: a subclass is taken for the class that it extends
+        name = f"{cls.__module__}.{cls.__qualname__}"
         for known, targets in _LOADERS.items():
             if name != known and not (known.endswith(".") and name.startswith(known)):
                 continue
@@ -326,6 +331,8 @@ def find(owner: Any, method: str | None, background: Any) -> TransparentModel | 
                 found: TransparentModel | Peeled | None = load(owner, method, background)
                 if found is not None:
                     return found
+        if _PREDICTS.intersection(vars(cls)) and not cls.__module__.startswith(_TRUSTED):
+            return None  # a subclass that predicts otherwise, if only on rows that no probe may show
     return None
 
 
@@ -377,6 +384,8 @@ def take_rows(rows: Any, index: NDArray[np.intp]) -> Any:
         return rows.iloc[index]
     if hasattr(rows, "tocsr"):
         return rows.tocsr()[index]
+    if hasattr(rows, "column_names"):  # pyarrow
+        return rows.take(index)
     return rows[index] if hasattr(rows, "shape") else np.asarray(rows)[index]
 
 
@@ -414,6 +423,8 @@ def _dtypes(rows: Any) -> list[Any]:
     dtypes = getattr(rows, "dtypes", None)  # of a pandas or polars table
     if dtypes is not None:
         return list(dtypes)
+    if hasattr(rows, "column_names"):
+        return [object]  # pyarrow: black boxes only
     return [rows.dtype if hasattr(rows, "dtype") else np.asarray(rows).dtype]
 
 
