@@ -68,7 +68,10 @@ def test_demo_fits_a_terminal_of_100_columns(quick: DemoRun) -> None:
     assert not too_wide
 
 
-@pytest.mark.parametrize("name", ["breast_cancer.png", "breast_cancer_row.png", "flights.png", "flights_row.png", "any_model.png"])
+PICTURES = ("breast_cancer.png", "breast_cancer_row.png", "flights.png", "flights_row.png", "any_model.png")
+
+
+@pytest.mark.parametrize("name", PICTURES)
 def test_demo_writes_pictures(quick: DemoRun, name: str) -> None:
     image = pytest.importorskip("matplotlib.image").imread(quick.folder / name)
     assert image.shape[0] > 500

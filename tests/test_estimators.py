@@ -240,3 +240,34 @@ def test_every_coalition_of_the_enumeration_is_used() -> None:
         changed = values.copy()
         changed[s] += 1
         assert np.abs(shapley_values(changed) - shapley_values(values)).max() > 0.01, all_coalitions(4)[s]
+
+
+def test_equal_gains_of_few_permutations_are_not_called_sure() -> None:
+    votes = np.array([5, 4, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1])
+    game: Game = lambda masks: (masks @ votes > votes.sum() / 2).astype(float)[:, None]  # noqa: E731
+    truth = shapley_values(game(all_coalitions(12)))
+    covered = []
+    for seed in range(40):
+        permutations = draw_permutations(12, 5, seed)
+        masks = prefix_masks(permutations)
+        found = antithetic_estimate(permutations, (game(masks) - game(~masks)) / 2, np.ones(1))
+        covered.append(np.abs(found.values - truth) <= 1.96 * found.standard_errors)
+    assert np.mean(covered) > 0.8
+
+
+@pytest.mark.parametrize("penalty", [0.001, 0.01, 0.05])
+def test_a_penalty_means_what_it_means_in_shap(penalty: float) -> None:
+    shap = pytest.importorskip("shap")
+    from fastexplain import kernel_shap
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(12, 10))
+    weights = np.array([1.0, -0.6, 0.3, 0.1, 0.05, 0.02, 0.01, 0.0, 0.0, 0.0])
+
+    def predict(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return rows @ weights
+
+    theirs = shap.KernelExplainer(predict, X[2:]).shap_values(X[:2], l1_reg=penalty, nsamples=1022, silent=True)
+    ours = kernel_shap(predict, X[:2], X[2:], l1_reg=penalty, n_samples=1022, tol=0, see_through=False).values[:, :, 0]
+    assert ((ours != 0) == (theirs != 0)).all()
+    np.testing.assert_allclose(ours, theirs, atol=1e-8)

@@ -328,7 +328,7 @@ def test_rows_of_another_width_give_both_numbers(fitted: Any) -> None:
 def test_columns_in_another_order_are_refused(fitted: Any) -> None:
     model = type(fitted)(**fitted.get_params()).fit(FRAME, Y)
     explainer = TabularExplainer(model, FRAME)
-    with pytest.raises(ValueError, match="'[ab]'.*'[ab]'|order"):
+    with pytest.raises(ValueError, match=r"'[ab]'.*'[ab]'|order"):
         explainer.explain_local(FRAME[["b", "a", "c", "d"]])
     with pytest.raises(ValueError, match="e"):
         explainer.explain_local(FRAME.rename(columns={"d": "e"}))

@@ -576,7 +576,9 @@ def test_bad_predictions_are_named() -> None:
     with pytest.raises(ValueError, match=r"changing returned 2 columns for rows of shape .* and 1 before"):
         _run(changing, X, y)
     calls.clear()
-    with pytest.raises(RuntimeError, match=r"failing raised KeyError on ndarray rows of shape \(\d+, 5\)") as caught:
+    with pytest.raises(
+        fastexplain.PredictionError, match=r"failing raised KeyError on ndarray rows of shape \(\d+, 5\)"
+    ) as caught:
         _run(failing, X, y, chunk_bytes=4000)
     assert isinstance(caught.value.__cause__, KeyError)
     with pytest.raises(ValueError, match=r"<lambda> returned values of type"):

@@ -100,7 +100,8 @@ def _show_permutation_importance(model: Any, X: pd.DataFrame, y: Any, n_threads:
     say()
     say("What the model needs: drop in accuracy when a feature's values are permuted, +- standard error")
     begin = time.perf_counter()
-    result: Any = fastexplain.permutation_importance(model, X, y, metrics="accuracy", n_repeats=10, n_threads=n_threads)
+    result = fastexplain.permutation_importance(model, X, y, metrics="accuracy", n_repeats=10, n_threads=n_threads)
+    assert not isinstance(result, dict)  # one metric, one result
     took = time.perf_counter() - begin
     order = np.argsort(-result.importances_mean, kind="stable")[:TOP_K]
     for i in order:

@@ -246,7 +246,7 @@ def median_absolute_error(truth: Truth, predictions: Floats) -> Evaluation:
         kept = errors[:, rows]
         weights = truth.weights[rows]
         medians = [[_weighted_median(e[:, k], weights) for k in range(e.shape[1])] for e in kept]
-        return np.asarray(medians).mean(axis=1)
+        return np.asarray(np.asarray(medians).mean(axis=1))
 
     return _leaving_out_blocks(truth, score)
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.exceptions import PredictionError
+
 __all__ = ["Response", "ScoredModel", "scored_model"]
 
 RESPONSES = ("predict", "predict_proba", "decision_function")
@@ -54,23 +56,23 @@ class Response:
         ------
         ValueError
             The answer has the wrong number of rows, is not numeric, holds NaN, or has another width than before.
-        RuntimeError
+        PredictionError
             The function itself raised; its exception is the cause.
         """
         n = X.shape[0]
         try:
             found = self._function(X)
         except Exception as error:
-            raise RuntimeError(
+            raise PredictionError(
                 f"{self.label} raised {type(error).__name__} on {type(X).__name__} rows of shape {tuple(X.shape)}: "
                 f"{error}"
             ) from error
         out = self._as_matrix(found, n)
         if np.isnan(out).any():
             row = int(np.flatnonzero(np.isnan(out).any(axis=1))[0])
-            raise ValueError(f"{self.label} returned NaN (first in row {row} of rows of shape {tuple(X.shape)}).")
+            raise PredictionError(f"{self.label} returned NaN (first in row {row} of rows of shape {tuple(X.shape)}).")
         if self._n_outputs is not None and out.shape[1] != self._n_outputs:
-            raise ValueError(
+            raise PredictionError(
                 f"{self.label} returned {out.shape[1]} columns for rows of shape {tuple(X.shape)}, and "
                 f"{self._n_outputs} before."
             )
@@ -80,7 +82,7 @@ class Response:
     def _as_matrix(self, found: Any, n: int) -> NDArray[np.float64]:
         values = found.to_numpy() if hasattr(found, "to_numpy") else np.asarray(found)
         if values.ndim == 0 or len(values) != n or values.ndim > 2:
-            raise ValueError(
+            raise PredictionError(
                 f"{self.label} returned shape {values.shape} for {n} rows; expected ({n},) or ({n}, n_outputs)."
             )
         if self.classes is None and self._possible is not None and values.dtype.kind in "OUS":
@@ -90,7 +92,7 @@ class Response:
         try:
             return np.ascontiguousarray(values, dtype=np.float64).reshape(n, -1)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{self.label} returned values of type {values.dtype}; expected numbers.") from error
+            raise PredictionError(f"{self.label} returned values of type {values.dtype}; expected numbers.") from error
 
 
 def _codes(labels: NDArray[Any], classes: NDArray[Any], label: str) -> NDArray[np.int64]:

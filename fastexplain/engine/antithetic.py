@@ -55,5 +55,8 @@ def antithetic_estimate(
     np.put_along_axis(by_player, permutations[:, :, None], np.diff(walk, axis=1), axis=1)
     if n_permutations == 1:
         return Estimate(by_player[0], np.full((n, games), np.inf))
-    error = by_player.std(axis=0, ddof=1) / np.sqrt(n_permutations) * t_inflation(n_permutations - 1)
+    variance = by_player.var(axis=0, ddof=1)
+    # A player whose few gains happen to be equal is no surer than the others: as if one gain were as spread as theirs.
+    variance = ((n_permutations - 1) * variance + variance.mean(axis=0)) / n_permutations
+    error = np.sqrt(variance / n_permutations) * t_inflation(n_permutations - 1)
     return Estimate(by_player.mean(axis=0), error)

@@ -116,7 +116,10 @@ def checked_weights(weights: Any, n_rows: int, what: str) -> NDArray[np.float64]
     """
     if weights is None:
         return np.full(n_rows, 1.0 / n_rows)
-    w: NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
+    try:
+        w: NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"weights must be {n_rows} numbers, one for each row of {what}; got {weights!r}.") from None
     if w.shape != (n_rows,):
         raise ValueError(f"weights has shape {w.shape}; {what} has {n_rows} rows, so ({n_rows},) is expected.")
     if not (np.isfinite(w) & (w >= 0)).all():

@@ -86,7 +86,8 @@ class _Piece:
         self.slot: NDArray[np.int32] | None = None
         self.n_rows = len(masks) * len(self.background)
         if not differs.all():
-            self.slot, self._mask, self._background = game.distinct(masks, differs)
+            players = np.flatnonzero(differs.any(axis=0))  # of thousands of columns, few may matter
+            self.slot, self._mask, self._background = game.distinct(masks[:, players], differs[:, players])
             self.n_rows = len(self._mask)
         self.predictions = np.empty((self.n_rows, game.n_outputs))
 
@@ -118,7 +119,7 @@ class _Part(NamedTuple):
 
 
 class _ChunkSize:
-    """Rows of the next call: as many as stay in the cache, until calls take so long that their number is what counts."""
+    """Rows of the next call: as many as stay in the cache, until calls take long enough for their number to count."""
 
     def __init__(self, rows: int, most: int) -> None:
         self.rows, self._most = rows, most

@@ -108,7 +108,8 @@ def kernel_shap(
     l1_reg : False, "num_features(k)", "aic", "bic", "auto" or float, default False
         Keep only the features that a lasso chooses, in the forms of shap; others get 0. Implies ``method="wls"``.
     seed : int, default 0
-        The same seed gives the same values, for any number of threads and any chunk size.
+        The same seed gives the same values, for any number of threads and any chunk size (but for the rounding of a
+        model whose own predict depends on how many rows it gets).
     n_threads : int, optional
         Threads that build masked rows and compute formulas. How many the model uses is its own affair.
     method : {"auto", "exact", "odd_gp", "wls", "permutation"}, default "auto"
@@ -269,7 +270,7 @@ def _rules(
         l1_reg=_l1_reg(l1_reg, method),
         link=resolved,
         linear_link=resolved is identity,
-        seed=_whole(seed, "seed", 0),
+        seed=_seed(seed),
         n_threads=resolve_num_threads(n_threads),
         backend=select_backend(backend),
     )
@@ -283,6 +284,13 @@ def _whole(value: Any, name: str, least: int) -> int:
     if isinstance(value, bool) or number < least:
         alternative = "'auto' or " if name == "n_samples" else ""
         raise ValueError(f"{name} must be {alternative}a whole number of at least {least}; got {value!r}.")
+    return number
+
+
+def _seed(seed: Any) -> int:
+    number = _whole(seed, "seed", 0)
+    if number >= 2**64:
+        raise ValueError(f"seed must be below 2**64; got {seed!r}.")
     return number
 
 
@@ -303,6 +311,8 @@ def _players(groups: Any, builder: RowBuilder) -> list[NDArray[np.intp]]:
     """Columns of each player."""
     if groups is None:
         return [np.array([j], dtype=np.intp) for j in range(builder.n_columns)]
+    if not isinstance(groups, Mapping | Sequence | np.ndarray) or isinstance(groups, str):
+        raise ValueError(f"groups must be a list of lists of columns, or a mapping of names to them; got {groups!r}.")
     listed = list(groups.values()) if isinstance(groups, Mapping) else list(groups)
     positions = {name: j for j, name in enumerate(builder.column_names or [])}
     players: list[NDArray[np.intp]] = []

@@ -59,7 +59,7 @@ def _subsets(masks: Masks) -> Masks:
     padded = np.zeros((n_masks, -(-n_players // CHUNK_PLAYERS) * CHUNK_PLAYERS), dtype=np.uint8)
     padded[:, :n_players] = masks
     by_chunk = padded.reshape(n_masks, -1, CHUNK_PLAYERS)
-    return (by_chunk << np.arange(CHUNK_PLAYERS, dtype=np.uint8)).sum(axis=2, dtype=np.uint8)
+    return np.asarray((by_chunk << np.arange(CHUNK_PLAYERS, dtype=np.uint8)).sum(axis=2, dtype=np.uint8))
 
 
 @compiled

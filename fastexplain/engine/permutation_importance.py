@@ -165,7 +165,7 @@ def permutation_importance(
     ValueError
         Lengths or values that do not fit, an unknown metric, a metric that needs what the model does not give,
         overlapping groups, predictions of another shape than before or with NaN.
-    RuntimeError
+    PredictionError
         predict raised; its exception is the cause.
 
     Notes

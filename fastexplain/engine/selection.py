@@ -78,4 +78,6 @@ def _kept(A: NDArray[np.float64], b: NDArray[np.float64], l1_reg: Any) -> NDArra
     if isinstance(l1_reg, str):
         criterion = "bic" if l1_reg == "bic" else "aic"
         return np.flatnonzero(LassoLarsIC(criterion=criterion, fit_intercept=False).fit(A, b).coef_)
-    return np.flatnonzero(Lasso(alpha=l1_reg, fit_intercept=False).fit(A, b).coef_)
+    # In shap's terms: its rows are coalitions and their copies, with weights that sum to the number of players.
+    alpha = l1_reg * 4 * len(A) / A.shape[1]
+    return np.flatnonzero(Lasso(alpha=alpha, fit_intercept=False).fit(A, b).coef_)
