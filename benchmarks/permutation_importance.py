@@ -3,7 +3,7 @@
     python benchmarks/permutation_importance.py            # about two minutes
     python benchmarks/permutation_importance.py --threads 2
 
-Speed: CPU and wall seconds of the same metric, repeats and threads, answers compared first (difference of the means over
+Speed: CPU and wall seconds of the same metric, repeats and threads, answers compared first (difference of means over
 their standard error, about 0.7 in the median). Accuracy: variance of the importances over seeds at the same number of
 repeats, for models that are called as plain functions; the ratio below 1 is what stratified permutations and exact
 columns save.
