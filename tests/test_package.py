@@ -45,7 +45,13 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["fastexplain.engine.deep_lift", "fastexplain.engine.linear_shap", "fastexplain.engine.tree_shap"]
+    "module",
+    [
+        "fastexplain.engine.deep_lift",
+        "fastexplain.engine.linear_shap",
+        "fastexplain.engine.permutation_importance",
+        "fastexplain.engine.tree_shap",
+    ],
 )
 def test_examples_are_true(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))

@@ -274,7 +274,7 @@ MODELS: dict[str, tuple[Callable[[], Any], int, str]] = {  # builder, classes (0
         2,
         "mlp",
     ),
-    "svc": (lambda: SVC(probability=False), 2, "black_box"),
+    "svc": (SVC, 2, "black_box"),
 }
 
 
