@@ -28,7 +28,9 @@ def activation(kind: str, parameters: tuple[float, ...]) -> Callable[[float], fl
         "leaky_relu": lambda z: z if z > 0 else p[0] * z,
         "clip": lambda z: min(max(z, p[0]), p[1]),
         "elu": lambda z: z if z > 0 else p[0] * math.expm1(z),
-        "selu": lambda z: 1.0507009873554804934193349852946 * (z if z > 0 else 1.6732632423543772848170429916717 * math.expm1(z)),
+        "selu": lambda z: (
+            1.0507009873554804934193349852946 * (z if z > 0 else 1.6732632423543772848170429916717 * math.expm1(z))
+        ),
         "gelu": lambda z: 0.5 * z * (1 + math.erf(z / math.sqrt(2))),
         "gelu_tanh": lambda z: 0.5 * z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
         "silu": lambda z: z * sigmoid(z),
@@ -44,7 +46,9 @@ def naive_forward(network: Network, x: Array) -> tuple[list[Array], Array]:
     """Pre-activations of every layer, and the outputs, of one row."""
     found = []
     for layer in network.layers:
-        z = np.array([sum(x[i] * layer.weight[i, j] for i in range(len(x))) + layer.bias[j] for j in range(len(layer.bias))])
+        z = np.array(
+            [sum(x[i] * layer.weight[i, j] for i in range(len(x))) + layer.bias[j] for j in range(len(layer.bias))]
+        )
         found.append(z)
         if layer.activation.kind == "softmax":
             e = [math.exp(v - max(z)) for v in z]
@@ -95,7 +99,9 @@ def naive_deep_lift(network: Network, X: Array, background: Array, weights: Arra
     return values, np.asarray(base)
 
 
-def naive_integrated_gradients(network: Network, x: Array, background: Array, weights: Array, n_points: int = 400) -> Array:
+def naive_integrated_gradients(
+    network: Network, x: Array, background: Array, weights: Array, n_points: int = 400
+) -> Array:
     """Expected gradients' limit (n_features, n_outputs): midpoint rule along every line, gradients by differences."""
     values = np.zeros((network.n_features, network.n_outputs))
     for w, b in zip(weights / weights.sum(), background, strict=True):

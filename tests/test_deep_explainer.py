@@ -113,11 +113,14 @@ def test_frames_and_tensors(kind: str) -> None:
 
 def test_the_network_is_left_in_its_mode_and_explained_in_evaluation() -> None:
     model = network(3, nn.Dropout(0.9)).train()
-    explanation = DeepExplainer(model, X[:50]).explain_local(X[:5])
+    explanation = DeepExplainer(model, X[:50]).explain_local(X)
+    predicted = explanation.eval_y_predicted
     assert model.training
     assert model[3].training
     total = explanation.values.sum(axis=1) + explanation.base_values
-    np.testing.assert_allclose(total, forward(model.eval(), X[:5]), atol=FLOAT32)
+    output = forward(model.eval(), X)
+    np.testing.assert_allclose(total, output, atol=FLOAT32)
+    assert predicted == output.argmax(axis=1).tolist()
 
 
 def test_tabular_explainer_chooses_it() -> None:

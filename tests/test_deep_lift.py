@@ -161,15 +161,19 @@ def test_weights_are_repetitions(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("kind", ["relu", "leaky_relu", "elu", "selu", "clip", "tanh", "sigmoid", "gelu", "softplus", "exp"])
+@pytest.mark.parametrize(
+    "kind", ["relu", "leaky_relu", "elu", "selu", "clip", "tanh", "sigmoid", "gelu", "softplus", "exp"]
+)
 def test_small_changes_are_complete_and_close_to_the_gradient(kind: str, backend: str) -> None:
     network = single([[2.0], [-1.0]], kind, bias=0.3)
     x = np.array([[0.1, 0.2]])
     for size in (1e-3, 10 * THRESHOLD, 0.3 * THRESHOLD, 1e-9, 1e-13):
-        result = deep_lift(network, x + [[size, 0.5 * size]], x, backend=backend)
+        result = deep_lift(network, x + np.array([[size, 0.5 * size]]), x, backend=backend)
         assert np.abs(result.completeness_errors).max() < 1e-15
         slope = network.layers[0].activation.slope(x @ network.layers[0].weight + 0.3)[0, 0]
-        assert_allclose(result.values[0, :, 0], slope * np.array([2.0, -0.5]) * size, rtol=2 * size + 1e-6 + 1e-16 / size)
+        assert_allclose(
+            result.values[0, :, 0], slope * np.array([2.0, -0.5]) * size, rtol=2 * size + 1e-6 + 1e-16 / size
+        )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -292,11 +296,13 @@ def test_kernel_checks_what_it_is_given() -> None:
     kernel = make([np.ones((2, 3))], [0])
     good = [np.zeros((1, 8))] * 5
     with pytest.raises(ValueError, match="must have 8 columns"):
-        kernel.explain(tuple([np.zeros((1, 7))] + good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1)
+        kernel.explain((np.zeros((1, 7)), *good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1)
     with pytest.raises(ValueError, match="the network's features and outputs"):
         kernel.explain(tuple(good), tuple(good), np.ones(1), np.zeros((1, 3, 3)), n_threads=1)
     with pytest.raises(TypeError, match="float64"):
-        kernel.explain(tuple([np.zeros((1, 8), np.float32)] + good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1)
+        kernel.explain(
+            (np.zeros((1, 8), np.float32), *good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1
+        )
     with pytest.raises(ValueError, match="one weight for each"):
         kernel.explain(tuple(good), tuple(good), np.ones(2), np.zeros((1, 2, 3)), n_threads=1)
 
@@ -308,7 +314,9 @@ def test_calls_from_several_threads_agree(backend: str) -> None:
     expected = deep_lift(network, X, background, backend=backend).values
     found: list[np.ndarray] = []
     threads = [
-        threading.Thread(target=lambda: found.append(deep_lift(network, X, background, backend=backend, n_threads=2).values))
+        threading.Thread(
+            target=lambda: found.append(deep_lift(network, X, background, backend=backend, n_threads=2).values)
+        )
         for _ in range(4)
     ]
     for thread in threads:
@@ -361,14 +369,16 @@ def test_expected_gradients_do_not_depend_on_chunks_threads_or_other_rows() -> N
         other = expected_gradients(network, X, background, seed=7, chunk_bytes=chunk_bytes, n_threads=2)
         assert_allclose(other.values, one.values, rtol=1e-12, atol=1e-15)
         assert_allclose(other.standard_errors, one.standard_errors, rtol=1e-9, atol=1e-15)
-    assert_allclose(expected_gradients(network, X[:5], background, seed=7).values, one.values[:5], rtol=1e-12, atol=1e-15)
+    assert_allclose(
+        expected_gradients(network, X[:5], background, seed=7).values, one.values[:5], rtol=1e-12, atol=1e-15
+    )
     assert np.abs(expected_gradients(network, X, background, seed=8).values - one.values).max() > 1e-4
 
 
 def test_seeded_call_leaves_global_rng_alone() -> None:
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     expected_gradients(NETWORKS["relu"], rows(NETWORKS["relu"], 2, 1), rows(NETWORKS["relu"], 2, 2))
-    assert_array_equal(np.random.get_state()[1], before)
+    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
 def test_bad_sampling_options_are_refused() -> None:

@@ -49,9 +49,9 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     return DemoRun(status, text, folder)
 
 
-def test_demo_succeeds_and_sums_are_equal_for_both_models(quick: DemoRun) -> None:
+def test_demo_succeeds_and_sums_are_equal_for_all_models(quick: DemoRun) -> None:
     assert quick.status == 0
-    assert quick.text.count("(equal, to rounding)") == 2
+    assert quick.text.count("(equal, to rounding)") == 3
 
 
 def test_demo_says_how_many_rows_of_what_it_explained(quick: DemoRun) -> None:
@@ -68,7 +68,7 @@ def test_demo_fits_a_terminal_of_100_columns(quick: DemoRun) -> None:
     assert not too_wide
 
 
-@pytest.mark.parametrize("name", ["breast_cancer.png", "breast_cancer_row.png", "flights.png", "flights_row.png"])
+@pytest.mark.parametrize("name", ["breast_cancer.png", "breast_cancer_row.png", "flights.png", "flights_row.png", "any_model.png"])
 def test_demo_writes_pictures(quick: DemoRun, name: str) -> None:
     image = pytest.importorskip("matplotlib.image").imread(quick.folder / name)
     assert image.shape[0] > 500
@@ -90,7 +90,13 @@ def test_demo_writes_every_row_as_parquet(quick: DemoRun) -> None:
 def test_demo_leaves_nothing_else(quick: DemoRun) -> None:
     names = ("breast_cancer", "flights")
     expected = {f"{name}{end}" for name in names for end in (".png", "_row.png", ".parquet")}
-    assert {path.name for path in quick.folder.iterdir()} == expected
+    assert {path.name for path in quick.folder.iterdir()} == expected | {"any_model.png"}
+
+
+def test_demo_compares_the_formula_with_predictions_alone(quick: DemoRun) -> None:
+    assert "by the formula pipeline:product_form: exact" in quick.text
+    assert "of the 95% intervals hold the truth" in quick.text
+    assert "10 repeats of 30 features" in quick.text
 
 
 def test_flights_are_predicted_from_the_timetable_alone(quick: DemoRun) -> None:

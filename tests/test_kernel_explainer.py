@@ -239,6 +239,7 @@ def test_sampled_values_have_standard_errors_and_intervals(wide: Any) -> None:
     model, rows = wide
     explainer = KernelExplainer(model, rows, nsamples=200)
     explanation = explainer.explain_local(rows[:3])
+    np.testing.assert_array_equal(explainer.explain_global(rows[:3]).standard_errors, explanation.standard_errors)
     assert explainer.path == explanation.path == "odd_gp"
     assert explanation.standard_errors.shape == explanation.values.shape
     assert (explanation.standard_errors > 0).any()
@@ -249,6 +250,21 @@ def test_sampled_values_have_standard_errors_and_intervals(wide: Any) -> None:
     np.testing.assert_array_equal(kept.standard_errors, explanation.standard_errors)
     total = explanation.values.sum(axis=1) + explanation.base_values
     np.testing.assert_allclose(total[:, 0], model.predict(rows[:3]), rtol=1e-9)
+
+
+def test_nsamples_bounds_the_evaluations(wide: Any) -> None:
+    model, rows = wide
+    asked = []
+
+    def counted(given: Any) -> Any:
+        asked.append(len(given))
+        return model.predict(given)
+
+    explainer = KernelExplainer(counted, rows[:5], nsamples=60, tol=0.0)
+    asked.clear()
+    explainer.explain_local(rows[50:52])
+    outside = 5 + 2  # the background and the rows themselves
+    assert 2 * 40 * 5 <= sum(asked) <= 2 * 60 * 5 + outside
 
 
 def test_seed_decides_what_is_drawn(wide: Any) -> None:

@@ -15,8 +15,8 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
 from fastexplain.models import kernel_machine
-from fastexplain.models.kernel_machine import KernelMachine, support_vector_sum
-from fastexplain.models.transparent import find_model, see_through
+from fastexplain.models.kernel_machine import KernelMachine, see_kernel_machine, support_vector_sum
+from fastexplain.models.transparent import see_through
 
 Float = NDArray[np.float64]
 
@@ -144,9 +144,9 @@ def test_gaussian_process_of_several_outputs() -> None:
 )
 def test_what_is_no_sum_of_gaussians_is_not_seen(model: Any, method: str) -> None:
     X, y = data()
-    assert find_model(model, method) is None  # not fitted
+    assert see_kernel_machine(model, method, None) is None  # not fitted
     model.fit(X, (y > 0).astype(float))
-    assert find_model(model, method) is None
+    assert see_kernel_machine(model, method, None) is None
 
 
 @pytest.mark.parametrize("model", [SVR(kernel="linear"), SVC(kernel="linear"), OneClassSVM(kernel="linear")], ids=str)

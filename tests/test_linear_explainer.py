@@ -145,6 +145,17 @@ def test_pairs_of_coefficients(coef: Any, intercept: Any, classes: Any, shape: t
         np.testing.assert_array_equal(predicted, output.argmax(axis=1) if output.ndim == 2 else output > 0)
 
 
+def test_columns_of_a_pair_must_be_those_of_the_examples() -> None:
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    explainer = LinearExplainer((np.arange(4.0), 1.0), frame)
+    with pytest.raises(
+        ValueError, match="Column 0 of evaluation_examples is 'b', but 'a' where the explainer was built"
+    ):
+        explainer.explain_local(frame[["b", "a", "c", "d"]])
+    with pytest.raises(ValueError, match="evaluation_examples has 3 columns; the model has 4 features"):
+        explainer.explain_local(frame[["a", "b", "c"]])
+
+
 def test_subset_keeps_the_values_of_the_full_explanation() -> None:
     model = LogisticRegression(max_iter=1000).fit(X, Y)
     full = LinearExplainer(model, X).explain_local(X[:5]).values

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import types
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,10 +23,11 @@ PARAMETERS = {"leaky_relu": (0.2,), "clip": (-0.5, 0.7), "elu": (0.6,), "softplu
 
 def random_network(*widths: int, kinds: tuple[str, ...], seed: int = 0) -> Network:
     rng = np.random.default_rng(seed)
-    return Network([
-        Layer(rng.normal(size=shape) / np.sqrt(shape[0]), rng.normal(size=shape[1]), Activation(kind, PARAMETERS.get(kind, ())))
-        for shape, kind in zip(zip(widths, widths[1:], strict=False), kinds, strict=True)
-    ])  # fmt: skip
+    layers = []
+    for (n_in, n_out), kind in zip(itertools.pairwise(widths), kinds, strict=True):
+        weight, bias = rng.normal(size=(n_in, n_out)) / np.sqrt(n_in), rng.normal(size=n_out)
+        layers.append(Layer(weight, bias, Activation(kind, PARAMETERS.get(kind, ()))))
+    return Network(layers)
 
 
 @pytest.mark.parametrize("kind", ACTIVATIONS)
@@ -39,7 +42,9 @@ def test_activation_and_slope(kind: str) -> None:
     assert np.isfinite(act.slope(far)).all()
 
 
-@pytest.mark.parametrize("kinds", [("relu", "tanh", "softmax"), ("gelu", "elu", "sigmoid"), ("silu", "softplus", "identity")])
+@pytest.mark.parametrize(
+    "kinds", [("relu", "tanh", "softmax"), ("gelu", "elu", "sigmoid"), ("silu", "softplus", "identity")]
+)
 def test_forward_equals_naive(kinds: tuple[str, ...]) -> None:
     network = random_network(5, 7, 4, 3, kinds=kinds)
     X = np.random.default_rng(1).normal(size=(6, 5))
@@ -113,9 +118,9 @@ def test_sklearn_mlp_that_knows_names_is_checked_without_a_warning(table: tuple[
     from sklearn.neural_network import MLPRegressor
 
     X, y = table
-    model = MLPRegressor(hidden_layer_sizes=(3,), max_iter=5, random_state=0).fit(pd.DataFrame(X, columns=list("abcd")), y)
-    import warnings
-
+    model = MLPRegressor(hidden_layer_sizes=(3,), max_iter=5, random_state=0).fit(
+        pd.DataFrame(X, columns=list("abcd")), y
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load_network(model).n_features == 4
@@ -189,7 +194,9 @@ def test_keras_stand_in() -> None:
     assert_allclose(network.forward(X), call(X), rtol=1e-10)
     assert len(network.layers) == 2  # batch normalisation is folded
 
-    with pytest.raises(fastexplain.ModelConversionError, match="does not reproduce the library's own forward: on probe row"):
+    with pytest.raises(
+        fastexplain.ModelConversionError, match="does not reproduce the library's own forward: on probe row"
+    ):
         load_network(keras_stand_in(layers, lambda X: call(X) + 0.01))
     with pytest.raises(fastexplain.UnsupportedModelError, match=r"Keras layer 'conv' \(Conv1D\)"):
         load_network(keras_stand_in([fake("Conv1D", name="conv")], call))

@@ -44,7 +44,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         fastexplain.tree_shapp  # noqa: B018
 
 
-@pytest.mark.parametrize("module", ["fastexplain.engine.tree_shap"])
+@pytest.mark.parametrize(
+    "module", ["fastexplain.engine.deep_lift", "fastexplain.engine.linear_shap", "fastexplain.engine.tree_shap"]
+)
 def test_examples_are_true(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0

@@ -94,6 +94,15 @@ def test_rules_reach_further_with_more_nodes() -> None:
         assert rules.weights[start : start + n].sum() == pytest.approx(0.5, abs=1e-15)
 
 
+def test_products_of_thousands_of_players() -> None:
+    """Against the integral of a power: all factors alike."""
+    assert 2 * pair_rules(5000).n_pairs[-1] == 512
+    for absent in (0.999, 0.9, 0.5, 0.0):
+        value = product_shap_values(np.ones((1, 1, 5000)), np.full((1, 1, 5000), absent), np.ones((1, 1)))
+        expected = (1 - absent**5000) / 5000  # efficiency, and symmetry
+        np.testing.assert_allclose(value, expected, rtol=1e-11)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("spread", [1e-3, 0.3, 1.0, 4.0, 12.0, 60.0, 200.0])
 def test_sigmoid_equals_enumeration(backend: str, spread: float) -> None:

@@ -9,6 +9,8 @@ PYBIND11_MODULE(_core, m) {
   m.def("available_isas", &fastexplain::available_isas, "Instruction sets that this build and this CPU have, widest first.");
   bind_deep_lift(m);
   bind_kernel_shap(m);
+  bind_metrics(m);
+  bind_permutation(m);
   bind_product_game(m);
   bind_scorers(m);
   bind_tree_shap(m);

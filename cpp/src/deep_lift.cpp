@@ -114,9 +114,9 @@ class DeepLift::Impl {
   void rescale(const DenseLayer& layer, const Pairs& pairs, Scratch& scratch) const {
     const std::int64_t mine = pairs.row * stride_ + layer.offset, others = pairs.begin * stride_ + layer.offset;
     kernels_.rescale({pairs.rows.preactivations + mine, pairs.rows.values + mine, pairs.rows.slopes + mine,
-                      pairs.rows.thresholds + mine, pairs.background.preactivations + others,
-                      pairs.background.values + others, pairs.background.slopes + others, stride_, pairs.n,
-                      padded(layer.n_out), layer.rule == UnitRule::kKinkAtZero, scratch.multipliers.data()});
+                      pairs.rows.thresholds + mine, pairs.background.preactivations + others, pairs.background.values + others,
+                      pairs.background.slopes + others, stride_, pairs.n, padded(layer.n_out),
+                      layer.rule == UnitRule::kKinkAtZero, scratch.multipliers.data()});
   }
 
   // M of the last hidden units (or the features), from the last layer's weights and its own multipliers.

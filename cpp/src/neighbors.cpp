@@ -39,8 +39,14 @@ void search_tile(const NeighborsTask& task, const SubsetPlan& plan, std::int64_t
     plan.gather(m, *scratch.tables);
     const double* values = scratch.tables->terms;
     Neighbor* nearest = scratch.nearest.data() + m * k;
-    for (std::int64_t j = 0; j < kTile; ++j)
-      if (values[j] < nearest[k - 1].distance) insert(nearest, k, {values[j], first + j});
+    for (std::int64_t begin = 0; begin < kTile; begin += 8) {
+      const double worst = nearest[k - 1].distance;
+      int nearer = 0;  // most often none of the eight is: one vector comparison
+      for (std::int64_t j = 0; j < 8; ++j) nearer |= values[begin + j] < worst;
+      if (!nearer) continue;
+      for (std::int64_t j = begin; j < begin + 8; ++j)
+        if (values[j] < nearest[k - 1].distance) insert(nearest, k, {values[j], first + j});
+    }
   }
 }
 

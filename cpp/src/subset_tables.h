@@ -14,10 +14,10 @@ class SubsetPlan {
  public:
   SubsetPlan(const std::uint8_t* masks, std::int64_t n_masks, std::int64_t n_players, Combine combine)
       : kernels_(active_score_kernels()), combine_(combine), n_players_(n_players) {
-    // tables cost 2^width per chunk, coalitions one step per chunk
+    // A chunk's table costs two writes for each of 2^width entries, a coalition one read; measured, a write as much as two.
     std::int64_t best = -1;
     for (int width = 1; width <= 8; ++width) {
-      const std::int64_t n = (n_players + width - 1) / width, cost = n * ((std::int64_t{2} << width) + n_masks);
+      const std::int64_t n = (n_players + width - 1) / width, cost = n * ((std::int64_t{4} << width) + n_masks);
       if (best >= 0 && cost >= best) continue;
       best = cost;
       width_ = width;

@@ -1,4 +1,4 @@
-"""``fastexplain demo``: two models on real data, every row explained, checked, timed, drawn and written."""
+"""``fastexplain demo``: models on real data, every row explained, checked, timed, drawn and written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from fastexplain._optional import optional
 from fastexplain._threads import resolve_num_threads
 from fastexplain.cli.arguments import package_version
 from fastexplain.cli.console import WIDTH, say, seconds
+from fastexplain.cli.demo_any_model import TITLE, any_model
 from fastexplain.cli.demo_tasks import TASKS, Task, flights_folder
 from fastexplain.cli.report import INDENT, account_lines, ranking_lines, rate, rule
 
@@ -49,6 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
             say(line)
         task = make(quick=arguments.quick, seed=arguments.seed, n_threads=n_threads)
         additive &= _show(title, task, out, n_threads, arguments)
+    say()
+    for line in (rule(WIDTH), TITLE, rule(WIDTH)):
+        say(line)
+    additive &= any_model(out, seed=arguments.seed, n_threads=n_threads)
     say()
     say(rule(WIDTH))
     say(f"Done in {seconds(time.perf_counter() - begin)}.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Background", "as_background", "checked_weights", "summarize_background"]
+__all__ = ["Background", "as_background", "checked_weights", "has_weights", "summarize_background"]
 
 
 class Background(NamedTuple):
@@ -81,14 +82,28 @@ def as_background(background: Any, weights: Any = None) -> Background:
     """
     if isinstance(background, Background):
         rows, own = background
-    elif hasattr(background, "data") and hasattr(background, "weights") and not hasattr(background, "dtype"):
+    elif has_weights(background):
         rows, own = background.data, background.weights
     else:
         rows, own = background, None
+    if isinstance(rows, str) or not (getattr(rows, "shape", ()) or isinstance(rows, Sequence)):
+        hint = " Pass background.collect()." if hasattr(rows, "collect") else ""
+        raise TypeError(
+            f"background is a {type(rows).__qualname__}; expected an array, a table or a sparse matrix of rows.{hint}"
+        )
     n_rows = rows.shape[0] if hasattr(rows, "shape") else len(rows)
     if not n_rows:
         raise ValueError("background has no rows; it needs at least one.")
     return Background(rows, checked_weights(own if weights is None else weights, n_rows, "background"))
+
+
+def has_weights(rows: Any) -> bool:
+    """Whether rows come with weights (a `Background`, a shap.kmeans result), and are no table with columns so named."""
+    if isinstance(rows, Background):
+        return True
+    if hasattr(rows, "dtype") or hasattr(rows, "columns"):
+        return False
+    return hasattr(rows, "data") and hasattr(rows, "weights")
 
 
 def checked_weights(weights: Any, n_rows: int, what: str) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.backends import core
-from fastexplain.engine.masking import RowBuilder
+from fastexplain.engine.masking import RowBuilder, copied
 from fastexplain.models.predict import PredictFunction
 
 __all__ = ["BlackBoxGame", "CoalitionGame", "Request", "ScoredGame"]
@@ -161,9 +161,11 @@ class BlackBoxGame:
         self._builder, self._predict, self._players, self._backend = builder, predict, players, backend
         self.weights = weights
         self.n_rows, self.n_players = builder.n_rows, len(players)
-        self.without = predict(builder.background, builder.n_background)
+        self.without = predict(copied(builder.background), builder.n_background)
         self.n_outputs = self.without.shape[1]
-        self.full = predict(builder.X, builder.n_rows, self.n_outputs) if self.n_rows else np.empty((0, self.n_outputs))
+        self.full = np.empty((0, self.n_outputs))
+        if self.n_rows:
+            self.full = predict(copied(builder.X), builder.n_rows, self.n_outputs)
         # Two chunks are alive at a time.
         self._most_rows = int(np.clip(chunk_bytes // (2 * builder.row_bytes), 1, _MAX_ROWS))
         self._first_rows = int(np.clip(_CACHED_BYTES // builder.row_bytes, 1, self._most_rows))
@@ -246,7 +248,9 @@ class BlackBoxGame:
     def _pieces(self, requests: Sequence[Request]) -> Iterator[_Piece]:
         for place, request in enumerate(requests):
             n_background = len(self.weights) if request.background is None else len(request.background)
-            step = max(1, _PLANNED_ROWS // max(1, n_background))
+            # Fewer where predictions, or what tells masked rows apart, take more than a few bytes each.
+            size = max(1, self.n_outputs // 8, self.n_players // 256)
+            step = max(1, _PLANNED_ROWS // max(1, n_background * size))
             for start in range(0, len(request.masks), step):
                 yield _Piece(self, request, place, request.masks[start : start + step])
 

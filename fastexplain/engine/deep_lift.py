@@ -19,9 +19,9 @@ __all__ = ["DeepLiftResult", "deep_lift"]
 
 Array = NDArray[np.float64]
 
-# Changes of a pre-activation below this (relative to 1 + its size) take the mean of the two slopes for the quotient. At the
-# cube root of the rounding unit both are equally good, to its power 2/3: the quotient loses digits as 1 / change, the mean
-# slope as change^2 / 12. What they do to completeness is rounding.
+# Changes of a pre-activation below this (relative to 1 + its size) take the mean of the two slopes for the quotient. At
+# the cube root of the rounding unit both are equally good, to its power 2/3: the quotient loses digits as 1 / change,
+# the mean slope as change^2 / 12. What they do to completeness is rounding.
 THRESHOLD = float(np.cbrt(np.finfo(np.float64).eps))
 # The kernel pads every layer to a multiple of this many units (DeepLift::kPad).
 PAD = 8
@@ -70,10 +70,10 @@ def deep_lift(
     ----------
     model : network
         A feed-forward network that `fastexplain.models.load_network` reads (torch Sequential, scikit-learn MLP, Keras
-        Sequential), or the `Network` that it returned, runs natively in float64. Any other ``torch.nn.Module`` that maps
-        (n, n_features) to (n,) or (n, n_outputs) runs in torch, every operation caught where it is called: functional
-        activations, modules used twice, in-place operations, products of activations, softmax, attention, layer
-        normalisation, max pooling. Explained in evaluation mode, and left as it was.
+        Sequential), or the `Network` that it returned, runs natively in float64. Any other ``torch.nn.Module`` that
+        maps (n, n_features) to (n,) or (n, n_outputs) runs in torch, every operation caught where it is called:
+        functional activations, modules used twice, in-place operations, products of activations, softmax, attention,
+        layer normalisation, max pooling. Explained in evaluation mode, and left as it was.
     X : array-like, DataFrame or tensor of shape (n_rows, n_features)
     background : array-like, DataFrame or tensor of shape (n_background, n_features)
         Rows to compare with.
@@ -85,8 +85,8 @@ def deep_lift(
     backend : {"native", "numba"}, optional
         Of the native path. None: ``FASTEXPLAIN_BACKEND``, else the compiled core where there is one.
     device : torch device, optional
-        Where a torch module runs, such as ``"cuda"``: given, the torch path is taken, with copies of the parameters where
-        they are elsewhere. None: natively, or where the module's parameters are.
+        Where a torch module runs, such as ``"cuda"``: given, the torch path is taken, with copies of the parameters
+        where they are elsewhere. None: natively, or where the module's parameters are.
     chunk_bytes : int, default 64 MiB
         Bound on the working memory beyond the result: rows of a chunk and their activations.
     show_progress : bool, default False
@@ -100,21 +100,22 @@ def deep_lift(
     Raises
     ------
     UnsupportedModelError
-        The model is no network, or uses an operation without a rule; the message names it. `expected_gradients` asks only
-        for gradients.
+        The model is no network, or uses an operation without a rule; the message names it. `expected_gradients` asks
+        only for gradients.
     ModelConversionError
         The network that was read does not reproduce the library's own forward.
     ValueError
-        X, background or weights have the wrong shape, or hold NaN or infinite values; or the model's output is not 1-D or 2-D.
+        X, background or weights have the wrong shape, or hold NaN or infinite values; or the model's output is not 1-D
+        or 2-D.
 
     Notes
     -----
-    Shrikumar, Greenside and Kundaje 2017, "Learning important features through propagating activation differences", section
-    3.5.2; averaged over references as in Lundberg and Lee 2017. Natively, O(n_background x n_outputs x weights) per row and one
-    forward of n_rows + n_background rows. Softmax goes by logarithms, ``log p_k = z_k - log sum_j e^z_j``, with z less its mean
-    over the classes, each step by the rescale rule: complete to rounding, multipliers between -1 and 1, unmoved by a constant
-    added to all z, and equal to the logistic function's for two classes. Elementwise rules (shap) do not sum up; the
-    normalisation of Captum does not either.
+    Shrikumar, Greenside and Kundaje 2017, "Learning important features through propagating activation differences",
+    section 3.5.2; averaged over references as in Lundberg and Lee 2017. Natively, O(n_background x n_outputs x weights)
+    per row and one forward of n_rows + n_background rows. Softmax goes by logarithms, ``log p_k = z_k - log sum_j
+    e^z_j``, with z less its mean over the classes, each step by the rescale rule: complete to rounding, multipliers
+    between -1 and 1, unmoved by a constant added to all z, and equal to the logistic function's for two classes.
+    Elementwise rules (shap) do not sum up; the normalisation of Captum does not either.
 
     These are not Shapley values: `kernel_shap` gives those.
 
@@ -165,7 +166,7 @@ def _network(model: Any, device: Any) -> Network | None:
 
 @dataclass(frozen=True)
 class Activations:
-    """What the rescale rule needs of some rows: layers side by side, each padded with zeros to a multiple of `PAD` units.
+    """What the rescale rule needs of some rows: layers side by side, each padded with zeros to a multiple of `PAD`.
 
     Attributes
     ----------

@@ -58,8 +58,8 @@ def expected_gradients(
 ) -> ExpectedGradientsResult:
     """Expected gradients of every row: integrated gradients averaged over background rows, by sampling.
 
-    Works for every differentiable torch module, whatever operations it uses; where `deep_lift` has rules, it is exact and
-    cheaper.
+    Works for every differentiable torch module, whatever operations it uses; where `deep_lift` has rules, it is exact
+    and cheaper.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ def expected_gradients(
 
     Notes
     -----
-    Erion, Janizek, Sturmfels, Lundberg and Lee 2021, "Improving performance of deep learning models with axiomatic attribution
-    priors and expected gradients", equation 3: the mean of ``(x - b) * gradient at b + a (x - b)`` over background rows b and a
-    uniform on (0, 1).
+    Erion, Janizek, Sturmfels, Lundberg and Lee 2021, "Improving performance of deep learning models with axiomatic
+    attribution priors and expected gradients", equation 3: the mean of ``(x - b) * gradient at b + a (x - b)`` over
+    background rows b and a uniform on (0, 1).
     """
     if not (isinstance(n_samples, (int, np.integer)) and n_samples >= 2):
         raise ValueError(f"n_samples must be a whole number of at least 2, for standard errors; got {n_samples!r}.")
@@ -174,7 +174,8 @@ class _Plan(NamedTuple):
         uniform = (drawn.astype(np.float64) + 0.5) / 2.0**32
         picked = np.minimum(np.searchsorted(self.cumulative, uniform[:, 0::2]), len(self.background) - 1)
         along = uniform[:, 1::2]
-        total, squares, shift = None, None, None
+        shift: Array | None = None
+        total = squares = np.zeros(0)
         for begin in range(0, self.n_samples, n_at_once):
             some = slice(begin, begin + n_at_once)
             other = self.background[picked[:, some]]
@@ -182,13 +183,13 @@ class _Plan(NamedTuple):
             points = other + along[:, some, None] * change
             slopes = gradient(points.reshape(-1, rows.shape[1])).reshape(-1, *change.shape)
             samples = np.einsum("krsj,rsj->rsjk", slopes, change)
-            if total is None or squares is None or shift is None:
+            if shift is None:
                 shift = samples[:, :1]  # sums about a sample: the spread of samples far from 0 keeps its digits
                 total, squares = np.zeros_like(samples[:, 0]), np.zeros_like(samples[:, 0])
             samples = samples - shift
             total += samples.sum(axis=1)
             squares += (samples**2).sum(axis=1)
-        assert total is not None and squares is not None and shift is not None
+        assert shift is not None
         mean = total / self.n_samples
         variance = np.maximum(squares - self.n_samples * mean**2, 0.0) / (self.n_samples - 1)
         return shift[:, 0] + mean, np.sqrt(variance / self.n_samples)

@@ -15,7 +15,7 @@ from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import as_background
 from fastexplain.engine.coalition_games import BlackBoxGame, CoalitionGame
 from fastexplain.engine.links import identity, resolve_link
-from fastexplain.engine.masking import RowBuilder, make_builder
+from fastexplain.engine.masking import RowBuilder, copied, make_builder
 from fastexplain.engine.sampling import METHODS, Rules, play
 from fastexplain.engine.selection import checked_l1_reg
 from fastexplain.models.predict import PredictFunction
@@ -212,8 +212,8 @@ def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
         left = options._replace(builder=formula.builder, predict=formula.predict, players=formula.players)
         return _prefixed(_by_sampling(left), formula.path)
     settings: dict[str, Any] = {"n_threads": rules.n_threads, "backend": rules.backend}
-    without = predict(builder.background, builder.n_background)
-    full = predict(builder.X, builder.n_rows, without.shape[1])
+    without = predict(copied(builder.background), builder.n_background)
+    full = predict(copied(builder.X), builder.n_rows, without.shape[1])
     base_values = options.weights @ without
     if rules.linear_link and rules.method in ("auto", "exact") and not rules.l1_reg:
         values = formula.shap_values(full, base_values, **settings)

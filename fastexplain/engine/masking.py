@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.backends import core
 
-__all__ = ["RowBuilder", "make_builder"]
+__all__ = ["RowBuilder", "copied", "make_builder"]
 
 Indices = NDArray[np.int32]
 
@@ -78,10 +78,15 @@ def make_builder(X: Any, background: Any, *, n_threads: int, backend: str) -> Ro
     if table is None:
         return _array_builder(_as_rows(X, "X"), _as_rows(background, "background"), n_threads, backend)
     X, background = _as_table(X, table, "X"), _as_table(background, table, "background")
-    _check_columns(list(X.columns), list(background.columns))
+    _check_columns(_names(X), _names(background))
     if type(table).__module__.split(".")[0] == "pandas":
         return _pandas_builder(X, background, n_threads, backend)
     return _TableBuilder(X, background)
+
+
+def copied(rows: Any) -> Any:
+    """Rows that a model may write to: a copy, except of tables that cannot be written to."""
+    return rows.copy() if hasattr(rows, "copy") else rows
 
 
 # ---------------------------------------------------------------------------------------------------------- arrays
@@ -149,9 +154,20 @@ def _numba_fill() -> Any:
 
 
 def _unequal(x: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.bool_]:
+    if x.dtype == object or rows.dtype == object:
+        different: NDArray[np.bool_] = np.frompyfunc(_different, 2, 1)(x, rows).astype(bool)
+        return different
     unequal = np.asarray(x != rows, dtype=bool)
     unequal &= ~np.asarray((x != x) & (rows != rows), dtype=bool)  # NaN, NaT
     return unequal
+
+
+def _different(a: Any, b: Any) -> bool:
+    """Of two objects; NaN, None and NA equal themselves."""
+    try:
+        return a is not b and bool(a != b) and not bool(a != a and b != b)
+    except (TypeError, ValueError):  # NA beside something else, or an array in a cell
+        return True
 
 
 # ---------------------------------------------------------------------------------------------------------- tables
@@ -178,7 +194,7 @@ class _TableBuilder(RowBuilder):
     def __init__(self, X: Any, background: Any) -> None:
         self.X, self.background = X, background
         self.n_rows, self.n_background, self.n_columns = len(X), len(background), X.shape[1]
-        self.column_names = list(background.columns)
+        self.column_names = _names(background)
         self.row_bytes = 16 * self.n_columns
         self._stacked = self._stack()
         self._codes = np.stack([self._code(i) for i in range(self.n_columns)], axis=1)
@@ -196,9 +212,12 @@ class _TableBuilder(RowBuilder):
         import narwhals as nw
 
         X, background = (nw.from_native(t, eager_only=True) for t in (self.X, self.background))
-        if X.schema != background.schema:
-            X = X.with_columns(nw.col(name).cast(dtype) for name, dtype in background.schema.items())
-        return nw.concat([X, background])
+        common = {name: _common_type(X.schema[name], dtype) for name, dtype in background.schema.items()}
+        tables = []
+        for table in (X, background):
+            casts = [nw.col(name).cast(dtype) for name, dtype in common.items() if table.schema[name] != dtype]
+            tables.append(table.with_columns(*casts) if casts else table)
+        return nw.concat(tables)
 
     def _code(self, column: int) -> NDArray[np.int64]:
         import narwhals as nw
@@ -217,6 +236,13 @@ class _TableBuilder(RowBuilder):
         names = self.column_names or []
         frame = columns[0].alias(names[0]).to_frame()
         return frame.with_columns(*(c.alias(n) for c, n in zip(columns[1:], names[1:], strict=True))).to_native()
+
+
+def _common_type(own: Any, theirs: Any) -> Any:
+    """The background's type, unless it would cut the fractions off the explained rows' numbers."""
+    import narwhals as nw
+
+    return nw.Float64 if own.is_float() and theirs.is_integer() else theirs
 
 
 class _PandasBuilder(_TableBuilder):
@@ -320,9 +346,20 @@ def _is_table(X: Any) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape") and not isinstance(X, np.ndarray)
 
 
+def _names(table: Any) -> list[Any]:
+    """Column names; pyarrow's `columns` are the columns themselves."""
+    return list(table.column_names if hasattr(table, "column_names") else table.columns)
+
+
 def _as_rows(X: Any, what: str) -> NDArray[Any]:
     if isinstance(X, str | bytes | dict) or X is None:
         raise TypeError(f"{what} is a {type(X).__qualname__}; expected an array, a table or a sparse matrix of rows.")
+    if hasattr(X, "collect") and hasattr(X, "columns"):
+        raise TypeError(f"{what} is a {type(X).__qualname__}; pass {what}.collect().")
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"{what} has masked values; fill them with what the model takes, {what}.filled(numpy.nan) say."
+        )
     if hasattr(X, "detach"):  # a torch tensor
         X = X.detach().cpu().numpy()
     rows = np.asarray(X)
@@ -331,6 +368,8 @@ def _as_rows(X: Any, what: str) -> NDArray[Any]:
     if rows.ndim != 2:
         hint = f" For a single row pass {what}.reshape(1, -1)." if rows.ndim == 1 else ""
         raise ValueError(f"{what} has shape {rows.shape}; expected (n_rows, n_features).{hint}")
+    if not rows.shape[1]:
+        raise ValueError(f"{what} has shape {rows.shape}; at least one column is needed.")
     return rows
 
 
@@ -348,13 +387,37 @@ def _as_table(X: Any, table: Any, what: str) -> Any:
     if type(table).__module__.split(".")[0] == "pandas":
         import pandas as pd
 
-        frame = pd.DataFrame(rows, columns=table.columns)
-        return frame.astype(dict(zip(table.columns, table.dtypes, strict=True))) if table.columns.is_unique else frame
+        columns = [_of_dtype(pd.Series(rows[:, i]), dtype) for i, dtype in enumerate(table.dtypes)]
+        frame = pd.DataFrame(dict(enumerate(columns)))
+        frame.columns = table.columns
+        return frame
     import narwhals as nw
 
     native = nw.from_native(table, eager_only=True)
-    columns = {name: rows[:, i].tolist() for i, name in enumerate(native.columns)}
-    return nw.from_dict(columns, native.schema, backend=nw.get_native_namespace(native)).to_native()
+    cells = {name: rows[:, i].tolist() for i, name in enumerate(native.columns)}
+    schema = dict(native.schema)
+    for name, values in cells.items():
+        if schema[name].is_integer() and all(isinstance(v, int | float) for v in values):
+            if all(float(v).is_integer() for v in values):
+                cells[name] = [int(v) for v in values]
+            else:
+                schema[name] = nw.Float64()
+    return nw.from_dict(cells, schema, backend=nw.get_native_namespace(native)).to_native()
+
+
+def _of_dtype(column: Any, dtype: Any) -> Any:
+    """A pandas column cast to `dtype`, unless that would change its values: 1.5 among integers, an unknown category."""
+    import pandas as pd
+
+    if isinstance(dtype, pd.CategoricalDtype):
+        known = column.isna() | column.isin(dtype.categories)
+        return column.astype(dtype) if known.all() else column.infer_objects()
+    try:
+        cast = column.astype(dtype)
+    except (TypeError, ValueError):
+        return column.infer_objects()
+    exact = not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_float_dtype(dtype)
+    return cast if exact or (cast.astype(object) == column.astype(object)).all() else column.infer_objects()
 
 
 def _check_width(n_columns: int, n_background_columns: int) -> None:

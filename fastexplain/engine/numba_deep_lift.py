@@ -6,14 +6,11 @@ Background rows go through one at a time, otherwise every sum is in the same ord
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.numba_tools import compiled, for_each
 from fastexplain.models.network import Network
 
 __all__ = ["explain_rows"]
@@ -21,7 +18,6 @@ __all__ = ["explain_rows"]
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Arrays = tuple[Array, Array, Array, Array, Array]
-F = TypeVar("F", bound=Callable[..., object])
 
 # As UnitRule in deep_lift.h.
 KINK_AT_ZERO, IDENTITY, SOFTMAX = 1, 3, 4
@@ -29,42 +25,31 @@ KINK_AT_ZERO, IDENTITY, SOFTMAX = 1, 3, 4
 CALL_ROWS = 16
 
 
-def _compiled(function: F) -> F:
-    # Not parallel=True: Numba's own threads abort when entered from several of ours.
-    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
-
-
 def explain_rows(
     network: Network, rules: Indices, mine: Arrays, others: Arrays, weights: Array, values: Array, n_threads: int
 ) -> None:
-    """Fill `values` (n_rows, n_features, n_outputs) from activations as `fastexplain.engine.deep_lift` lays them out."""
+    """Fill `values` (n_rows, n_features, n_outputs) from activations as ``engine/deep_lift.py`` lays them out."""
     flat = np.concatenate([layer.weight.T.ravel() for layer in network.layers])
     n_in = np.array([layer.weight.shape[0] for layer in network.layers])
     n_out = np.array([layer.weight.shape[1] for layer in network.layers])
 
-    def work(begin: int) -> None:
-        part = slice(begin, begin + CALL_ROWS)
+    def work(part: slice) -> None:
         z, value, slope, threshold, features = (array[part] for array in mine)
         _explain(
             flat, n_in, n_out, rules, z, value, slope, threshold, features, others[0], others[1], others[2], others[4],
             weights, values[part],
         )  # fmt: skip
 
-    if n_threads == 1:
-        for begin in range(0, len(values), CALL_ROWS):
-            work(begin)
-        return
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(work, range(0, len(values), CALL_ROWS)))
+    for_each(work, [slice(begin, begin + CALL_ROWS) for begin in range(0, len(values), CALL_ROWS)], n_threads)
 
 
-@_compiled
+@compiled
 def _log_mean_share(gap: float) -> float:
     """L(u, v) / max(u, v) of the logarithmic mean L, where gap = |log u - log v|."""
     return 1.0 if gap == 0.0 else -math.expm1(-gap) / gap
 
 
-@_compiled
+@compiled
 def _multiplier(
     z: float, z_b: float, value: float, value_b: float, slope: float, slope_b: float, threshold: float, kink: bool
 ) -> float:
@@ -74,7 +59,7 @@ def _multiplier(
     return (value - value_b) / change
 
 
-@_compiled
+@compiled
 def _begin_softmax(
     last: Array,
     n_in: int,
@@ -104,7 +89,7 @@ def _begin_softmax(
             now[k, i] = r * (last[k * n_in + i] - pooled[i])
 
 
-@_compiled
+@compiled
 def _multiply(now: Array, weight: Array, n_inner: int, n_columns: int, following: Array) -> None:
     """Following = now @ weight, weight (n_inner, n_columns) flat."""
     for k in range(len(now)):
@@ -117,7 +102,7 @@ def _multiply(now: Array, weight: Array, n_inner: int, n_columns: int, following
                 out[i] += factor * row[i]
 
 
-@_compiled
+@compiled
 def _explain(
     flat: Array,
     n_in: Indices,

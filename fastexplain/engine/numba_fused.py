@@ -69,7 +69,6 @@ def predict_rows(function: Any, X: Float, n_outputs: int) -> Float:
 def _row_kernel(function: Any) -> Callable[..., None]:
     add = _adder()
 
-    @numba.njit(nogil=True, error_model="numpy")
     def kernel(x: Float, background: Float, weights: Float, masks: NDArray[np.bool_], out: Float) -> None:
         row = np.empty(len(x))
         for m in range(len(masks)):
@@ -78,15 +77,13 @@ def _row_kernel(function: Any) -> Callable[..., None]:
                     row[j] = x[j] if masks[m, j] else background[b, j]
                 add(out[m], weights[b], function(row))
 
-    compiled: Callable[..., None] = kernel
-    return compiled
+    return _compiled(kernel)
 
 
 @functools.lru_cache(maxsize=_CACHED_FUNCTIONS)
 def _matrix_kernel(function: Any) -> Callable[..., None]:
     add = _adder()
 
-    @numba.njit(nogil=True, error_model="numpy")
     def kernel(x: Float, background: Float, weights: Float, masks: NDArray[np.bool_], out: Float) -> None:
         n_background = len(background)
         step = max(1, MATRIX_ROWS // n_background)
@@ -103,7 +100,11 @@ def _matrix_kernel(function: Any) -> Callable[..., None]:
                 for b in range(n_background):
                     add(out[m], weights[b], predictions[(m - first) * n_background + b])
 
-    compiled: Callable[..., None] = kernel
+    return _compiled(kernel)
+
+
+def _compiled(kernel: Callable[..., None]) -> Callable[..., None]:
+    compiled: Callable[..., None] = numba.njit(nogil=True, error_model="numpy")(kernel)
     return compiled
 
 
@@ -114,7 +115,7 @@ def _adder() -> Any:
     def add(out: Float, weight: float, value: Any) -> None:
         raise TypeError("add is compiled, never called")
 
-    @overload(add)  # Numba wants the same parameters and annotations in what it returns
+    # Numba wants the same parameters and annotations in what it returns
     def of_type(out: Any, weight: Any, value: Any) -> Callable[..., None]:
         if isinstance(value, numba.types.Number | numba.types.Boolean):
 
@@ -129,4 +130,5 @@ def _adder() -> Any:
 
         return add_several
 
+    overload(add)(of_type)
     return add

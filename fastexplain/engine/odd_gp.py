@@ -86,7 +86,8 @@ def odd_gp(
     settings = _Settings(n_threads, backend)
     least_squares = WeightedLeastSquares(signs, weights, drawn_share)
     linear = least_squares.solve(y, total)
-    if signs.shape[1] < 3:  # no order beyond the linear one
+    # No order beyond the linear one; or more players than the process could tell apart by the pairs that it is given.
+    if not 3 <= signs.shape[1] < _MAX_GP_PAIRS:
         return Estimate(linear, least_squares.standard_errors(y, linear))
     prior = _tuned(signs, y, total, linear, settings)
     fit = _Fit(signs[:_MAX_GP_PAIRS], y[:_MAX_GP_PAIRS], total, prior, settings)

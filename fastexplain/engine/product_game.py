@@ -33,6 +33,9 @@ __all__ = [
 
 LANES = 8  # terms per block, as kTermLanes in C++
 EVERY_PAIR = 16  # rules of 1, 2 .. 16 pairs of nodes, then a quarter more each time
+# The last rule: exact up to 1,024 players, and within rounding where D <= 1,400, whatever their number. Larger products
+# than that are flat but for the ends of [0, 1], where the nodes are dense.
+MOST_PAIRS = 256
 ROUNDING = 2.0**-53
 # Factors of explained rows that are held at one time: 32 MiB.
 ROW_CELLS = 2**22
@@ -65,8 +68,8 @@ class PairRules(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def pair_rules(n_players: int) -> PairRules:
-    """Rules for products over `n_players`: the last is exact whatever the factors."""
-    exact = max(1, -(-n_players // 4))  # 2 * 2 * pairs - 1 >= n_players - 1
+    """Rules for products over `n_players`: the last is exact whatever the factors (see `MOST_PAIRS`)."""
+    exact = min(MOST_PAIRS, max(1, -(-n_players // 4)))  # 2 * 2 * pairs - 1 >= n_players - 1
     counts = [1]
     while counts[-1] < exact:
         counts.append(min(exact, counts[-1] + 1 if counts[-1] < EVERY_PAIR else -(-counts[-1] * 5 // 4)))

@@ -28,6 +28,8 @@ AUTO_EXACT_PLAYERS = 14
 _FIRST_LOOK = 8
 # Part of the predictions that counts as rounding: no error is smaller, whatever the tolerance.
 _ROUNDING = 1e-12
+# Coalitions and values of games that are enumerated together: 32 MiB.
+_ENUMERATED_BYTES = 2**25
 # Pair values of a group of rows that are solved together: 64 MiB.
 _GROUP_VALUES = 2**23
 
@@ -69,6 +71,9 @@ class Played(NamedTuple):
     n_evaluations: NDArray[np.int64]
     converged: NDArray[np.bool_]
     estimator: str
+
+
+_Place = tuple[int, NDArray[np.intp], NDArray[np.intp] | None]  # row, players, background rows
 
 
 class _Plan(NamedTuple):
@@ -213,7 +218,9 @@ def _check_enumerable(sizes: list[int]) -> None:
 
 def _enumerate(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Played) -> None:
     """Exact values of whole games, and of games of single background rows."""
-    requests, places = [], []
+    requests: list[Request] = []
+    places: list[_Place] = []
+    held = 0
     for plan in plans:
         games = [(plan.players, None)] if plan.whole else plan.enumerated
         for players, background in games:
@@ -222,6 +229,15 @@ def _enumerate(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Pl
             masks[:, players] = inside
             requests.append(Request(plan.row, masks, background))
             places.append((plan.row, players, background))
+            held += len(masks) * (game.n_players + 8 * game.n_outputs)
+            if held > _ENUMERATED_BYTES:
+                _solve(game, requests, places, rules, played)
+                requests, places, held = [], [], 0
+    _solve(game, requests, places, rules, played)
+
+
+def _solve(game: CoalitionGame, requests: list[Request], places: list[_Place], rules: Rules, played: Played) -> None:
+    """Evaluate games whose coalitions are all there, and add their values."""
     for (row, players, background), inner in zip(places, game.evaluate(requests), strict=True):
         weights = game.weights if background is None else game.weights[background]
         without = game.without if background is None else game.without[background]
@@ -274,9 +290,11 @@ def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Playe
     for look in looks(group.n, budget, rules):
         pair_values = np.concatenate([pair_values, group.pair_values(look.masks, waiting)], axis=1)
         y = np.moveaxis(pair_values, 1, 0).reshape(pair_values.shape[1], -1)
+        total = group.total[waiting].reshape(-1)
+        scale = _scale(y, total, rules)
         values, errors = (
-            np.moveaxis(part.reshape(group.n, len(waiting), game.n_outputs), 0, 1)
-            for part in look.estimate(y, group.total[waiting].reshape(-1))
+            np.moveaxis((part * scale).reshape(group.n, len(waiting), game.n_outputs), 0, 1)
+            for part in look.estimate(y / scale, total / scale)
         )
         rows = np.array([plans[i].row for i in waiting])
         every = played.values[rows]  # what background rows that were enumerated have added so far
@@ -292,6 +310,15 @@ def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Playe
         pair_values, waiting = pair_values[~ended], waiting[~ended]
         if not len(waiting):
             return
+
+
+def _scale(y: NDArray[np.float64], total: NDArray[np.float64], rules: Rules) -> NDArray[np.float64]:
+    """A power of two near each game's size, for squares of 1e-200 and 1e200 are no doubles. A lasso keeps its units."""
+    if rules.l1_reg:
+        return np.ones_like(total)
+    largest = np.maximum(np.abs(y).max(axis=0, initial=0.0), np.abs(total))
+    scale: NDArray[np.float64] = np.ldexp(1.0, np.maximum(np.frexp(largest)[1], -1021))
+    return scale
 
 
 Estimator = Callable[[NDArray[np.float64], NDArray[np.float64]], Estimate]

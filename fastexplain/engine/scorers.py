@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.backends import core, select_backend
 
-__all__ = ["KINDS", "TERM_PAD", "aligned", "averaged", "average_neighbors", "couple_probabilities", "expand", "padded"]
+__all__ = ["KINDS", "TERM_PAD", "aligned", "average_neighbors", "averaged", "couple_probabilities", "expand", "padded"]
 
 Float = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -116,7 +116,9 @@ def couple_probabilities(
     """Class probabilities of libsvm from one-versus-one decisions (..., n_pairs): (..., n_classes)."""
     out = np.empty((*decisions.shape[:-1], n_classes))
     flat = np.ascontiguousarray(decisions).reshape(-1, decisions.shape[-1])
-    _kernels(backend).couple_probabilities(flat, slope, shift, out.reshape(-1, n_classes), resolve_num_threads(n_threads))
+    _kernels(backend).couple_probabilities(
+        flat, slope, shift, out.reshape(-1, n_classes), resolve_num_threads(n_threads)
+    )
     return out
 
 

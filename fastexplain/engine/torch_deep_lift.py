@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import fastexplain.engine.torch_rules  # noqa: F401  (fills RULES)
+from fastexplain.engine import torch_rules as _torch_rules  # noqa: F401  (fills RULES)
 from fastexplain.engine.deep_lift import TOLERANCE, chunks
 from fastexplain.engine.torch_pairs import Pair, UnseenOperationError, counting_elements
 from fastexplain.exceptions import UnsupportedModelError
@@ -27,7 +27,7 @@ FORWARD_ROWS = 1024
 
 
 class Runner:
-    """A module as a function of its input alone: evaluation mode, copies of its buffers, parameters without gradients."""
+    """A module as a function of its input: evaluation mode, copies of its buffers, parameters without gradients."""
 
     def __init__(self, module: Any, device: Any) -> None:
         self.module = module
@@ -49,7 +49,7 @@ class Runner:
         output = torch.func.functional_call(self.module, self.state, (x,))
         if not isinstance(output, torch.Tensor):
             raise UnsupportedModelError(
-                f"The module returns a {type(output).__name__}; expected one tensor. Wrap it in a module that picks one."
+                f"The module returns a {type(output).__name__}; expected one tensor. Wrap it in one that picks it."
             )
         if output.dim() == 1:
             output = output.unsqueeze(1)
@@ -66,11 +66,10 @@ class Runner:
 
     def outputs(self, rows: Array) -> Array:
         """The module's own outputs, of shape (n_rows, n_outputs)."""
-        found = []
+        starts = range(0, max(1, len(rows)), FORWARD_ROWS)
         with torch.no_grad():
-            for begin in range(0, max(1, len(rows)), FORWARD_ROWS):
-                found.append(self(self.tensor(rows[begin : begin + FORWARD_ROWS])).detach().cpu().double().numpy())
-        outputs: Array = np.concatenate(found)
+            found = [self(self.tensor(rows[begin : begin + FORWARD_ROWS])).detach().cpu().double() for begin in starts]
+        outputs: Array = torch.cat(found).numpy()
         if not np.isfinite(outputs).all():
             row = int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])
             raise ValueError(f"The module's output for row {row} is not finite: {outputs[row]}.")
@@ -90,7 +89,7 @@ def running(module: Any, device: Any) -> Iterator[Runner]:
 def deep_lift_module(
     module: Any, rows: Array, background: Array, weights: Array, *, device: Any, chunk_bytes: int, show_progress: bool
 ) -> tuple[Array, Array, Array, float]:
-    """Attributions (n_rows, n_features, n_outputs), outputs, base values, and the completeness error that rounding explains."""
+    """Attributions (n_rows, n_features, n_outputs), outputs, base values, and the error that rounding explains."""
     with running(module, device) as runner:
         outputs, others = runner.outputs(rows), runner.outputs(background)
         n_outputs = others.shape[1]
@@ -112,7 +111,7 @@ def deep_lift_module(
 
 
 def _try_one_pair(runner: Runner, rows: Array, background: Array, outputs: Array, others: Array) -> int:
-    """Bytes that a pair takes (values of both, multipliers, a gradient for each output); checks that rows do not mix."""
+    """Bytes that a pair takes (both values, multipliers, a gradient for each output); checks that rows do not mix."""
     with counting_elements() as elements:
         output = runner(Pair(runner.tensor(rows[:1]).clone(), runner.tensor(background[:1]).clone()))
     if isinstance(output, Pair):
@@ -148,7 +147,7 @@ def _check_rows_apart(found: torch.Tensor, expected: Array, dtype: torch.dtype) 
 
 
 class Gradients:
-    """Gradients of every output with respect to the input: in one backward pass where every operation can be batched."""
+    """Gradients of every output with respect to the input, in one backward pass where it can be batched."""
 
     def __init__(self) -> None:
         self._batched = True
@@ -158,34 +157,32 @@ class Gradients:
         n_outputs = output.shape[1]
         if not output.requires_grad:
             return torch.zeros((n_outputs, *x.shape), device=x.device, dtype=x.dtype)
-        directions = torch.eye(n_outputs, device=output.device, dtype=output.dtype)
-        directions = directions.unsqueeze(1).expand(n_outputs, len(output), n_outputs)
+        ways = torch.eye(n_outputs, device=output.device, dtype=output.dtype)
+        ways = ways.unsqueeze(1).expand(n_outputs, len(output), n_outputs)
         if self._batched and n_outputs > 1:
             try:
-                return _zero_if_unused(torch.autograd.grad(
-                    output, x, directions, retain_graph=True, is_grads_batched=True, allow_unused=True
-                )[0], n_outputs, x)  # fmt: skip
-            except (
-                RuntimeError
-            ):  # an operation whose backward vmap cannot batch: the same numbers, one output at a time
+                return self._of(output, x, ways, batched=True)
+            except RuntimeError:
+                # An operation whose backward vmap cannot batch: the same numbers, one output at a time. A RuntimeError
+                # of another kind comes again below.
                 self._batched = False
-        return torch.stack([
-            _zero_if_unused(torch.autograd.grad(output, x, way, retain_graph=True, allow_unused=True)[0], None, x)
-            for way in directions
-        ])  # fmt: skip
+        return torch.stack([self._of(output, x, way, batched=False) for way in ways])
 
-
-def _zero_if_unused(gradient: torch.Tensor | None, n_outputs: int | None, x: torch.Tensor) -> torch.Tensor:
-    if gradient is not None:
-        return gradient
-    return torch.zeros(x.shape if n_outputs is None else (n_outputs, *x.shape), device=x.device, dtype=x.dtype)
+    @staticmethod
+    def _of(output: torch.Tensor, x: torch.Tensor, way: torch.Tensor, *, batched: bool) -> torch.Tensor:
+        found: torch.Tensor | None = torch.autograd.grad(
+            output, x, way, retain_graph=True, is_grads_batched=batched, allow_unused=True
+        )[0]
+        if found is not None:
+            return found
+        return torch.zeros((len(way), *x.shape) if batched else x.shape, device=x.device, dtype=x.dtype)
 
 
 @contextlib.contextmanager
 def module_gradients(
     module: Any, device: Any
 ) -> Iterator[tuple[Callable[[Array], Array], Callable[[Array], Array], Callable[[Array], int]]]:
-    """Functions of rows: outputs, plain gradients (n_outputs, n_rows, n_features), and bytes that a row's gradient takes."""
+    """Functions of rows: outputs, gradients (n_outputs, n_rows, n_features), and bytes that a row's gradient takes."""
     with running(module, device) as runner:
         gradients = Gradients()
 

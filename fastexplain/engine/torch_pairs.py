@@ -1,11 +1,11 @@
-"""Tensors that carry a second one: a model run once on rows and on background rows, every operation seen where it is called.
+"""Tensors that carry a second one: a model run on rows and background rows at once, every operation seen.
 
 A `Pair` is handed to the module in place of its input. Each torch function that meets one looks up a rule here
-(``__torch_function__``), whether a module, ``torch.nn.functional`` or a method called it, and whether in place or not; so a
-module used twice, or none at all, makes no difference. A rule computes the values of both tensors, and gives the first one a
-gradient that is DeepLIFT's multiplier: its graph is that of a surrogate which is linear in the row's values (`_grafted`).
-What has no rule raises, by name; what reaches a kernel around ``__torch_function__`` raises too (``__torch_dispatch__``). Nothing
-passes with its plain gradient.
+(``__torch_function__``), whether a module, ``torch.nn.functional`` or a method called it, and whether in place or not;
+so a module used twice, or none at all, makes no difference. A rule computes the values of both tensors, and gives the
+first one a gradient that is DeepLIFT's multiplier: its graph is that of a surrogate which is linear in the row's values
+(`_grafted`). What has no rule raises, by name; what reaches a kernel around ``__torch_function__`` raises too
+(``__torch_dispatch__``). Nothing passes with its plain gradient.
 """
 
 from __future__ import annotations
@@ -35,76 +35,32 @@ __all__ = [
 
 Rule = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
-# name of a torch function, without leading or trailing underscores -> rule(function, args, kwargs); filled by torch_rules.py
+# name of a torch function, without leading or trailing underscores -> rule(function, args, kwargs); filled by
+# torch_rules.py
 RULES: dict[str, Rule] = {}
 
 # Elements of the pairs made so far, while someone counts them: the measure of a model's memory per pair.
 _elements: ContextVar[list[int] | None] = ContextVar("elements", default=None)
 
 # Answered from the row's tensor: they look at no value.
-QUERIES = frozenset(
-    [
-        "size",
-        "dim",
-        "ndimension",
-        "stride",
-        "numel",
-        "nelement",
-        "is_floating_point",
-        "is_complex",
-        "is_contiguous",
-        "get_device",
-        "element_size",
-        "len",
-        "storage_offset",
-        "is_shared",
-        "is_signed",
-        "is_inference",
-        "is_same_size",
-        "has_names",
-        "new_zeros",
-        "new_ones",
-        "new_full",
-        "new_empty",
-        "zeros_like",
-        "ones_like",
-        "full_like",
-        "empty_like",
-        "shape",
-        "ndim",
-        "dtype",
-        "device",
-        "layout",
-        "requires_grad",
-        "is_leaf",
-        "is_cuda",
-        "is_cpu",
-        "is_mps",
-        "is_sparse",
-        "is_quantized",
-        "is_nested",
-        "is_meta",
-        "is_mkldnn",
-        "is_xla",
-        "is_xpu",
-        "names",
-        "itemsize",
-        "nbytes",
-        "result_type",
-        "can_cast",
-    ]
-)
+QUERIES = """
+    size dim ndimension stride numel nelement is_floating_point is_complex is_contiguous get_device element_size len
+    storage_offset is_shared is_signed is_inference is_same_size has_names new_zeros new_ones new_full new_empty
+    zeros_like ones_like full_like empty_like shape ndim dtype device layout requires_grad is_leaf is_cuda is_cpu
+    is_mps is_sparse is_quantized is_nested is_meta is_mkldnn is_xla is_xpu names itemsize nbytes result_type
+    can_cast
+"""
 # Properties with values, as the functions of that meaning.
 PROPERTIES = {"T": "t", "mT": "mT", "data": "detach"}
 # In-place operators; "add_" and the like are told by their underscore.
 IN_PLACE_OPERATORS = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__ipow__": "pow"}
 # Operators whose names say something else than the functions they are.
 OPERATORS = {"truediv": "div", "rtruediv": "rdiv", "radd": "add", "rmul": "mul", "true_divide": "div", "divide": "div",
-             "multiply": "mul", "subtract": "sub", "rmatmul": "rmatmul", "negative": "neg", "absolute": "abs", "clip": "clamp",
-             "concat": "cat", "concatenate": "cat", "swish": "silu"}  # fmt: skip
+             "multiply": "mul", "subtract": "sub", "rmatmul": "rmatmul", "negative": "neg", "absolute": "abs",
+             "clip": "clamp", "concat": "cat", "concatenate": "cat", "swish": "silu"}  # fmt: skip
 
 
-class Pair(torch.Tensor):
+class Pair(torch.Tensor):  # type: ignore[misc]
     """A row's tensor, with its gradient graph, beside the background row's, of the same shape."""
 
     row: torch.Tensor
@@ -113,7 +69,7 @@ class Pair(torch.Tensor):
     @staticmethod
     def __new__(cls, row: torch.Tensor, background: torch.Tensor) -> Pair:
         """Wrap two tensors."""
-        pair: Pair = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        pair: Pair = torch.Tensor._make_wrapper_subclass(
             cls, row.shape, strides=row.stride(), dtype=row.dtype, device=row.device, requires_grad=False
         )
         pair.row, pair.background = row, background
@@ -165,7 +121,7 @@ def value_of(tree: Any, side: str) -> Any:
 
 
 def only_pair(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Pair, Callable[[torch.Tensor], Any]]:
-    """The one pair among the arguments, and a function that puts a tensor in its place and returns the arguments."""
+    """The one pair among the arguments, and a function that returns the arguments with a tensor in its place."""
     leaves, spec = tree_flatten((args, kwargs))
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Pair)]
     if len(places) != 1:
@@ -191,7 +147,7 @@ def apply(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise unsupported("assignment to an attribute of a tensor", "it cannot be followed")
     name = called.strip("_")
     name = OPERATORS.get(name, name)
-    if name in QUERIES:
+    if name in QUERIES.split():
         return func(*value_of(args, "row"), **value_of(kwargs, "row"))
     with torch.enable_grad():  # a no_grad block in the model changes gradients, not values: here values count
         if called == "__setitem__":
@@ -216,7 +172,7 @@ def _out_of_place(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str,
 
 
 def _unfolded(func: types.FunctionType) -> types.FunctionType:
-    """A torch function written in Python, as its steps: it then no longer hands itself over to ``__torch_function__``."""
+    """A torch function written in Python, as its steps: one that does not ask for ``__torch_function__``."""
     unseen = {name: _false for name in func.__globals__ if name.startswith("has_torch_function")}
     copy = types.FunctionType(
         func.__code__, {**func.__globals__, **unseen}, func.__name__, func.__defaults__, func.__closure__

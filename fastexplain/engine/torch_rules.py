@@ -1,9 +1,9 @@
 """Rules of DeepLIFT for torch functions: what value they give, and with which multipliers.
 
-Linear in one argument: as it is. Elementwise: the rescale rule. Products of two: each factor's change times the other's mean,
-the Shapley value of a game of two players, and the only split of a product that is symmetric and complete. Softmax: as in
-``cpp/src/deep_lift.cpp``. Maximum: the change goes to the row's or the background's largest entry, whichever is larger.
-Normalisations and attention are written in terms of these.
+Linear in one argument: as it is. Elementwise: the rescale rule. Products of two: each factor's change times the other's
+mean, the Shapley value of a game of two players, and the only split of a product that is symmetric and complete.
+Softmax: as in ``cpp/src/deep_lift.cpp``. Maximum: the change goes to the row's or the background's largest entry,
+whichever is larger. Normalisations and attention are written in terms of these.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from fastexplain.engine.torch_pairs import RULES, Pair, Rule, apply, only_pair, unsupported, value_of
 
 __all__ = ["threshold"]
 
-Tensor = torch.Tensor
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
@@ -32,7 +32,7 @@ def threshold(dtype: torch.dtype) -> float:
     return float(torch.finfo(dtype).eps ** (1.0 / 3.0))
 
 
-class _Graft(torch.autograd.Function):
+class _Graft(torch.autograd.Function):  # type: ignore[misc]
     """The value of one tensor with the graph of another of the same shape."""
 
     @staticmethod
@@ -60,141 +60,22 @@ def _rule(*names: str) -> Callable[[Rule], Rule]:
 
 # ------------------------------------------------------------------------------------------------------------- linear
 
-LINEAR = [
-    "add",
-    "sub",
-    "rsub",
-    "neg",
-    "positive",
-    "sum",
-    "mean",
-    "cumsum",
-    "diff",
-    "trace",
-    "linear",
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "conv",
-    "convolution",
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d",
-    "matmul",
-    "mm",
-    "bmm",
-    "mv",
-    "dot",
-    "inner",
-    "outer",
-    "ger",
-    "vdot",
-    "einsum",
-    "addmm",
-    "addmv",
-    "baddbmm",
-    "addbmm",
-    "bilinear",
-    "mul",
-    "tensordot",
-    "kron",
-    "rmatmul",
-    "chain_matmul",
-    "view",
-    "view_as",
-    "reshape",
-    "reshape_as",
-    "flatten",
-    "unflatten",
-    "ravel",
-    "squeeze",
-    "unsqueeze",
-    "transpose",
-    "swapaxes",
-    "swapdims",
-    "t",
-    "permute",
-    "movedim",
-    "moveaxis",
-    "adjoint",
-    "mT",
-    "expand",
-    "expand_as",
-    "broadcast_to",
-    "repeat",
-    "repeat_interleave",
-    "tile",
-    "cat",
-    "stack",
-    "hstack",
-    "vstack",
-    "column_stack",
-    "chunk",
-    "split",
-    "split_with_sizes",
-    "tensor_split",
-    "hsplit",
-    "unbind",
-    "unfold",
-    "fold",
-    "narrow",
-    "select",
-    "index_select",
-    "getitem",
-    "take_along_dim",
-    "gather",
-    "take",
-    "flip",
-    "fliplr",
-    "flipud",
-    "roll",
-    "rot90",
-    "pad",
-    "_pad",
-    "constant_pad_nd",
-    "clone",
-    "contiguous",
-    "to",
-    "float",
-    "double",
-    "type",
-    "type_as",
-    "tril",
-    "triu",
-    "diag",
-    "diagonal",
-    "diag_embed",
-    "masked_fill",
-    "masked_select",
-    "where",
-    "masked_scatter",
-    "index_fill",
-    "scatter",
-    "scatter_add",
-    "index_add",
-    "index_copy",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "channel_shuffle",
-    "lerp",
-    "cpu",
-    "cuda",
-    "atleast_1d",
-    "atleast_2d",
-    "atleast_3d",
-    "iter",
-    "block_diag",
-    "meshgrid",
-]
+LINEAR = """
+    add sub rsub neg positive sum mean cumsum diff trace linear conv1d conv2d conv3d conv_transpose1d
+    conv_transpose2d conv_transpose3d conv convolution avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
+    adaptive_avg_pool2d adaptive_avg_pool3d matmul mm bmm mv dot inner outer ger vdot einsum addmm addmv baddbmm
+    addbmm bilinear mul tensordot kron rmatmul chain_matmul view view_as reshape reshape_as flatten unflatten ravel
+    squeeze unsqueeze transpose swapaxes swapdims t permute movedim moveaxis adjoint mT expand expand_as
+    broadcast_to repeat repeat_interleave tile cat stack hstack vstack column_stack chunk split split_with_sizes
+    tensor_split hsplit unbind unfold fold narrow select index_select getitem take_along_dim gather take flip fliplr
+    flipud roll rot90 pad _pad constant_pad_nd clone contiguous to float double type type_as tril triu diag diagonal
+    diag_embed masked_fill masked_select where masked_scatter index_fill scatter scatter_add index_add index_copy
+    pixel_shuffle pixel_unshuffle channel_shuffle lerp cpu cuda atleast_1d atleast_2d atleast_3d iter block_diag
+    meshgrid
+"""
 
 
-@_rule(*LINEAR)
+@_rule(*LINEAR.split())
 def _multilinear(func: Any, args: Args, kwargs: Kwargs) -> Any:
     """Functions that are linear in each argument: one pair, several that only add up, or a product of two.
 
@@ -207,48 +88,18 @@ def _multilinear(func: Any, args: Args, kwargs: Kwargs) -> Any:
     with torch.no_grad():
         background = func(*value_of(args, "background"), **value_of(kwargs, "background"))
     row = func(*value_of(args, "row"), **value_of(kwargs, "row"))
-    if name.strip("_") in PRODUCTS and len(places) > 1:
+    if name.strip("_") in PRODUCTS.split() and len(places) > 1:
         if len(places) > 2:
             raise unsupported(name, "it is a product of three or more values that depend on the features")
         row = _grafted(row, _product_surrogate(func, leaves, spec, places))
     return _pairs(row, background)
 
 
-PRODUCTS = frozenset(
-    [
-        "mul",
-        "imul",
-        "rmul",
-        "multiply",
-        "matmul",
-        "rmatmul",
-        "mm",
-        "bmm",
-        "mv",
-        "dot",
-        "inner",
-        "outer",
-        "ger",
-        "vdot",
-        "einsum",
-        "addmm",
-        "addmv",
-        "baddbmm",
-        "addbmm",
-        "bilinear",
-        "linear",
-        "tensordot",
-        "kron",
-        "chain_matmul",
-        "conv1d",
-        "conv2d",
-        "conv3d",
-        "conv_transpose1d",
-        "conv_transpose2d",
-        "conv_transpose3d",
-        "lerp",
-    ]
-)
+PRODUCTS = """
+    mul imul rmul multiply matmul rmatmul mm bmm mv dot inner outer ger vdot einsum addmm addmv baddbmm addbmm
+    bilinear linear tensordot kron chain_matmul conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+    conv_transpose3d lerp
+"""
 
 
 def _product_surrogate(func: Any, leaves: list[Any], spec: Any, places: list[int]) -> Tensor:
@@ -306,7 +157,7 @@ def _dropout(func: Any, args: Args, kwargs: Kwargs) -> Any:
 def _embedding(func: Any, args: Args, kwargs: Kwargs) -> Any:
     raise unsupported(
         func.__name__,
-        "it looks up rows by number, which is no function of a real number; explain the model that begins after it",
+        "it looks up rows by number, not by a value; explain the model that begins after it",
     )
 
 
@@ -351,13 +202,18 @@ def _elementwise(kink: int) -> Rule:
     return rule
 
 
-for _names, _kink in (
-    ("gelu silu mish sigmoid expit logsigmoid log_sigmoid tanh softplus softsign tanhshrink exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
-     "reciprocal square pow rpow float_power sin cos tan asin acos atan sinh cosh asinh acosh atanh erf erfc erfinv logit "
-     "sinc i0 lgamma digamma xlogy", SMOOTH),
-    ("relu leaky_relu elu celu selu prelu rrelu", KINK_AT_ZERO),
-    ("relu6 hardtanh hardswish hardsigmoid abs clamp clamp_min clamp_max hardshrink softshrink threshold", PIECEWISE),
-):  # fmt: skip
+ELEMENTWISE = {
+    SMOOTH: """
+        gelu silu mish sigmoid expit logsigmoid log_sigmoid tanh softplus softsign tanhshrink exp exp2 expm1 log
+        log2 log10 log1p sqrt rsqrt reciprocal square pow rpow float_power sin cos tan asin acos atan sinh cosh
+        asinh acosh atanh erf erfc erfinv logit sinc i0 lgamma digamma xlogy
+    """,
+    KINK_AT_ZERO: "relu leaky_relu elu celu selu prelu rrelu",
+    PIECEWISE: """
+        relu6 hardtanh hardswish hardsigmoid abs clamp clamp_min clamp_max hardshrink softshrink threshold
+    """,
+}
+for _kink, _names in ELEMENTWISE.items():
     _rule(*_names.split())(_elementwise(_kink))
 
 
@@ -527,8 +383,10 @@ def _attention(func: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _picked(pair: Pair, row: Tensor, background: Tensor, place: Tensor, place_b: Tensor, n_dims: int) -> Pair:
-    """The change of a maximum, given to one entry of the last `n_dims` dimensions, flattened: the row's largest where that is
-    the larger maximum, else the background's. That entry changes by as much at least, so the multiplier is in [0, 1].
+    """The change of a maximum, given to one entry of the last `n_dims` dimensions.
+
+    The row's largest where that is the larger maximum, else the background's: it changes by as much at least, so that
+    the multiplier is in [0, 1].
     """
     chosen = torch.where(row >= background, place, place_b)
     flat = pair.row.flatten(-n_dims)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.background import Background, as_background, summarize_background
+from fastexplain.engine.background import Background, as_background, has_weights, summarize_background
 from fastexplain.explainers._rows import count_columns, count_rows, take_rows
 
 __all__ = ["background_at", "explainer_background", "rows_of"]
@@ -21,7 +21,7 @@ ROWS_PER_CLUSTER = 10
 
 def rows_of(examples: Any) -> Any:
     """The rows of initialization examples that may come with weights (a `Background`, a shap.kmeans result)."""
-    return as_background(examples).data if _has_weights(examples) else examples
+    return as_background(examples).data if has_weights(examples) else examples
 
 
 def explainer_background(examples: Any, nclusters: int, seed: int) -> Background:
@@ -36,7 +36,7 @@ def explainer_background(examples: Any, nclusters: int, seed: int) -> Background
         sizes. Tables with columns that are not numbers have no centres; they are sampled, ten rows per cluster.
     seed : int
     """
-    if _has_weights(examples):
+    if has_weights(examples):
         return as_background(examples)
     n_rows = count_rows(examples)
     if n_rows <= ROWS_PER_CLUSTER * nclusters:
@@ -90,12 +90,6 @@ def _column(rows: Any, j: int) -> Any:
     if hasattr(rows, "column_names"):
         return rows.column(j)
     return rows[:, j]
-
-
-def _has_weights(examples: Any) -> bool:
-    return isinstance(examples, Background) or (
-        hasattr(examples, "data") and hasattr(examples, "weights") and not hasattr(examples, "dtype")
-    )
 
 
 def _all_numbers(examples: Any) -> bool:

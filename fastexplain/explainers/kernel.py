@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.background import Background
 from fastexplain.engine.kernel_shap import kernel_shap
 from fastexplain.engine.links import resolve_link
+from fastexplain.engine.masking import copied
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._background import background_at, explainer_background, rows_of
 from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
@@ -257,7 +258,7 @@ def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, pro
         check_task(model_task, own_task, type(owner).__name__)
         task = own_task
     call = partial(network_outputs, model) if is_torch(target) else target
-    outputs = np.asarray(call(probe))
+    outputs = np.asarray(call(copied(probe)))
     if outputs.ndim not in (1, 2) or len(outputs) != count_rows(probe):
         raise UnsupportedModelError(
             f"{_name(model)} returned shape {outputs.shape} for {count_rows(probe)} rows; expected (n_rows,) or "

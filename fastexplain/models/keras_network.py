@@ -1,4 +1,4 @@
-"""Keras Sequential (or a chain of layers) -> `Network`. Works on the layers' attributes; Keras itself is never imported."""
+"""Keras Sequential -> `Network`. Works on the layers' attributes; Keras itself is never imported."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def _append(builder: LayerBuilder, layer: Any) -> None:
         builder.activate(Activation("softmax"))
     elif kind not in _PASS:
         raise UnsupportedModelError(
-            f"Keras layer {getattr(layer, 'name', kind)!r} ({kind}) is not one that a Network can hold: Dense, Activation, "
-            "BatchNormalization, Dropout, Flatten, ReLU, LeakyReLU, ELU, Softmax."
+            f"Keras layer {getattr(layer, 'name', kind)!r} ({kind}) is not one that a Network can hold: Dense, "
+            "Activation, BatchNormalization, Dropout, Flatten, ReLU, LeakyReLU, ELU, Softmax."
         )
 
 

@@ -88,7 +88,9 @@ class KernelSumGame:
             self._membership = (player[:, None] == np.arange(len(groups))).astype(np.float64)
         self._vectors = [in_blocks(part.vectors, 0.0) for part in kernel_sum.parts]  # (n_blocks, n_features, 8)
         self._coefficients = [in_blocks(part.coefficients, 0.0) for part in kernel_sum.parts]
-        n_cells = sum(len(vectors) for vectors in self._vectors) * len(background) * self.n_players * LANES
+        # distances are taken column by column, then added up by player
+        self._cells = max(self.n_players, kernel_sum.n_features) * LANES  # of one row and block
+        n_cells = sum(len(vectors) for vectors in self._vectors) * len(background) * self._cells
         self._factors: list[Float] | None = None
         if n_cells <= FACTOR_CELLS:
             self._factors = [self._background_factors(i, slice(None)) for i in range(len(kernel_sum.parts))]
@@ -102,7 +104,7 @@ class KernelSumGame:
             for blocks in self._pieces(i):
                 absent = self._factors[i] if self._factors is not None else self._background_factors(i, blocks)
                 coefficients = np.ascontiguousarray(self._coefficients[i][blocks])
-                step = max(1, FACTOR_CELLS // (coefficients.shape[0] * self.n_players * LANES))
+                step = max(1, FACTOR_CELLS // (coefficients.shape[0] * self._cells))
                 for begin in range(0, len(X), step):
                     rows = slice(begin, begin + step)
                     values[rows] += shap_values_of_blocks(
@@ -157,7 +159,7 @@ class KernelSumGame:
         n_blocks = len(self._vectors[i])
         if self._factors is not None:
             return [slice(0, n_blocks)]
-        step = max(1, FACTOR_CELLS // (len(self.background) * self.n_players * LANES))
+        step = max(1, FACTOR_CELLS // (len(self.background) * self._cells))
         return [slice(begin, min(begin + step, n_blocks)) for begin in range(0, n_blocks, step)]
 
     def _background_factors(self, i: int, blocks: slice) -> Float:

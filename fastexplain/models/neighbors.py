@@ -41,7 +41,7 @@ class NeighborsModel(TransparentModel):
         self.n_neighbors, self.power, self.by_distance = n_neighbors, power, by_distance
         self.n_features, self.n_outputs = rows.shape[1], targets.shape[1]
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def predict(self, X: Float) -> Float:
         values = np.empty((len(X), self.n_outputs))
         for i, row in enumerate(X):
             distances = self.cells(row[None])[0].sum(axis=0)
@@ -50,7 +50,7 @@ class NeighborsModel(TransparentModel):
             values[i] = weights @ self.targets[nearest] / weights.sum()
         return values
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         return _Game(self, background, equal_weights(len(background), weights), groups)
 
     def cells(self, X: Float) -> Float:

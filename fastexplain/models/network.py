@@ -1,4 +1,4 @@
-"""Feed-forward networks of any library as one list of dense layers in float64, and the loader that finds the right reader."""
+"""Feed-forward networks of any library as a list of dense layers in float64, and the way to their readers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ N_PROBE_ROWS = 64
 # Relative to the largest output: the rounding of the library's own forward.
 TOLERANCE = {"float32": 2e-4, "float64": 1e-9}
 
-# Where an activation's slope jumps, for the rescale rule: nowhere, at 0 only, or between pieces that are straight lines.
+# Where an activation's slope jumps, for the rescale rule: nowhere, at 0 only, or between pieces that are straight
+# lines.
 SMOOTH, KINK_AT_ZERO, PIECEWISE = 0, 1, 2
 
 
@@ -66,7 +67,7 @@ def _gelu_tanh_slope(z: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Kind:
-    """One elementwise activation: value and slope of (z, *parameters), default parameters, and where the slope jumps."""
+    """An elementwise activation: value and slope of (z, *parameters), default parameters, where the slope jumps."""
 
     value: Callable[..., Array]
     slope: Callable[..., Array]
@@ -200,7 +201,8 @@ class Network:
         for i, (before, after) in enumerate(zip(self.layers, self.layers[1:], strict=False)):
             if before.weight.shape[1] != after.weight.shape[0]:
                 raise ValueError(
-                    f"Layer {i} has {before.weight.shape[1]} outputs and layer {i + 1} takes {after.weight.shape[0]} inputs."
+                    f"Layer {i} has {before.weight.shape[1]} outputs and layer {i + 1} takes "
+                    f"{after.weight.shape[0]} inputs."
                 )
         self.n_features: int = self.layers[0].weight.shape[0]
         self.n_outputs: int = self.layers[-1].weight.shape[1]
@@ -334,8 +336,8 @@ def load_network(model: Any, *, output: str = "probability", check: bool = True)
     Parameters
     ----------
     model : object
-        A ``torch.nn.Sequential`` (nested ones too) of Linear, BatchNorm1d, Dropout, Flatten, Identity and activations; a
-        scikit-learn MLPClassifier or MLPRegressor; a Keras Sequential of Dense, Activation, BatchNormalization and
+        A ``torch.nn.Sequential`` (nested ones too) of Linear, BatchNorm1d, Dropout, Flatten, Identity and activations;
+        a scikit-learn MLPClassifier or MLPRegressor; a Keras Sequential of Dense, Activation, BatchNormalization and
         Dropout; or a `Network`, returned as it is. Batch normalisation and dropout as in evaluation mode.
     output : {"probability", "logit"}
         What a scikit-learn classifier's network gives: the columns of ``predict_proba``, or what goes into the
@@ -385,7 +387,8 @@ def _reader(model: Any) -> Callable[[Any, str], tuple[Network, Callable[[Array],
                 return found
     raise UnsupportedModelError(
         f"{type(model).__module__}.{type(model).__qualname__} is not a network that can be read. Supported: "
-        "torch.nn.Sequential of Linear and activations, scikit-learn MLPClassifier and MLPRegressor, Keras Sequential of Dense."
+        "torch.nn.Sequential of Linear and activations, scikit-learn MLPClassifier and MLPRegressor, Keras "
+        "Sequential of Dense."
     )
 
 
@@ -405,6 +408,6 @@ def _check(network: Network, forward: Callable[[Array], Array], dtype: str, name
     if not (gap <= tolerance).all():
         row, output = np.unravel_index(int(np.nanargmax(np.where(np.isnan(gap), np.inf, gap))), gap.shape)
         raise ModelConversionError(
-            f"The converted {name} does not reproduce the library's own forward: on probe row {row}, output {output}, it "
-            f"gives {ours[row, output]!r} and the library {theirs[row, output]!r} (tolerance {tolerance:.1e})."
+            f"The converted {name} does not reproduce the library's own forward: on probe row {row}, output {output}, "
+            f"it gives {ours[row, output]!r} and the library {theirs[row, output]!r} (tolerance {tolerance:.1e})."
         )

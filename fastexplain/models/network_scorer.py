@@ -22,9 +22,11 @@ Float = NDArray[np.float64]
 
 # Activations of the first hidden layer that the expansion kernel knows.
 TERMS = {"relu": "rectified", "tanh": "tanh"}
-# Cells of the first layer that one step holds, per thread: 8 MiB, of which the later layers need a few copies.
-BLOCK_CELLS = 2**20
-# Rows that the first layer's products of background rows are computed for at a time: 64 MiB.
+# Units of the second layer up to which the expansion beats a matrix product.
+MOST_SUMS = 8
+# Cells of the first layer that one step holds, per thread: 1 MiB, so that layers pass values on in the cache.
+BLOCK_CELLS = 2**17
+# Cells of the first layer's products with background rows that are held at a time: 64 MiB.
 TABLE_CELLS = 2**23
 FLOAT32_RTOL = 1e-4
 
@@ -38,14 +40,14 @@ class NetworkModel(TransparentModel):
         self.network, self.rtol = network, rtol
         self.n_features, self.n_outputs = network.n_features, network.n_outputs
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def predict(self, X: Float) -> Float:
         return self.network.forward(X)
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         weights = equal_weights(len(background), weights)
         layers = self.network.layers
-        if len(layers) == 2 and layers[0].activation.kind in TERMS:
-            return _OneHiddenLayerGame(self.network, background, weights, groups)
+        if len(layers) > 1 and layers[0].activation.kind in TERMS and len(layers[1].bias) <= MOST_SUMS:
+            return _ExpansionGame(self.network, background, weights, groups)
         return _DenseGame(self.network, background, weights, groups)
 
     def cells(self, X: Float) -> Float:
@@ -53,19 +55,19 @@ class NetworkModel(TransparentModel):
         return X[:, :, None] * self.network.layers[0].weight
 
 
-class _OneHiddenLayerGame(TableGame):
-    """Hidden units are terms of one expansion, and never written."""
+class _ExpansionGame(TableGame):
+    """Units of the first hidden layer are terms of one expansion, and never written; other layers follow in NumPy."""
 
     def __init__(self, network: Network, background: Float, weights: Float, groups: Columns | None) -> None:
-        self._hidden, self._last = network.layers
+        self._hidden, self._next, *self._rest = network.layers
         self._groups = groups
-        self._coefficients = padded(self._last.weight.T)
+        self._coefficients = padded(self._next.weight.T)
         super().__init__(
             background,
             weights,
             n_terms=self._coefficients.shape[1],
             n_outputs=network.n_outputs,
-            width=2 * network.n_outputs,
+            width=2 * max(len(layer.bias) for layer in network.layers[1:]),
         )
 
     def tables(self, rows: Float) -> Float:
@@ -78,8 +80,11 @@ class _OneHiddenLayerGame(TableGame):
     ) -> Float:
         term = TERMS[self._hidden.activation.kind]
         sums = expand(term, row, background, self._coefficients, masks, n_threads=n_threads, backend=backend)
-        sums += self._last.bias
-        return self._last.activation(sums)
+        sums += self._next.bias
+        values = self._next.activation(sums)
+        for layer in self._rest:
+            values = layer(values)
+        return values
 
 
 class _DenseGame(Game):
@@ -88,7 +93,7 @@ class _DenseGame(Game):
     def __init__(self, network: Network, background: Float, weights: Float, groups: Columns | None) -> None:
         self._network, self._background, self._weights, self._groups = network, background, weights, groups
 
-    def coalition_values(  # noqa: D102
+    def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
     ) -> Float:
         values = np.zeros((len(masks), self._network.n_outputs))
@@ -96,7 +101,6 @@ class _DenseGame(Game):
         # Blocks do not depend on the number of threads, nor does a BLAS product of one block: the same bits.
         with ThreadPoolExecutor(resolve_num_threads(n_threads)) as pool:
             for change, base, weights in self._first_layer(x):
-                n_background, n_units = base.shape
                 step = max(1, BLOCK_CELLS // base.size)
                 change = change.reshape(len(change), -1)
 

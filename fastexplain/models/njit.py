@@ -46,14 +46,14 @@ class NjitModel(TransparentModel):
         self.function, self.by_matrix, self.n_outputs = function, form.by_matrix, form.n_outputs
         self.n_features = n_features
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def predict(self, X: Float) -> Float:
         if self.by_matrix:
             return np.asarray(self.function(X), dtype=np.float64).reshape(len(X), -1)
         from fastexplain.engine.numba_fused import predict_rows
 
         return predict_rows(self.function, X, self.n_outputs)
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         return _Game(self, background, equal_weights(len(background), weights), groups)
 
 
@@ -62,7 +62,7 @@ class _Game(Game):
         self._model, self._background, self._weights = model, background, weights
         self._player = player_of_columns(groups, model.n_features)
 
-    def coalition_values(  # noqa: D102
+    def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
     ) -> Float:
         from fastexplain.engine.numba_fused import coalition_means
@@ -84,7 +84,9 @@ class _Game(Game):
 
 def is_njit(function: Any) -> bool:
     """Whether Numba compiled it; asked without importing Numba."""
-    return any(f"{cls.__module__}.{cls.__name__}" == "numba.core.registry.CPUDispatcher" for cls in type(function).__mro__)
+    return any(
+        f"{cls.__module__}.{cls.__name__}" == "numba.core.registry.CPUDispatcher" for cls in type(function).__mro__
+    )
 
 
 def njit_predict(function: Any, rows: Any) -> Any:
@@ -101,8 +103,8 @@ def njit_predict(function: Any, rows: Any) -> Any:
     form = _form(function, X)
     if form is None:
         raise TypeError(
-            "this @njit function can be compiled neither for a row (1-D float64 array) that gives a number, an array or "
-            "a tuple, nor for a matrix (2-D float64 array) that gives a number or row of numbers per row."
+            "This @njit function can be compiled neither for a row (1-D float64 array) that gives a number, an array "
+            "or a tuple, nor for a matrix (2-D float64 array) that gives a number or row of numbers per row."
         )
     return NjitModel(function, X.shape[1], form).predict(X)
 
@@ -150,7 +152,11 @@ def _return_type(function: Any, ndim: int) -> Any:
         if argument not in function.overloads:
             try:
                 function.compile(argument)
-            except (NumbaError, RuntimeError):  # not typed for it, or declared for other signatures only
+            except (
+                NumbaError,
+                RuntimeError,
+                TypeError,
+            ):  # not typed for it, of other arguments, or declared for other signatures only
                 continue
         return function.overloads[argument].signature.return_type
     return None

@@ -89,7 +89,9 @@ class PredictFunction:
                 f"{self.name} returned shape {output.shape} for {n_rows} rows; expected ({n_rows},) or "
                 f"({n_rows}, n_outputs): one prediction per row."
             )
-        output = output.reshape(n_rows, -1)
+        if output.ndim == 2 and not output.shape[1]:
+            raise PredictionError(f"{self.name} returned shape {output.shape}: no outputs to explain.")
+        output = output[:, None] if output.ndim == 1 else output
         if n_outputs is not None and output.shape[1] != n_outputs:
             raise PredictionError(
                 f"{self.name} returned {output.shape[1]} columns for {n_rows} rows after {n_outputs} columns in an "
@@ -165,8 +167,13 @@ def _as_array(returned: Any, name: str) -> NDArray[np.float64]:
         returned = returned.detach().cpu()
     if hasattr(returned, "toarray"):
         returned = returned.toarray()
+    if np.ma.is_masked(returned):
+        raise PredictionError(f"{name} returned masked values; every prediction must be a number.")
     try:
-        return np.asarray(returned, dtype=np.float64)
+        output = np.asarray(returned)
+        if output.dtype.kind in "USmMc" or (output.dtype.kind == "O" and any(isinstance(v, str) for v in output.flat)):
+            raise TypeError(f"dtype {output.dtype}")
+        return np.array(output, dtype=np.float64)  # a copy: the function may fill one buffer in every call
     except (TypeError, ValueError) as error:
         raise PredictionError(
             f"{name} returned a {type(returned).__qualname__} that does not hold numbers ({error}). Pass a function "

@@ -65,8 +65,9 @@ def _two_columns(model: Any) -> bool:
 
 
 def _logits(probabilities: NDArray[np.float64], model: Any, X: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pre-activations of the last layer by scikit-learn's own layers, written out: predict_proba cannot be inverted where
-    it saturates. The probabilities take part so that a difference between the two shows.
+    """Pre-activations of the last layer, by the model's own weights; NaN where they are not those of its probabilities.
+
+    Written out, because predict_proba cannot be inverted where it saturates.
     """
     values = X
     hidden = Activation(_KINDS[model.activation])

@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.scorers import couple_probabilities, expand, padded
+from fastexplain.models.additive import sigmoid
 from fastexplain.models.table_game import TableGame, sums_by_player
 from fastexplain.models.transparent import Columns, Game, TransparentModel, equal_weights
 
-__all__ = ["SupportVectorModel", "see_support_vectors"]
+__all__ = ["SupportVectorModel", "see_support_vectors", "support_vector_model"]
 
 Float = NDArray[np.float64]
 
 # kernel -> how the players' numbers become its value
 TERMS = {"rbf": "product", "linear": "power", "poly": "power", "sigmoid": "tanh"}
+
+PATHS = {"identity": "svm_kernel", "sigmoid": "svm_sigmoid", "votes": "svm_votes", "probabilities": "svc_platt"}
 
 
 class SupportVectorModel(TransparentModel):
@@ -32,8 +35,9 @@ class SupportVectorModel(TransparentModel):
     coefficients : float64 array of shape (n_decisions, n_vectors)
     offset : float64 array of shape (n_decisions,)
     kernel : {"rbf", "linear", "poly", "sigmoid"}
-    response : {"identity", "votes", "probabilities"}
-        The decisions; scikit-learn's one-versus-rest scores from one-versus-one decisions; libsvm's probabilities.
+    response : {"identity", "sigmoid", "votes", "probabilities"}
+        The decisions; 1 / (1 + exp(-f)) of one, for both classes; scikit-learn's one-versus-rest scores from
+        one-versus-one decisions; libsvm's probabilities.
     """
 
     def __init__(
@@ -54,20 +58,33 @@ class SupportVectorModel(TransparentModel):
         self.kernel, self.response = kernel, response
         self.n_features = vectors.shape[1]
         self.n_outputs = len(offset) if response == "identity" else n_classes
-        self.path = {"identity": "svm_kernel", "votes": "svm_votes", "probabilities": "svc_platt"}[response]
+        self.path = PATHS[response]
         linear = kernel == "linear"
         self.gamma, self.coef0 = (1.0, 0.0) if linear else (gamma, 0.0 if kernel == "rbf" else coef0)
         self.degree = degree if kernel == "poly" else 1
         self._platt = platt
 
-    def predict(self, X: Float) -> Float:  # noqa: D102
+    def calibrated(self, slope: float, shift: float) -> SupportVectorModel:
+        """The probabilities 1 / (1 + exp(-(slope f + shift))) of this model's one decision f."""
+        return SupportVectorModel(
+            self.vectors,
+            slope * self.coefficients,
+            slope * self.offset + shift,
+            kernel=self.kernel,
+            gamma=self.gamma,
+            coef0=self.coef0,
+            degree=self.degree,
+            response="sigmoid",
+        )
+
+    def predict(self, X: Float) -> Float:
         kernels = np.empty((len(X), len(self.vectors)))
         for i, row in enumerate(X):  # a row at a time: bounded memory; few rows are asked for
             cells = self.cells(row[None])[0]
             kernels[i] = self._kernel(cells.sum(axis=0))
         return self.respond(kernels @ self.coefficients.T + self.offset)
 
-    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:  # noqa: D102
+    def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         return _Game(self, background, equal_weights(len(background), weights), groups)
 
     def cells(self, X: Float) -> Float:
@@ -80,6 +97,8 @@ class SupportVectorModel(TransparentModel):
         """Outputs (..., n_outputs) of decisions (..., n_decisions)."""
         if self.response == "identity":
             return decisions
+        if self.response == "sigmoid":
+            return np.concatenate([sigmoid(-decisions), sigmoid(decisions)], axis=-1)
         if self.response == "votes":
             return _votes(decisions, self.n_outputs)
         assert self._platt is not None
@@ -138,17 +157,23 @@ def _votes(decisions: Float, n_classes: int) -> Float:
         confidence[..., j] -= decision
         votes[..., i] += decision >= 0
         votes[..., j] += decision < 0
-    return votes + confidence / (3 * (np.abs(confidence) + 1))
+    return np.asarray(votes + confidence / (3 * (np.abs(confidence) + 1)), dtype=np.float64)
 
 
 def see_support_vectors(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
     """Loader: scikit-learn's SVC, NuSVC, SVR, NuSVR and OneClassSVM, where their output has no closed form."""
-    kernel = getattr(owner, "kernel", None)
-    if kernel not in TERMS or not hasattr(owner, "_dual_coef_") or owner.degree < 1 or int(owner.degree) != owner.degree:
+    model = support_vector_model(owner, method)
+    return None if model is None or (model.response == "identity" and model.kernel == "rbf") else model
+
+
+def support_vector_model(owner: Any, method: str | None) -> SupportVectorModel | None:
+    """A fitted support vector machine of scikit-learn; None where the kernel is another, or the method."""
+    kernel, degree = getattr(owner, "kernel", None), getattr(owner, "degree", 0)
+    if kernel not in TERMS or not hasattr(owner, "_dual_coef_") or degree < 1 or int(degree) != degree:
         return None
     n_classes = len(owner.classes_) if hasattr(owner, "classes_") else 0
     response = _response(owner, method, n_classes)
-    if response is None or (response == "identity" and kernel == "rbf"):
+    if response is None:
         return None
     coefficients, offset = _decisions(owner, n_classes)
     if method == "decision_function" and n_classes == 2:  # libsvm's first class is scikit-learn's negative one
@@ -163,7 +188,7 @@ def see_support_vectors(owner: Any, method: str | None, background: Any) -> Tran
         kernel=kernel,
         gamma=float(owner._gamma),
         coef0=float(owner.coef0),
-        degree=int(owner.degree),
+        degree=int(degree),
         response=response,
         n_classes=n_classes,
         platt=platt,

@@ -1,5 +1,7 @@
-"""Games of models that are scored from tables of what each player contributes to each term (support vector, hidden unit,
-training row)."""
+"""Games of models that are scored from tables of what each player contributes to each term.
+
+A term is a support vector, a hidden unit or a training row.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +26,8 @@ def sums_by_player(cells: Float, groups: Columns | None) -> Float:
     """Sums of (n_rows, n_columns, n_terms) over each player's columns: (n_rows, n_players, n_terms)."""
     if groups is None:
         return cells
+    if all(len(columns) == 1 for columns in groups):
+        return cells[:, np.concatenate(groups)]
     sums = np.zeros((len(cells), len(groups), cells.shape[2]))
     for i, columns in enumerate(groups):
         if len(columns):  # a column that the model never sees is a player without columns
@@ -61,7 +65,7 @@ class TableGame(Game):
     ) -> Float:
         """Predictions (n_background, n_masks, n_outputs) from tables of the row and of background rows."""
 
-    def coalition_values(  # noqa: D102
+    def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
     ) -> Float:
         row = self.tables(x[None])[0]

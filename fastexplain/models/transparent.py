@@ -24,6 +24,9 @@ Predict = Callable[[Any], Any]
 # Probe rows: whole rows of X and of the background, and mixtures of the two.
 N_WHOLE = 8
 N_MIXED = 32
+# Methods that a subclass of a known class must not override, unless it is of the library itself.
+_PREDICTS = frozenset({"predict", "predict_proba", "decision_function", "__call__", "_decision_function"})
+_TRUSTED = ("sklearn.", "torch.", "numba.", "keras.", "tensorflow.", "tf_keras.")
 # A single-precision input may be computed on in single precision by the library; we always use double.
 FLOAT32_RTOL = 2e-5
 
@@ -199,6 +202,11 @@ register("sklearn.neighbors._regression.KNeighborsRegressor", "fastexplain.model
 register("sklearn.neural_network.", "fastexplain.models.network_scorer:see_network")
 register("torch.nn.modules.", "fastexplain.models.network_scorer:see_network")
 register("sklearn.pipeline.Pipeline", "fastexplain.models.pipeline:see_pipeline")
+register("sklearn.ensemble._voting.", "fastexplain.models.average:see_average")
+register("sklearn.calibration.CalibratedClassifierCV", "fastexplain.models.average:see_calibrated")
+register("sklearn.model_selection._search.", "fastexplain.models.average:see_inside")
+register("sklearn.model_selection._search_successive_halving.", "fastexplain.models.average:see_inside")
+register("sklearn.model_selection._classification_threshold.", "fastexplain.models.average:see_inside")
 register("numba.core.registry.CPUDispatcher", "fastexplain.models.njit:see_njit")
 register("keras.", "fastexplain.models.network_scorer:see_network")
 
@@ -226,23 +234,29 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
     -----
     Exceptions of `predict` on the probe rows are the caller's: they pass.
     """
-    peeled = _peel(owner if owner is not None else predict, method, background)
-    if peeled is None or (X is not None and not peeled.accepts(X)):
+    candidates = _peel(owner if owner is not None else predict, method, background)
+    if not candidates:
         return None
     probe = _probe_rows(background, X)
-    encoded = peeled.seen.encode(probe)
-    if peeled.seen.model is not None and not np.isfinite(encoded).all():
-        return None  # what a library makes of missing values is its own affair
-    expected = two_dimensional(predict(probe))
-    got = two_dimensional(peeled.seen.predict(encoded))
-    return (
-        peeled.seen if _agree(got, expected, max(peeled.rtol, FLOAT32_RTOL if _has_float32(probe) else 0.0)) else None
-    )
+    single = FLOAT32_RTOL if _has_float32(probe) else 0.0
+    expected: NDArray[np.float64] | None = None
+    for candidate in candidates:
+        if X is not None and not candidate.accepts(X):
+            continue
+        encoded = candidate.seen.encode(probe)
+        if candidate.seen.model is not None and not np.isfinite(encoded).all():
+            continue  # what a library makes of missing values is its own affair
+        if expected is None:
+            expected = two_dimensional(predict(probe))
+        got = two_dimensional(candidate.seen.predict(encoded))
+        if _agree(got, expected, max(candidate.rtol, single)):
+            return candidate.seen
+    return None
 
 
 def find_model(owner: Any, method: str | None, background: Any = None) -> TransparentModel | None:
     """The model that a loader makes of `owner`, not compared with anything; None for wrappers and what is not known."""
-    found = _find(owner, method, background)
+    found = find(owner, method, background)
     return found if isinstance(found, TransparentModel) else None
 
 
@@ -304,8 +318,10 @@ class _Candidate:
 
 def find(owner: Any, method: str | None, background: Any) -> TransparentModel | Peeled | None:
     """What the registered loaders make of a model: not checked yet."""
-    names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(owner).__mro__]
-    for name in names:  # most derived first: a user's subclass is taken for the class that it extends, then probed
+    if any(name in _PREDICTS for name in getattr(owner, "__dict__", ())):
+        return None  # a predict of its own
+    for cls in type(owner).__mro__:  # most derived first: a subclass is taken for the class that it extends
+        name = f"{cls.__module__}.{cls.__qualname__}"
         for known, targets in _LOADERS.items():
             if name != known and not (known.endswith(".") and name.startswith(known)):
                 continue
@@ -315,18 +331,23 @@ def find(owner: Any, method: str | None, background: Any) -> TransparentModel | 
                 found: TransparentModel | Peeled | None = load(owner, method, background)
                 if found is not None:
                     return found
+        if _PREDICTS.intersection(vars(cls)) and not cls.__module__.startswith(_TRUSTED):
+            return None  # a subclass that predicts otherwise, if only on rows that no probe may show
     return None
 
 
-def _peel(owner: Any, method: str | None, background: Any) -> _Candidate | None:
+def _peel(owner: Any, method: str | None, background: Any) -> list[_Candidate]:
+    """What a function may be taken for, the most that can be seen of it first."""
     found = find(owner, method, background)
     if isinstance(found, Peeled):
         encoded = found.encode(background)
-        inner = _peel(found.owner, found.method, encoded)
-        return _Candidate(_compose(found, inner), 1e-12 if inner is None else inner.rtol, lambda rows: True)
+        inner: list[_Candidate | None] = [*_peel(found.owner, found.method, encoded), None]
+        return [
+            _Candidate(_compose(found, each), 1e-12 if each is None else each.rtol, lambda rows: True) for each in inner
+        ]
     if found is None or not is_numeric(background):
-        return None
-    return _Candidate(SeenThrough(as_float64, None, found, found.predict, found.path), found.rtol, is_numeric)
+        return []
+    return [_Candidate(SeenThrough(as_float64, None, found, found.predict, found.path), found.rtol, is_numeric)]
 
 
 def _compose(outer: Peeled, inner: _Candidate | None) -> SeenThrough:
@@ -363,6 +384,8 @@ def take_rows(rows: Any, index: NDArray[np.intp]) -> Any:
         return rows.iloc[index]
     if hasattr(rows, "tocsr"):
         return rows.tocsr()[index]
+    if hasattr(rows, "column_names"):  # pyarrow
+        return rows.take(index)
     return rows[index] if hasattr(rows, "shape") else np.asarray(rows)[index]
 
 
@@ -400,6 +423,8 @@ def _dtypes(rows: Any) -> list[Any]:
     dtypes = getattr(rows, "dtypes", None)  # of a pandas or polars table
     if dtypes is not None:
         return list(dtypes)
+    if hasattr(rows, "column_names"):
+        return [object]  # pyarrow: black boxes only
     return [rows.dtype if hasattr(rows, "dtype") else np.asarray(rows).dtype]
 
 

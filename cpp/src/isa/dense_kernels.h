@@ -21,7 +21,7 @@ struct MultiplyTask {
 
 // Multipliers of one layer's units between a row and a block of background rows, into multipliers (n_background, width).
 struct RescaleTask {
-  const double *z, *value, *slope, *threshold;                  // the row's, (width)
+  const double *z, *value, *slope, *threshold;                       // the row's, (width)
   const double *background_z, *background_value, *background_slope;  // (n_background, background_stride)
   std::int64_t background_stride;
   std::int64_t n_background, width;  // width: a multiple of kPanel

@@ -14,6 +14,7 @@ from fastexplain.compat.shap._inputs import as_array, column_order, is_frame, ma
 from fastexplain.engine.background import Background
 from fastexplain.engine.kernel_shap import kernel_shap
 from fastexplain.engine.links import identity, resolve_link
+from fastexplain.engine.masking import copied
 from fastexplain.models.predict import PredictFunction
 
 # Of more plain rows shap's maskers take a sample.
@@ -54,7 +55,7 @@ class _FunctionExplainer:
         self.seed = 0 if seed is None else seed
         self.n_threads = n_threads
         self._predict = PredictFunction(model)
-        raw = self._predict.function(rows)
+        raw = self._predict.function(copied(rows))
         self.vector_out = np.ndim(raw) == 2
         self._n_features = int(rows.shape[1])
         outputs = self._predict_checked(raw)
