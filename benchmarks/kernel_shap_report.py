@@ -318,4 +318,4 @@ def _plain_ticks(axis: Any) -> None:
     low, high = axis.get_xlim()
     steps = [m * 10**k for k in range(1, 5) for m in (1, 2, 5) if low <= m * 10**k <= high]
     axis.minorticks_off()
-    axis.set_xticks(steps, [f"{step:,}" for step in steps])
+    axis.set_xticks(steps, [f"{step // 1000}k" if step >= 1000 else str(step) for step in steps])
