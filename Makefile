@@ -84,10 +84,15 @@ format: $(VENV)/.tools
 bench: $(VENV)/.with-test
 	$(BIN)/pytest benchmarks/bench_tree_shap.py --benchmark-only
 
-# The table of benchmarks/README.md: Python 3.12 and up, because the newest rivals ask for it.
+# The tables of benchmarks/README.md: Python 3.12 and up, because the newest rivals ask for it.
 bench-table: $(VENV)/.with-test
 	$(BIN)/python -m pip install -q -r benchmarks/requirements.txt
 	$(BIN)/python benchmarks/run.py --write
+	$(BIN)/python benchmarks/kernel_shap.py --write
+	$(BIN)/python benchmarks/closed_forms.py
+	$(BIN)/python benchmarks/scorers.py
+	$(BIN)/python benchmarks/permutation_importance.py
+	$(BIN)/python benchmarks/deep_lift.py
 
 wheel: $(BIN)/python
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
