@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
+from conftest import run_python
 from hypothesis import given
 from hypothesis import strategies as st
 from naive_games import naive_kernel_shap
@@ -568,3 +569,25 @@ def test_constant_models_get_zeros() -> None:
         assert np.abs(result.values).max() < 1e-12
         assert result.converged.all()
         assert result.base_values == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "options"),
+    [
+        ("LinearRegression().fit(X, X @ w)", 1000, ""),
+        ("lambda rows: rows[:, 0] * rows[:, 1] + rows @ w", 1, "n_samples=2000, tol=0"),
+    ],
+    ids=["closed form", "black box"],
+)
+def test_a_thousand_features_and_background_rows_stay_below_a_gigabyte(model: str, rows: int, options: str) -> None:
+    code = f"""
+import numpy as np
+from conftest import peak_bytes
+from sklearn.linear_model import LinearRegression
+from fastexplain import kernel_shap
+rng = np.random.default_rng(0)
+X, w = rng.normal(size=(1000, 1000)), rng.normal(size=1000)
+result = kernel_shap({model}, X[:{rows}], rng.normal(size=(1000, 1000)), {options})
+print(result.values.shape, peak_bytes() < 2**30)
+"""
+    assert run_python(code).strip() == f"({rows}, 1000, 1) True"
