@@ -221,5 +221,5 @@ def test_models_that_are_not_linear_are_refused() -> None:
         linear_shap(SVC().fit(X, y > 0), X, X)
     with pytest.raises(fastexplain.UnsupportedModelError, match="LinearRegression is not a fitted"):
         linear_shap(LinearRegression(), X, X)
-    with pytest.raises(fastexplain.ModelConversionError, match="Changed is not what its coefficients give"):
+    with pytest.raises(fastexplain.UnsupportedModelError, match="Changed is not a fitted linear model"):
         linear_shap(Changed().fit(X, y), X, X)
