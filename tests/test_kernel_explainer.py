@@ -238,7 +238,9 @@ def wide() -> Any:
 def test_sampled_values_have_standard_errors_and_intervals(wide: Any) -> None:
     model, rows = wide
     explainer = KernelExplainer(model, rows, nsamples=200)
+    assert explainer.method == "shap.kernel"
     explanation = explainer.explain_local(rows[:3])
+    assert explainer.method == "shap.kernel (odd_gp)"
     np.testing.assert_array_equal(explainer.explain_global(rows[:3]).standard_errors, explanation.standard_errors)
     assert explainer.path == explanation.path == "odd_gp"
     assert explanation.standard_errors.shape == explanation.values.shape

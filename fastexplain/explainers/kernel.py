@@ -79,7 +79,7 @@ class KernelExplainer(BaseExplainer):
     model : object
         As given.
     method : str
-        ``"shap.kernel"``.
+        ``"shap.kernel"``; after a call with the path that ran: ``"shap.kernel (product_form)"``.
     path : str or None
         The computation that ran in the latest call, e.g. ``"exact"``, ``"odd_gp"`` or the closed form of a model; None
         before the first. An explanation has its own `path`.
@@ -145,6 +145,11 @@ class KernelExplainer(BaseExplainer):
             n_threads=n_threads,
             show_progress=show_progress,
         )
+
+    @property
+    def method(self) -> str:
+        """``"shap.kernel"``; after a call with what ran, e.g. ``"shap.kernel (product_form)"``."""
+        return self._method if self._path is None else f"{self._method} ({self._path})"
 
     @property
     def path(self) -> str | None:

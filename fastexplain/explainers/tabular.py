@@ -144,8 +144,8 @@ class TabularExplainer:
 
     @property
     def method(self) -> str:
-        """The chosen method, e.g. ``"shap.tree"``."""
-        return self._method
+        """The chosen method, e.g. ``"shap.tree"``; after a call of Kernel SHAP with the path that ran."""
+        return self.explainer.method
 
     @property
     def path(self) -> str | None:
