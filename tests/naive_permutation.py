@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["expected_score", "replaced"]
+__all__ = ["expected_auc", "expected_score", "replaced"]
 
 
 def replaced(X: NDArray[Any], columns: Sequence[int], donors: Sequence[int] | NDArray[Any]) -> NDArray[Any]:
@@ -33,3 +33,18 @@ def expected_score(
         if strata is None or (strata[list(donors)] == strata).all()
     ]
     return float(np.mean([score(predict(replaced(X, columns, donors))) for donors in allowed]))
+
+
+def expected_auc(
+    predict: Callable[[NDArray[Any]], NDArray[Any]], X: NDArray[Any], columns: Sequence[int], positive: NDArray[Any]
+) -> float:
+    """Mean AUC over all permutations: every pair of rows with every pair of different donors."""
+    n = len(X)
+    scores = np.stack([predict(replaced(X, columns, np.full(n, donor))) for donor in range(n)], axis=1)
+    total, pairs = 0.0, 0
+    for i in np.flatnonzero(positive):
+        for j in np.flatnonzero(~positive):
+            above = (scores[i][:, None] > scores[j]) + (scores[i][:, None] == scores[j]) / 2
+            total += above.sum() - np.trace(above)
+            pairs += n * (n - 1)
+    return total / pairs

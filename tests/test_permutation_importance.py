@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_permutation import expected_score, replaced
+from naive_permutation import expected_auc, expected_score, replaced
 from numpy.typing import NDArray
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -126,6 +126,22 @@ def test_mean_over_many_repeats_approaches_the_expectation() -> None:
     drawn = _run(model, X, y, metrics="mean_squared_error", n_repeats=30)
     assert not drawn.exact[0]
     assert abs(drawn.importances_mean[0] - expected) < 4 * drawn.permutation_errors[0] + 1e-12
+
+
+def test_auc_over_many_seeds_approaches_the_expectation_with_the_error_stated() -> None:
+    X, y = _data(n=60)
+    positive = y + np.random.default_rng(1).normal(size=60) > np.median(y)
+    model = GradientBoostingClassifier(n_estimators=8, max_depth=3, random_state=0).fit(X, positive)
+    results = [_run(model, X, positive, metrics="roc_auc", seed=seed) for seed in range(200)]
+    found = np.array([r.importances_mean for r in results])
+    for j in (0, 3, 4):
+        assert not results[0].exact[j]
+        expected = results[0].baseline_score - expected_auc(model.decision_function, X, [j], positive)
+        actual = found[:, j].std(ddof=1)
+        assert abs(found[:, j].mean() - expected) < 4 * actual / np.sqrt(len(found))
+        stated = np.sqrt(np.mean([r.permutation_errors[j] ** 2 for r in results]))
+        # neighbouring bands differ by more than chance, and donors come without replacement: never too small
+        assert 0.9 < stated / actual < 2.5
 
 
 # -------------------------------------------------------------------------------------------------------- permutations
