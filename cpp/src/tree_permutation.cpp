@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "word_permutation.h"
+
 namespace fastexplain {
 namespace {
 
@@ -47,6 +49,7 @@ struct TreePermuter::Block {
 };
 
 TreePermuter::TreePermuter(const ForestView& forest, double grid) : forest_(forest), rounder_(0x1.8p52 * grid) {
+  if (grid > 0.0 && WordPermuter::takes(forest)) words_ = std::make_shared<const WordPermuter>(forest);
   nodes_.reserve(forest.tree_offsets[forest.n_trees]);
   kind_.reserve(nodes_.capacity());
   std::vector<std::pair<std::int64_t, int>> order;  // nodes of a tree by level, and their depth
@@ -212,6 +215,7 @@ TreePermuter::Run TreePermuter::run_for(const ReplacementPlan& plan) {
 
 void TreePermuter::replace(const double* x, const double* by_column, const ReplacementPlan& plan, const double* base,
                            double* out, int n_threads, const InterruptCheck& check) const {
+  if (words_ != nullptr) return words_->replace(by_column, plan, base, rounder_, out, n_threads, check);
   std::vector<std::int64_t> value_at(forest_.n_features, 0);
   std::int64_t n_values = 0;
   for (std::int64_t f = 0; f < forest_.n_features; ++f) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "fastexplain/forest.h"
@@ -25,7 +26,9 @@ struct ReplacementPlan {
   const std::int32_t* donors = nullptr;          // (n_jobs, n_rows): row whose values replace those of the player's features
 };
 
-// A forest laid out for walking. Immutable. Copies what it needs except leaf values and category sets.
+class WordPermuter;
+
+// A forest laid out for walking, and where its trees are small, as words of decisions. Immutable. Copies what it needs except leaf values and category sets.
 class TreePermuter {
  public:
   // Leaf values and offsets are whole multiples of a quantum and their sums stay below 2^52 of it, so that sums of doubles are
@@ -67,6 +70,7 @@ class TreePermuter {
   void tree(std::int64_t t, const double* x, const double* replaced, double* difference, Block& block) const;
 
   ForestView forest_;
+  std::shared_ptr<const WordPermuter> words_;  // null: trees are large or split on categories
   std::vector<Node> nodes_;
   std::vector<std::uint8_t> kind_;
   std::vector<std::int64_t> roots_;

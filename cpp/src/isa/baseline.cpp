@@ -53,13 +53,15 @@ inline V select(M mask, V a, V b) {
 
 #include "dense_body.inc"
 #include "kernel_body.inc"
+#include "replace_body.inc"
 #include "score_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
 const KernelTable kKernels = {"baseline",      encode,           categories,     decide,
-                              run_pass<float>, run_pass<double>, &kDenseKernels, &kScoreKernels};
+                              run_pass<float>, run_pass<double>, &kDenseKernels, &kScoreKernels,
+                              &kReplaceKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

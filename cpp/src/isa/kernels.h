@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "dense_kernels.h"
+#include "replace_kernels.h"
 #include "score_kernels.h"
 #include "tree_ops.h"
 
@@ -93,6 +94,7 @@ struct KernelTable {
   void (*pass_f64)(const PassTask<double>&);
   const DenseKernels* dense;
   const ScoreKernels* score;
+  const ReplaceKernels* replace;
 };
 
 // The table of the instruction set in use: the widest that the CPU has, or the one that FASTEXPLAIN_ISA names.
