@@ -15,6 +15,8 @@ namespace {
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 // Below this a comparison sort is quicker than six passes of counting.
 constexpr std::int64_t kRadixRows = 512;
+// Up to here insertion is quicker still.
+constexpr std::int64_t kInsertedRows = 24;
 
 template <class Loss>
 void each_value(const double* y, const Stack& p, double* out, int n_threads, const InterruptCheck& check, Loss loss) {
@@ -29,10 +31,12 @@ void each_value(const double* y, const Stack& p, double* out, int n_threads, con
       check);
 }
 
-// Order of scores, ascending. Doubles are mapped to integers of the same order and sorted by 11 bits at a time.
+// Order of scores, ascending; of equal ones by their number. Doubles are mapped to integers of the same order. Two passes of
+// counting sort them by where they lie between the lowest and the highest, to one part in 2^22; the few that share such a
+// part are put in order by comparing.
 struct Sorter {
-  std::vector<std::uint64_t> keys, other_keys;
-  std::vector<std::int32_t> order, other_order;
+  std::vector<std::uint64_t> keys, entries, other;  // entries: part above, number below
+  std::vector<std::int32_t> order;
   std::vector<std::uint32_t> counts;
 
   static std::uint64_t key_of(double score) {
@@ -42,31 +46,58 @@ struct Sorter {
 
   void sort(const double* scores, std::int64_t n) {
     order.resize(n);
-    std::iota(order.begin(), order.end(), 0);
     keys.resize(n);
-    for (std::int64_t i = 0; i < n; ++i) keys[i] = key_of(scores[i]);
+    std::uint64_t lowest = ~std::uint64_t{0}, highest = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      keys[i] = key_of(scores[i]);
+      lowest = std::min(lowest, keys[i]);
+      highest = std::max(highest, keys[i]);
+    }
     if (n < kRadixRows) {
-      std::stable_sort(order.begin(), order.end(), [this](std::int32_t a, std::int32_t b) { return keys[a] < keys[b]; });
+      std::iota(order.begin(), order.end(), 0);
+      sort_some(0, n);
       return;
     }
-    constexpr int kBits = 11, kPasses = 6, kSize = 1 << kBits;
-    counts.assign(kPasses * kSize, 0);
-    for (std::int64_t i = 0; i < n; ++i)
-      for (int pass = 0; pass < kPasses; ++pass) ++counts[pass * kSize + ((keys[i] >> (kBits * pass)) & (kSize - 1))];
-    other_keys.resize(n);
-    other_order.resize(n);
-    for (int pass = 0; pass < kPasses; ++pass) {
+    constexpr int kBits = 11, kSize = 1 << kBits;
+    const int shift = std::max(0, static_cast<int>(std::bit_width(highest - lowest)) - 2 * kBits);
+    counts.assign(2 * kSize, 0);
+    entries.resize(n);
+    other.resize(n);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::uint64_t part = (keys[i] - lowest) >> shift;
+      entries[i] = part << 32 | static_cast<std::uint64_t>(i);
+      ++counts[part & (kSize - 1)];
+      ++counts[kSize + (part >> kBits)];
+    }
+    for (int pass = 0; pass < 2; ++pass) {
       std::uint32_t* count = counts.data() + pass * kSize;
-      if (count[(keys[0] >> (kBits * pass)) & (kSize - 1)] == n) continue;  // all alike in these bits
       std::uint32_t before = 0;
       for (int d = 0; d < kSize; ++d) before += std::exchange(count[d], before);
-      for (std::int64_t i = 0; i < n; ++i) {
-        const std::uint32_t at = count[(keys[i] >> (kBits * pass)) & (kSize - 1)]++;
-        other_keys[at] = keys[i];
-        other_order[at] = order[i];
-      }
-      keys.swap(other_keys);
-      order.swap(other_order);
+      for (const std::uint64_t entry : entries) other[count[(entry >> (32 + kBits * pass)) & (kSize - 1)]++] = entry;
+      entries.swap(other);
+    }
+    for (std::int64_t q = 0; q < n; ++q) order[q] = static_cast<std::int32_t>(entries[q]);
+    if (shift == 0) return;
+    for (std::int64_t begin = 0, end = 0; begin < n; begin = end) {
+      for (end = begin + 1; end < n && entries[end] >> 32 == entries[begin] >> 32;) ++end;
+      if (end > begin + 1) sort_some(begin, end);
+    }
+  }
+
+ private:
+  // Entries come by number, which ties keep.
+  void sort_some(std::int64_t begin, std::int64_t end) {
+    const auto less = [this](std::int32_t a, std::int32_t b) { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; };
+    if (end - begin > kInsertedRows) {
+      if (!std::is_sorted(order.begin() + begin, order.begin() + end, less))
+        std::sort(order.begin() + begin, order.begin() + end, less);
+      return;
+    }
+    for (std::int64_t q = begin + 1; q < end; ++q) {
+      const std::int32_t row = order[q];
+      std::int64_t to = q;
+      for (; to > begin && keys[order[to - 1]] > keys[row]; --to) order[to] = order[to - 1];
+      order[to] = row;
     }
   }
 };

@@ -40,9 +40,8 @@ struct WordPermuter::Program {
 
 // Working memory of one thread.
 struct WordPermuter::Scratch {
-  Scratch(std::int64_t n_values, std::int64_t n_sums, std::int64_t n_splits, std::int64_t n_jobs)
-      : replaced(n_values * kWordRows),
-        leaf_of((kMaxWordLeaves + n_splits) * kWordRows),
+  Scratch(std::int64_t n_sums, std::int64_t n_splits, std::int64_t n_jobs)
+      : leaf_of((kMaxWordLeaves + n_splits) * kWordRows),
         left(n_splits),
         reach(n_splits),
         words(n_splits * n_jobs),
@@ -50,7 +49,7 @@ struct WordPermuter::Scratch {
     for (int leaf = 0; leaf < kMaxWordLeaves; ++leaf)
       std::fill_n(leaf_of.get() + leaf * kWordRows, kWordRows, static_cast<std::int16_t>(leaf));
   }
-  Shorts replaced, leaf_of;
+  Shorts leaf_of;
   std::vector<std::uint64_t> left, reach, words;
   std::vector<double> difference;
 };
@@ -87,7 +86,11 @@ WordPermuter::WordPermuter(const ForestView& forest)
   std::vector<std::int64_t> order;  // splits of a tree by level
   for (std::int64_t t = 0; t < forest.n_trees; ++t) {
     const std::int64_t root = forest.tree_offsets[t];
-    WordTree tree{static_cast<std::int32_t>(splits_.size()), 0, 0, 0, static_cast<std::int32_t>(leaf_values_.size()) / n_leaf_outputs_,
+    WordTree tree{static_cast<std::int32_t>(splits_.size()),
+                  0,
+                  0,
+                  0,
+                  static_cast<std::int32_t>(leaf_values_.size()) / n_leaf_outputs_,
                   n_leaf_outputs_ == 1 ? forest.tree_output[t] : 0};
     order.clear();
     std::int32_t n_leaves = 0;
@@ -177,49 +180,47 @@ WordPermuter::Program WordPermuter::program(const ReplacementPlan& plan) const {
   return out;
 }
 
-void WordPermuter::replace(const double* by_column, const ReplacementPlan& plan, const double* base, double rounder, double* out,
-                           int n_threads, const InterruptCheck& check) const {
+void WordPermuter::replace(const double* by_column, const ReplacementPlan& plan, const double* base, double rounder,
+                           double* out, int n_threads, const InterruptCheck& check) const {
   const KernelTable& kernels = active_kernels();
   const std::int64_t n_rows = plan.n_rows, n_jobs = plan.job_offsets[plan.n_players];
   const std::int64_t n_tiles = (n_rows + kTileRows - 1) / kTileRows, stride = n_tiles * kTileRows;
-  const Shorts codes(stride * n_features_);
-  parallel_for(n_features_, n_threads,
-               [&](std::int64_t f, int) {
-                 if (cuts_[f].empty()) return;
-                 const EncodeColumn column{static_cast<std::int32_t>(f), false, false, cuts_[f].data(),
-                                           static_cast<std::int32_t>(cuts_[f].size())};
-                 EncodeTask task{};
-                 task.row_stride = sizeof(double);
-                 task.column_stride = n_rows * static_cast<std::int64_t>(sizeof(double));
-                 task.columns = &column;
-                 task.n_columns = 1;
-                 for (std::int64_t tile = 0; tile < n_tiles; ++tile) {
-                   task.data = reinterpret_cast<const char*>(by_column + tile * kTileRows);
-                   task.n_rows = static_cast<int>(std::min<std::int64_t>(kTileRows, n_rows - tile * kTileRows));
-                   task.codes = codes.get() + f * stride + tile * kTileRows;
-                   kernels.encode(task);
-                 }
-               },
-               check);
   const Program program = this->program(plan);
+  const Shorts codes(stride * n_features_), replaced(stride * program.n_values);
+  parallel_for(
+      n_features_, n_threads,
+      [&](std::int64_t f, int) {
+        if (cuts_[f].empty()) return;
+        const EncodeColumn column{static_cast<std::int32_t>(f), false, false, cuts_[f].data(),
+                                  static_cast<std::int32_t>(cuts_[f].size())};
+        EncodeTask task{};
+        task.row_stride = sizeof(double);
+        task.column_stride = n_rows * static_cast<std::int64_t>(sizeof(double));
+        task.columns = &column;
+        task.n_columns = 1;
+        for (std::int64_t tile = 0; tile < n_tiles; ++tile) {
+          task.data = reinterpret_cast<const char*>(by_column + tile * kTileRows);
+          task.n_rows = static_cast<int>(std::min<std::int64_t>(kTileRows, n_rows - tile * kTileRows));
+          task.codes = codes.get() + f * stride + tile * kTileRows;
+          kernels.encode(task);
+        }
+        if (program.value_at[f] < 0) return;
+        // while the column is in the cache
+        const std::int32_t player = plan.feature_player[f];
+        const std::int16_t* from = codes.get() + f * stride;
+        std::int16_t* to = replaced.get() + program.value_at[f] * stride;
+        for (std::int64_t job = plan.job_offsets[player]; job < plan.job_offsets[player + 1]; ++job, to += stride)
+          for (std::int64_t i = 0; i < n_rows; ++i) to[i] = from[plan.donors[job * n_rows + i]];
+      },
+      check);
   std::vector<Scratch> scratches;
   scratches.reserve(n_threads);
   for (int worker = 0; worker < n_threads; ++worker)
-    scratches.emplace_back(program.n_values, n_jobs * n_outputs_, most_splits_, program.most_jobs);
+    scratches.emplace_back(n_jobs * n_outputs_, most_splits_, program.most_jobs);
   parallel_for((n_rows + kWordRows - 1) / kWordRows, n_threads,
                [&](std::int64_t block, int worker) {
                  Scratch& scratch = scratches[worker];
                  const std::int64_t begin = block * kWordRows, n_live = std::min<std::int64_t>(kWordRows, n_rows - begin);
-                 for (std::int32_t f = 0; f < n_features_; ++f) {
-                   if (program.value_at[f] < 0) continue;
-                   const std::int16_t* column = codes.get() + f * stride;
-                   const std::int32_t player = plan.feature_player[f];
-                   std::int16_t* to = scratch.replaced.get() + static_cast<std::int64_t>(program.value_at[f]) * kWordRows;
-                   for (std::int64_t job = plan.job_offsets[player]; job < plan.job_offsets[player + 1]; ++job, to += kWordRows) {
-                     const std::int32_t* donors = plan.donors + job * n_rows + begin;
-                     for (std::int64_t i = 0; i < n_live; ++i) to[i] = column[donors[i]];
-                   }
-                 }
                  std::fill(scratch.difference.begin(), scratch.difference.end(), 0.0);
                  ReplaceTask task{};
                  task.trees = program.trees.data();
@@ -231,8 +232,8 @@ void WordPermuter::replace(const double* by_column, const ReplacementPlan& plan,
                  task.n_outputs = n_outputs_;
                  task.n_leaf_outputs = n_leaf_outputs_;
                  task.own = codes.get() + begin;
-                 task.own_stride = stride;
-                 task.replaced = scratch.replaced.get();
+                 task.stride = stride;
+                 task.replaced = replaced.get() + begin;
                  task.live = n_live == kWordRows ? ~std::uint64_t{0} : (std::uint64_t{1} << n_live) - 1;
                  task.left = scratch.left.data();
                  task.reach = scratch.reach.data();

@@ -28,7 +28,8 @@ struct ReplacementPlan {
 
 class WordPermuter;
 
-// A forest laid out for walking, and where its trees are small, as words of decisions. Immutable. Copies what it needs except leaf values and category sets.
+// A forest laid out for walking, and where its trees are small, as words of decisions. Immutable. Copies what it needs except
+// leaf values and category sets.
 class TreePermuter {
  public:
   // Leaf values and offsets are whole multiples of a quantum and their sums stay below 2^52 of it, so that sums of doubles are

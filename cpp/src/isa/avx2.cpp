@@ -49,9 +49,8 @@ inline __m256d select(Mask<double> mask, __m256d a, __m256d b) {
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2",          encode,           categories,     decide,
-                              run_pass<float>, run_pass<double>, &kDenseKernels, &kScoreKernels,
-                              &kReplaceKernels};
+const KernelTable kKernels = {"avx2",           encode,         categories,     decide,          run_pass<float>,
+                              run_pass<double>, &kDenseKernels, &kScoreKernels, &kReplaceKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

@@ -67,9 +67,8 @@ inline __m512d select(Mask<double> mask, __m512d a, __m512d b) { return _mm512_m
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512",        encode,           categories,     decide,
-                              run_pass<float>, run_pass<double>, &kDenseKernels, &kScoreKernels,
-                              &kReplaceKernels};
+const KernelTable kKernels = {"avx512",         encode,         categories,     decide,          run_pass<float>,
+                              run_pass<double>, &kDenseKernels, &kScoreKernels, &kReplaceKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

@@ -59,9 +59,8 @@ inline V select(M mask, V a, V b) {
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline",      encode,           categories,     decide,
-                              run_pass<float>, run_pass<double>, &kDenseKernels, &kScoreKernels,
-                              &kReplaceKernels};
+const KernelTable kKernels = {"baseline",       encode,         categories,     decide,          run_pass<float>,
+                              run_pass<double>, &kDenseKernels, &kScoreKernels, &kReplaceKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

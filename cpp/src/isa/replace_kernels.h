@@ -41,10 +41,9 @@ struct ReplaceTask {
   const WordMember* members;
   const double* leaf_values;  // [leaf][n_leaf_outputs]
   std::int32_t n_outputs, n_leaf_outputs;
-  const std::int16_t* own;  // codes of the rows, 64-byte aligned
-  std::int64_t own_stride;  // between columns
-  const std::int16_t* replaced;  // [value][64]
-  std::uint64_t live;            // rows that there are
+  const std::int16_t *own, *replaced;  // codes of the 64 rows: of each column, and of each value; 64-byte aligned
+  std::int64_t stride;                 // between columns, and between values
+  std::uint64_t live;                  // rows that there are
   // Scratch: per split, the rows that go left and those that come by.
   std::uint64_t *left, *reach;
   std::uint64_t* words;   // [member][job]
