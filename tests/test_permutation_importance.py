@@ -249,6 +249,30 @@ def test_replaced_forest_equals_forest_of_replaced_rows(seed: int, backend: str)
             np.testing.assert_allclose(out[job], expected, rtol=ROUNDING, atol=1e-9)
 
 
+@pytest.mark.skipif(len(BACKENDS) < 2, reason="needs the compiled core")
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("n", [64, 300])
+def test_blocks_of_rows_replace_as_rows_do_one_by_one(n: int, n_outputs: int) -> None:
+    rng = np.random.default_rng(n)
+    # three features, so that paths meet the same one again and again
+    forest = random_forest(rng, n_trees=20, n_features=3, n_outputs=n_outputs, vector_leaves=n_outputs == 3)
+    X = random_rows(rng, forest, n).astype(np.float64)
+    X = X.astype(np.float32).astype(np.float64) if forest.float32_input else X
+    values, offset, grid = exact_values(forest)
+    offsets, owner = np.array([0, 5, 12], dtype=np.int64), np.array([0, 1, 0], dtype=np.int32)
+    donors = rng.integers(n, size=(12, n)).astype(np.int32)
+    found = []
+    for kernels, n_threads in ((core(), 1), (core(), 3), (numba_importance, 1)):
+        base, out = np.empty((n, n_outputs)), np.empty((12, n, n_outputs))
+        kernel = kernels.TreePermuter(forest, values, grid)
+        kernel.predict(X, offset, base, 1)
+        kernel.replace(X, np.asfortranarray(X), owner, offsets, donors, base, out, n_threads)
+        found.append(out)
+    assert (found[0] != found[0][0]).any()
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+
+
 def _xgboost(**options: Any) -> Any:
     from xgboost import XGBClassifier, XGBRegressor
 
