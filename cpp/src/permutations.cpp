@@ -10,6 +10,7 @@ namespace {
 
 struct Scratch {
   std::vector<std::int32_t> receivers, drawn, sorted, shuffled;
+  std::vector<std::int32_t> place, band;  // of each row among the receivers, of each place among the donors
   std::vector<std::int64_t> places;
 };
 
@@ -39,6 +40,12 @@ void permute_stratum(const PermutationPlan& plan, std::int64_t p, const std::int
   scratch.drawn.assign(rows, rows + n);
   order.shuffle(scratch.drawn.data(), size);
   sort_by_rank(rank, scratch);
+  scratch.place.resize(plan.n_rows);
+  for (std::int64_t q = 0; q < n; ++q) scratch.place[scratch.receivers[q]] = static_cast<std::int32_t>(q);
+  scratch.band.resize(n);
+  for (std::int64_t b = 0; b < n_repeats; ++b)
+    std::fill(scratch.band.begin() + b * n / n_repeats, scratch.band.begin() + (b + 1) * n / n_repeats,
+              static_cast<std::int32_t>(b));
   for (std::int64_t k = 0; k < n_repeats; ++k) {
     RandomStream random(seed, stream, first + 1 + static_cast<std::uint64_t>(k));
     scratch.shuffled = scratch.sorted;
@@ -48,11 +55,14 @@ void permute_stratum(const PermutationPlan& plan, std::int64_t p, const std::int
     for (std::int64_t b = 0; b < n_repeats; ++b) {
       const std::int64_t begin = b * n / n_repeats, end = (b + 1) * n / n_repeats;
       random.shuffle(scratch.shuffled.data() + begin, static_cast<std::uint32_t>(end - begin));
-      for (std::int64_t q = begin; q < end; ++q) {
-        const std::int32_t receiver = scratch.receivers[q >= shift ? q - shift : q - shift + n];
-        out[receiver] = scratch.shuffled[q];
-        band_out[receiver] = static_cast<std::int32_t>(b);
-      }
+    }
+    // in the order of the rows, so that only reads jump about
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::int32_t row = rows[i];
+      std::int64_t q = scratch.place[row] + shift;
+      q -= q >= n ? n : 0;
+      out[row] = scratch.shuffled[q];
+      band_out[row] = scratch.band[q];
     }
   }
 }

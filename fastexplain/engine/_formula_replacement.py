@@ -62,8 +62,10 @@ def _sigmoid(raw: Floats) -> Floats:
 
 
 def _two_classes(raw: Floats) -> Floats:
+    from scipy.special import expit
+
     out = np.empty((*raw.shape[:-1], 2))
-    out[..., 1] = _sigmoid(raw[..., 0])
+    expit(raw[..., 0], out=out[..., 1])
     np.subtract(1.0, out[..., 1], out=out[..., 0])
     return out
 

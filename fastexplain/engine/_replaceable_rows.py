@@ -30,6 +30,7 @@ def value_codes(column: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
     """Rank of each value among the distinct ones, and their number. Missing values are one value, the last."""
     if column.dtype == object:
         return _object_codes(column)
+    column = np.ascontiguousarray(column)  # a column of a table in C order would miss the cache at every step below
     order = np.argsort(column)
     ordered = column[order]
     new = ordered[1:] != ordered[:-1]
