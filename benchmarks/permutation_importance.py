@@ -7,9 +7,9 @@ Speed: CPU and wall seconds of the same metric, repeats and threads, answers com
 their standard error; with five repeats of scikit-learn's a t of about 4 degrees, so about 0.75 in the median and 1.4 in
 the root mean square). Its permutations are the same for every column, so that the z of one run rise and fall together.
 Columns whose permutation changes the score by rounding only are left out: of a model that separates its classes the AUC
-stays at 1, and scikit-learn's sum of trapezoids then differs from it by a few 1e-17, with a spread of less. Accuracy: variance of the importances over seeds at the same number of
-repeats, for models that are called as plain functions; the ratio below 1 is what stratified permutations and exact
-columns save.
+stays at 1, and scikit-learn's sum of trapezoids then differs from it by a few 1e-17, with a spread of less. Accuracy:
+variance of the importances over seeds at the same number of repeats, for models that are called as plain functions; the
+ratio below 1 is what stratified permutations and exact columns save.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def speed(n_threads: int, n_rows: int) -> None:
     X = rng.normal(size=(n_rows, 101))
     y = X[:, :20] @ rng.normal(size=20) + X[:, 0] * X[:, 1] + rng.normal(size=n_rows)
     print(f"\nXGBoost, 100 trees, depth 6, 101 features, {N_REPEATS} repeats, {n_rows:,} rows, threads {n_threads}\n")
-    print("| metric | sklearn wall s | sklearn CPU s | ours wall s | ours CPU s | wall ratio | CPU ratio | z: median, rms, columns |")
+    print("| metric | sklearn wall s | sklearn CPU s | ours wall s | ours CPU s | wall ratio | CPU ratio |", end="")
+    print(" z: median, rms, columns |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for metric, kind, target in (
         ("neg_mean_squared_error", XGBRegressor, y),
