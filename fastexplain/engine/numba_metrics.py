@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from fastexplain.engine.numba_tools import compiled, for_each_part
 
 __all__ = ["argmax", "average_precision", "call_compiled", "class_losses", "confusion", "discounted_gain"]
 __all__ += ["roc_auc", "row_losses"]
@@ -24,25 +25,14 @@ _CLASS_LOSSES = ("log", "brier")
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def _compiled(function: F) -> F:
-    """Compile without the GIL, kept on disk; the type stays the function's."""
-    return cast(F, numba.njit(nogil=True, cache=True)(function))
-
-
 def _compiled_anew(function: F) -> F:
-    """As `_compiled`, for functions that take a user's function: nothing of those is kept on disk."""
+    """As `compiled`, for functions that take a user's function: nothing of those is kept on disk."""
     return cast(F, numba.njit(nogil=True)(function))
 
 
 def _share(n: int, n_threads: int, work: Callable[[int, int], None]) -> None:
     """Call ``work(begin, end)`` on parts of 0 .. n in threads."""
-    n_parts = max(1, min(n, n_threads))
-    bounds = [n * part // n_parts for part in range(n_parts + 1)]
-    if n_parts == 1:
-        work(0, n)
-        return
-    with ThreadPoolExecutor(n_parts) as pool:
-        list(pool.map(work, bounds[:-1], bounds[1:]))
+    for_each_part(lambda part: work(part.start, part.stop), n, n_threads)
 
 
 def row_losses(
@@ -146,7 +136,7 @@ def _call_weighted(
         out[v] = function(y, predictions[v], weights)
 
 
-@_compiled
+@compiled
 def _row_losses(
     loss: int, y: NDArray[np.float64], predictions: NDArray[np.float64], alpha: float, out: NDArray[np.float64]
 ) -> None:
@@ -170,12 +160,12 @@ def _row_losses(
                 out[v, i] = 2 * (math.log(f / t) + t / f - 1)
 
 
-@_compiled
+@compiled
 def _clipped(p: float) -> float:
     return min(max(p, _EPSILON), 1 - _EPSILON)
 
 
-@_compiled
+@compiled
 def _class_losses(
     loss: int, codes: NDArray[np.int32], predictions: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -192,7 +182,7 @@ def _class_losses(
             out[v, i] = value
 
 
-@_compiled
+@compiled
 def _argmax(predictions: NDArray[np.float64], out: NDArray[np.int32]) -> None:
     for v in range(predictions.shape[0]):
         for i in range(predictions.shape[1]):
@@ -203,7 +193,7 @@ def _argmax(predictions: NDArray[np.float64], out: NDArray[np.int32]) -> None:
             out[v, i] = best
 
 
-@_compiled
+@compiled
 def _confusion(
     codes: NDArray[np.int32], predicted: NDArray[np.int32], weights: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -213,7 +203,7 @@ def _confusion(
             out[v, codes[i], predicted[v, i]] += weights[i]
 
 
-@_compiled
+@compiled
 def _roc_auc(
     positive: NDArray[np.uint8],
     scores: NDArray[np.float64],
@@ -248,7 +238,7 @@ def _roc_auc(
         area[v] = area_sum / (total[0] * total[1])
 
 
-@_compiled
+@compiled
 def _average_precision(
     positive: NDArray[np.uint8], scores: NDArray[np.float64], weights: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -272,7 +262,7 @@ def _average_precision(
         out[v] = area / all_positive
 
 
-@_compiled
+@compiled
 def _discounted_gain(
     gains: NDArray[np.float64],
     scores: NDArray[np.float64],

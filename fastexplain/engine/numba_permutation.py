@@ -6,36 +6,24 @@ Same signatures as in ``fastexplain._core``, same random numbers, same order of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.numba_random import open_stream, shuffle
+from fastexplain.engine.numba_tools import compiled, for_each
 from fastexplain.models.forest import ZERO_THRESHOLD, Forest
 
 __all__ = ["TreePermuter", "latin_permutations", "row_effects"]
 
 _BLOCK_ROWS = 256
-F = TypeVar("F", bound=Callable[..., object])
-
-
-def _compiled(function: F) -> F:
-    """Compile without the GIL, kept on disk; the type stays the function's."""
-    return cast(F, numba.njit(nogil=True, cache=True)(function))
 
 
 def _in_threads(n: int, size: int, n_threads: int, work: Callable[[int, int], None]) -> None:
     """Call ``work(begin, end)`` on blocks of `size` of 0 .. n in threads."""
-    starts = range(0, n, size)
-    if n_threads == 1 or len(starts) <= 1:
-        for begin in starts:
-            work(begin, min(n, begin + size))
-        return
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(lambda begin: work(begin, min(n, begin + size)), starts))
+    blocks = [slice(begin, min(n, begin + size)) for begin in range(0, n, size)]
+    for_each(lambda block: work(block.start, block.stop), blocks, n_threads)
 
 
 # ------------------------------------------------------------------------------------------------------ permutations
@@ -62,7 +50,7 @@ def latin_permutations(
     _in_threads(len(rank), 1, n_threads, work)
 
 
-@_compiled
+@compiled
 def _permute(
     stream: int,
     rank: NDArray[np.int32],
@@ -123,7 +111,7 @@ def row_effects(
     _in_threads(len(donors), 1, n_threads, work)
 
 
-@_compiled
+@compiled
 def _effects(
     terms: NDArray[np.float64],
     scores: NDArray[np.float64],
@@ -152,7 +140,7 @@ def _effects(
     return squares
 
 
-@_compiled
+@compiled
 def _spread(terms: NDArray[np.float64], bands: NDArray[np.int32], weights: NDArray[np.float64]) -> float:
     n_repeats, n = terms.shape
     band_mean, band_count = np.zeros(n_repeats), np.zeros(n_repeats)
@@ -272,7 +260,7 @@ class TreePermuter:
         _in_threads(len(X), _BLOCK_ROWS, n_threads, work)
 
 
-@_compiled
+@compiled
 def _goes_left(nodes: Any, at: int, x: float) -> bool:
     zero = nodes.zero_is_missing[at] and abs(x) <= ZERO_THRESHOLD
     if zero or np.isnan(x):
@@ -289,7 +277,7 @@ def _goes_left(nodes: Any, at: int, x: float) -> bool:
     return False
 
 
-@_compiled
+@compiled
 def _predict(nodes: Any, X: NDArray[np.float64], base_offset: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     width = nodes.values.shape[1]
     for i in range(len(X)):
@@ -305,7 +293,7 @@ def _predict(nodes: Any, X: NDArray[np.float64], base_offset: NDArray[np.float64
                     out[i, k] += nodes.values[at, k]
 
 
-@_compiled
+@compiled
 def _replace(
     nodes: Any,
     used: NDArray[np.bool_],
@@ -362,7 +350,7 @@ def _replace(
                 out[job, i, k] = (base[i, k] + difference[job, k] + rounder) - rounder
 
 
-@_compiled
+@compiled
 def _walk_replaced(
     nodes: Any,
     at: Any,
