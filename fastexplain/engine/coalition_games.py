@@ -133,7 +133,7 @@ class BlackBoxGame:
     """A game played by asking the model for masked rows, in bounded chunks.
 
     The next chunk is filled while the model works on the last one; several rows share a call; masked rows that are
-    equal are asked for once. Holds no state of a call but the counters `n_model_rows` and `n_calls`.
+    equal are asked for once. Nothing of a call is kept on the object.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class BlackBoxGame:
     weights : float64 array of shape (n_background,)
     chunk_bytes : int
         Memory of masked rows under way.
-    n_threads, backend
+    backend : {"native", "numba"}
     """
 
     by_background = True
