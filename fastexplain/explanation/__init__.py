@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from fastexplain.explanation.explanation import (
-    Explanation,
-    GlobalExplanation,
-    GlobalLocalExplanation,
-    LocalExplanation,
-)
+from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
+from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
 from fastexplain.explanation.plots import plot_bar, plot_beeswarm, plot_waterfall
 

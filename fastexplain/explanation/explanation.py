@@ -5,25 +5,17 @@ from __future__ import annotations
 import html
 import uuid
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.explanation._display import html_table, shortened
-from fastexplain.explanation.aggregation import mean_abs
-from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
 
 if TYPE_CHECKING:
-    import os
-
-    import pandas as pd
-    import pyarrow as pa
-
     from fastexplain.explanation.plots import ExplanationPlots
 
-__all__ = ["Explanation", "GlobalExplanation", "GlobalLocalExplanation", "LocalExplanation"]
+__all__ = ["Context", "Explanation", "Predictions"]
 
 _FOR_CLASSIFIERS = frozenset({"classes", "num_classes", "per_class_values", "per_class_rank", "_per_class_values"})
 
@@ -47,6 +39,7 @@ class Context(TypedDict, total=False):
     is_raw: bool
     is_engineered: bool
     id: str | None
+    n_classes: int | None
 
 
 class Explanation:
@@ -58,7 +51,8 @@ class Explanation:
     Parameters
     ----------
     n_features : int
-    base_values : array of shape (n_outputs,)
+    base_values : array of shape (n_outputs,), or None
+        None where the method has none, as permutation importance; `expected_values` is then absent.
     features : sequence, optional
         Names; the indices 0, 1, ... stand in where there are none.
     classes : sequence, optional
@@ -83,6 +77,8 @@ class Explanation:
         Whether the features are those before, or after, a data transformation.
     id : str, optional
         Default: a new uuid4.
+    n_classes : int, optional
+        Classes of a classifier whose values are not told apart by class. Default: one per output.
 
     Raises
     ------
@@ -90,8 +86,10 @@ class Explanation:
         The number of features or classes differs from that of the values; the message gives both.
     """
 
-    def __init__(self, n_features: int, base_values: NDArray[np.floating[Any]], **context: Unpack[Context]) -> None:
-        self.base_values = np.array(base_values, dtype=np.float64, ndmin=1)
+    def __init__(
+        self, n_features: int, base_values: NDArray[np.floating[Any]] | None, **context: Unpack[Context]
+    ) -> None:
+        self._base_values = None if base_values is None else np.array(base_values, dtype=np.float64, ndmin=1)
         self._n_features = n_features
         features, classes = context.get("features"), context.get("classes")
         self._features = list(range(n_features)) if features is None else list(features)
@@ -109,6 +107,7 @@ class Explanation:
         self._is_raw = context.get("is_raw", False)
         self._is_eng = context.get("is_engineered", False)
         self._id = context.get("id") or str(uuid.uuid4())
+        self._given_n_classes = context.get("n_classes")
         self._check_names()
 
     def _check_names(self) -> None:
@@ -188,6 +187,13 @@ class Explanation:
         return self._is_eng
 
     @property
+    def base_values(self) -> NDArray[np.float64]:
+        """Mean output over the background, or over the trees' covers: float64 array of shape (n_outputs,)."""
+        if self._base_values is None:
+            raise AttributeError(f"{self._method} has no base values.")
+        return self._base_values
+
+    @property
     def expected_values(self) -> list[float]:
         """Base values as a list: one per class for a classifier ([-e, e] for one margin), else one per output."""
         base = self.base_values
@@ -244,16 +250,22 @@ class Explanation:
     def _single_margin(self) -> bool:
         """Whether one raw output stands for two classes."""
         is_classifier = self._model_task == "classification"
-        return is_classifier and len(self.base_values) == 1 and (self._classes is None or len(self._classes) != 1)
+        return is_classifier and self._n_outputs == 1 and (self._classes is None or len(self._classes) != 1)
+
+    @property
+    def _n_outputs(self) -> int:
+        return 0 if self._base_values is None else len(self._base_values)
 
     @property
     def _n_classes(self) -> int:
-        return 2 if self._single_margin else len(self.base_values)
+        if self._given_n_classes is not None:
+            return self._given_n_classes
+        return 2 if self._single_margin else self._n_outputs
 
     @property
     def _class_first(self) -> bool:
         """Whether lists have a leading axis of classes (or of a regression's several outputs)."""
-        return self._model_task == "classification" or len(self.base_values) > 1
+        return self._model_task == "classification" or self._n_outputs > 1
 
     def _needs_classes(self, name: str) -> None:
         if self._model_task != "classification":
@@ -276,6 +288,7 @@ class Explanation:
             is_raw=self._is_raw,
             is_engineered=self._is_eng,
             id=self._id,
+            n_classes=self._given_n_classes,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -313,342 +326,18 @@ class Explanation:
         return text + "</div>"
 
 
-class LocalExplanation(Explanation):
-    """Attributions of single rows.
-
-    Parameters
-    ----------
-    values : array of shape (n_rows, n_features, n_outputs)
-        Kept without a copy.
-    base_values : array of shape (n_outputs,)
-    single_row : bool, default False
-        The one explained row came as a 1-D array: lists lose their row axis.
-    standard_errors : array of the values' shape, optional
-        0 where values are exact.
-    **context
-        As in `Explanation`.
-
-    Attributes
-    ----------
-    values : array of shape (n_rows, n_features, n_outputs)
-        As the engine made them: one output where a binary classifier has one margin. For every row and output,
-        ``values.sum(axis=1) + base_values`` is the raw output, if all features are explained.
-    base_values : float64 array of shape (n_outputs,)
-    standard_errors : float64 array of the values' shape, or None
-        0 where values are exact; None where the method tells no error, as exact methods other than Kernel SHAP.
-
-    Raises
-    ------
-    ValueError
-        The shapes of values, base_values and standard_errors, or the numbers of names, contradict each other.
-    """
-
-    def __init__(
-        self,
-        values: NDArray[np.floating[Any]],
-        base_values: NDArray[np.floating[Any]],
-        *,
-        single_row: bool = False,
-        standard_errors: NDArray[np.float64] | None = None,
-        **context: Unpack[Context],
-    ) -> None:
-        values = np.asarray(values)
-        if values.ndim != 3:
-            raise ValueError(f"values has shape {values.shape}; expected (n_rows, n_features, n_outputs).")
-        if np.shape(base_values) != values.shape[2:]:
-            raise ValueError(f"base_values has shape {np.shape(base_values)}; values have {values.shape[2]} outputs.")
-        if single_row and len(values) != 1:
-            raise ValueError(f"single_row is True, but values hold {len(values)} rows.")
-        if standard_errors is not None and np.shape(standard_errors) != values.shape:
-            raise ValueError(f"standard_errors has shape {np.shape(standard_errors)}; values have {values.shape}.")
-        self.values = values
-        self.standard_errors = standard_errors
-        self._single_row = single_row
-        super().__init__(values.shape[1], base_values, **context)
-
-    @property
-    def num_examples(self) -> int:
-        """Number of explained rows."""
-        return len(self.values)
-
-    @property
-    def is_local_sparse(self) -> bool:
-        """Whether local values are sparse matrices; never so far."""
-        return False
-
-    @property
-    def _local_importance_values(self) -> NDArray[Any]:
-        """Class-first array, without a copy except where one margin becomes two classes."""
-        values = self.values[0] if self._single_row else self.values
-        if self._single_margin:
-            return np.stack([-values[..., 0], values[..., 0]])
-        return np.moveaxis(values, -1, 0) if self._class_first else values[..., 0]
-
-    @property
-    def local_importance_values(self) -> list[Any]:
-        """Values as nested lists: rows x features, or classes x rows x features for a classifier.
-
-        A binary classifier with one margin has [-v, v]. A row that came as a 1-D array has no row axis. `values` is
-        the array, which costs no conversion.
-        """
-        listed: list[Any] = self._local_importance_values.tolist()
-        return listed
-
-    def get_local_importance_rank(self) -> list[Any]:
-        """Feature indices by signed value, most positive first, nested as `local_importance_values`."""
-        listed: list[Any] = rank(self._local_importance_values).tolist()
-        return listed
-
-    def get_ranked_local_names(self, top_k: int | None = None) -> list[Any]:
-        """Feature names by signed value, most positive first.
-
-        Parameters
-        ----------
-        top_k : int, optional
-            How many features of each row; default all.
-
-        Returns
-        -------
-        list
-            Nested as `local_importance_values`.
-        """
-        return ranked_names(self._features, self._local_importance_values, top_k)
-
-    def get_ranked_local_values(self, top_k: int | None = None) -> list[Any]:
-        """Values in the order of `get_ranked_local_names`.
-
-        Parameters
-        ----------
-        top_k : int, optional
-            How many features of each row; default all.
-
-        Returns
-        -------
-        list
-            Nested as `local_importance_values`.
-        """
-        return ranked_values(self._local_importance_values, top_k)
-
-    def intervals(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lower and upper ends of confidence intervals of the values, arrays of their shape.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-            Share of intervals that hold the true value: normal intervals from `standard_errors`.
-
-        Raises
-        ------
-        ValueError
-            There are no standard errors, or `level` is not between 0 and 1.
-        """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1; got {level!r}.")
-        if self.standard_errors is None:
-            raise ValueError(f"Values of {self._method} have no standard errors.")
-        half = NormalDist().inv_cdf(0.5 + level / 2) * self.standard_errors
-        return self.values - half, self.values + half
-
-    def to_global(self) -> GlobalLocalExplanation:
-        """Average |value| over the rows; the result keeps these local values, and the id.
-
-        Raises
-        ------
-        ValueError
-            There are no rows.
-        """
-        return GlobalLocalExplanation(
-            self.values, self.base_values, standard_errors=self.standard_errors, **self._context()
-        )
-
-    def to_arrow(self) -> pa.Table:
-        """One column per feature and output; see `fastexplain.explanation.to_arrow`."""
-        from fastexplain.explanation.parquet import to_arrow
-
-        return to_arrow(self)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """One column per feature and output; see `fastexplain.explanation.to_pandas`."""
-        from fastexplain.explanation.parquet import to_pandas
-
-        return to_pandas(self)
-
-    def write_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write one Parquet file, which `read_parquet` reads; see `fastexplain.explanation.write_parquet`."""
-        from fastexplain.explanation.parquet import write_parquet
-
-        write_parquet(self, path)
-
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        if not len(self.values):
-            return None
-        if self._single_row and not self._class_first:
-            return "value", self.values[0, :, 0].astype(np.float64)
-        return "mean |value|", mean_abs(self.values).mean(axis=0)
-
-    def _summary(self) -> list[tuple[str, str]]:
-        return [("rows", f"{len(self.values):,}"), *super()._summary()]
-
-
-class GlobalExplanation(Explanation):
-    """Importance of each feature over many rows: the mean of |local value|.
-
-    Parameters
-    ----------
-    importances : array of shape (n_outputs, n_features)
-        Mean of |value| for each output.
-    base_values : array of shape (n_outputs,)
-    **context
-        As in `Explanation`.
-
-    Raises
-    ------
-    ValueError
-        The shapes of importances and base_values, or the numbers of names, contradict each other.
-    """
-
-    _importances: NDArray[np.float64]
-
-    def __init__(
-        self,
-        importances: NDArray[np.floating[Any]],
-        base_values: NDArray[np.floating[Any]],
-        **context: Unpack[Context],
-    ) -> None:
-        self._importances = np.asarray(importances, dtype=np.float64)
-        if self._importances.ndim != 2 or np.shape(base_values) != self._importances.shape[:1]:
-            raise ValueError(
-                f"importances has shape {self._importances.shape} and base_values {np.shape(base_values)}; "
-                "expected (n_outputs, n_features) and (n_outputs,)."
-            )
-        super().__init__(self._importances.shape[1], base_values, **context)
-
-    @property
-    def _per_class_values(self) -> NDArray[np.float64]:
-        self._needs_classes("per_class_values")
-        return np.repeat(self._importances, 2, axis=0) if self._single_margin else self._importances
-
-    @property
-    def _global_importance_values(self) -> NDArray[np.float64]:
-        # Both classes of a single margin have the same |values|, so the mean over outputs is that over classes.
-        means: NDArray[np.float64] = self._importances.mean(axis=0)
-        return means
-
-    @property
-    def global_importance_values(self) -> list[float]:
-        """Importance of each feature: mean |local value| over rows, then over classes."""
-        listed: list[float] = self._global_importance_values.tolist()
-        return listed
-
-    @property
-    def global_importance_rank(self) -> list[int]:
-        """Feature indices, most important first."""
-        listed: list[int] = rank(self._global_importance_values).tolist()
-        return listed
-
-    def get_ranked_global_names(self, top_k: int | None = None) -> list[Any]:
-        """Feature names, most important first.
-
-        Parameters
-        ----------
-        top_k : int, optional
-            How many; default all.
-        """
-        return ranked_names(self._features, self._global_importance_values, top_k)
-
-    def get_ranked_global_values(self, top_k: int | None = None) -> list[float]:
-        """Importances, largest first.
-
-        Parameters
-        ----------
-        top_k : int, optional
-            How many; default all.
-        """
-        return ranked_values(self._global_importance_values, top_k)
-
-    def get_feature_importance_dict(self, top_k: int | None = None) -> dict[Any, float]:
-        """Feature name -> importance, most important first.
-
-        Parameters
-        ----------
-        top_k : int, optional
-            How many; default all.
-        """
-        return dict(zip(self.get_ranked_global_names(top_k), self.get_ranked_global_values(top_k), strict=True))
-
-    @property
-    def per_class_values(self) -> list[list[float]]:
-        """Mean |local value| of each class, classes x features; classifiers only."""
-        listed: list[list[float]] = self._per_class_values.tolist()
-        return listed
-
-    @property
-    def per_class_rank(self) -> list[list[int]]:
-        """Feature indices of each class, most important first; classifiers only."""
-        listed: list[list[int]] = rank(self._per_class_values).tolist()
-        return listed
-
-    def get_ranked_per_class_names(self, top_k: int | None = None) -> list[list[Any]]:
-        """Feature names of each class, most important first; classifiers only.
-
-        Parameters
-        ----------
-        top_k : int, optional
-            How many of each class; default all.
-        """
-        return ranked_names(self._features, self._per_class_values, top_k)
-
-    def get_ranked_per_class_values(self, top_k: int | None = None) -> list[list[float]]:
-        """Importances of each class, largest first; classifiers only.
-
-        Parameters
-        ----------
-        top_k : int, optional
-            How many of each class; default all.
-        """
-        return ranked_values(self._per_class_values, top_k)
-
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        return "mean |value|", self._global_importance_values
-
-
-class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
-    """A global explanation that keeps the local values it was made from.
-
-    Parameters
-    ----------
-    values, base_values, standard_errors, **context
-        As in `LocalExplanation`; the importances are computed from the values.
-
-    Raises
-    ------
-    ValueError
-        There are no rows, or the shapes contradict each other.
-    """
-
-    def __init__(
-        self,
-        values: NDArray[np.floating[Any]],
-        base_values: NDArray[np.floating[Any]],
-        *,
-        standard_errors: NDArray[np.float64] | None = None,
-        **context: Unpack[Context],
-    ) -> None:
-        LocalExplanation.__init__(self, values, base_values, standard_errors=standard_errors, **context)
-        self._importances = mean_abs(self.values)
-
-    def to_global(self) -> Self:
-        """Return this explanation, which is global already."""
-        return self
-
-
 def _absent(cls: type[Explanation], name: str) -> str:
     """Why an explanation of this class has no such attribute, for AttributeError."""
+    from fastexplain.explanation.global_explanation import GlobalExplanation
+    from fastexplain.explanation.local_explanation import LocalExplanation
+
     if not name.startswith("__"):
         if hasattr(GlobalExplanation, name) and not issubclass(cls, GlobalExplanation):
             return f"{name} belongs to global explanations, and this one is local: call explain_global, or to_global()."
         if (hasattr(LocalExplanation, name) or name == "values") and not issubclass(cls, LocalExplanation):
             return f"{name} needs local values, which this explanation lacks: call explain_global(include_local=True)."
+        if name in ("base_values", "expected_values"):
+            return f"{name} does not exist for this method: its importances add up to no output."
         if name in _FOR_CLASSIFIERS:
             return f"{name} is for classifiers; this explanation's model_task is 'regression'."
     return f"{cls.__name__!r} object has no attribute {name!r}"

@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastexplain._optional import optional
-from fastexplain.explanation.explanation import Explanation, GlobalLocalExplanation, LocalExplanation
+from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.global_explanation import GlobalLocalExplanation
+from fastexplain.explanation.local_explanation import LocalExplanation
 
 if TYPE_CHECKING:
     import pandas as pd

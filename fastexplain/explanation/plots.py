@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from fastexplain._optional import optional
 from fastexplain.explanation.aggregation import mean_abs
-from fastexplain.explanation.explanation import Explanation, GlobalExplanation, LocalExplanation
+from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.global_explanation import GlobalExplanation
+from fastexplain.explanation.local_explanation import LocalExplanation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

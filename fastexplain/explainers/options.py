@@ -1,0 +1,65 @@
+"""Named choices that explainers take, by interpret-community's names; each equals its plain string."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["ModelTask", "ResetIndex", "SamplingPolicy", "ShapValuesOutput"]
+
+
+class ModelTask(StrEnum):
+    """What a model does, where it does not say so itself."""
+
+    Classification = "classification"
+    Regression = "regression"
+    Unknown = "unknown"
+
+
+class ShapValuesOutput(StrEnum):
+    """What local values add up to.
+
+    ``DEFAULT``: the raw output. ``PROBABILITY``: the explained model's probability. ``TEACHER_PROBABILITY``: with a
+    surrogate, the probability of the model that it stands for.
+    """
+
+    DEFAULT = "default"
+    PROBABILITY = "probability"
+    TEACHER_PROBABILITY = "teacher_probability"
+
+
+class ResetIndex(StrEnum):
+    """Whether a data frame's index is a feature: never, for surrogate and teacher, or for the teacher only."""
+
+    Ignore = "ignore"
+    Reset = "reset"
+    ResetTeacher = "reset_teacher"
+
+
+@dataclass(frozen=True)
+class SamplingPolicy:
+    """Whether, and how, rows to be explained are replaced by representative ones, to save time.
+
+    Parameters
+    ----------
+    allow_eval_sampling : bool, default False
+        False: every row is explained.
+    max_dim_clustering : int, default 50
+        Columns beyond which rows are projected before clustering.
+    sampling_method : {"hdbscan", "kmeans"}, default "hdbscan"
+
+    Raises
+    ------
+    ValueError
+        `sampling_method` is neither, or `max_dim_clustering` is not positive.
+    """
+
+    allow_eval_sampling: bool = False
+    max_dim_clustering: int = 50
+    sampling_method: str = "hdbscan"
+
+    def __post_init__(self) -> None:
+        if self.sampling_method not in ("hdbscan", "kmeans"):
+            raise ValueError(f"sampling_method must be 'hdbscan' or 'kmeans'; got {self.sampling_method!r}.")
+        if self.max_dim_clustering < 1:
+            raise ValueError(f"max_dim_clustering must be positive; got {self.max_dim_clustering!r}.")

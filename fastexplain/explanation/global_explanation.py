@@ -1,0 +1,187 @@
+"""`GlobalExplanation`: the importance of each feature over many rows; `GlobalLocalExplanation` keeps the rows."""
+
+from __future__ import annotations
+
+from typing import Any, Self, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.explanation.aggregation import mean_abs
+from fastexplain.explanation.explanation import Context, Explanation
+from fastexplain.explanation.local_explanation import LocalExplanation
+from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
+
+__all__ = ["GlobalExplanation", "GlobalLocalExplanation"]
+
+
+class GlobalExplanation(Explanation):
+    """Importance of each feature over many rows: the mean of |local value|, or what a method measures at once.
+
+    Parameters
+    ----------
+    importances : array of shape (n_outputs, n_features) or (n_features,)
+        Mean of |value| for each output. One-dimensional: of the model as a whole, as permutation importance or a
+        surrogate's own importances, which may be negative; `per_class_values` is then absent.
+    base_values : array of shape (n_outputs,), optional
+        Needed for importances of each output.
+    importance_errors : array of shape (n_features,), optional
+        Standard errors of `global_importance_values`.
+    **context
+        As in `Explanation`.
+
+    Raises
+    ------
+    ValueError
+        The shapes of importances and base_values, or the numbers of names, contradict each other.
+    """
+
+    _importances: NDArray[np.float64]
+    importance_errors: NDArray[np.float64] | None = None
+
+    def __init__(
+        self,
+        importances: NDArray[np.floating[Any]],
+        base_values: NDArray[np.floating[Any]] | None = None,
+        *,
+        importance_errors: NDArray[np.floating[Any]] | None = None,
+        **context: Unpack[Context],
+    ) -> None:
+        self._importances = np.asarray(importances, dtype=np.float64)
+        shape = self._importances.shape
+        base_shape = None if base_values is None else np.shape(base_values)
+        if len(shape) not in (1, 2) or (len(shape) == 2 and base_shape != shape[:1]):
+            raise ValueError(
+                f"importances has shape {shape} and base_values {base_shape}; expected (n_outputs, "
+                "n_features) and (n_outputs,), or (n_features,) and None."
+            )
+        if importance_errors is not None:
+            self.importance_errors = np.asarray(importance_errors, dtype=np.float64)
+            if self.importance_errors.shape != shape[-1:]:
+                raise ValueError(
+                    f"importance_errors has shape {self.importance_errors.shape}; there are {shape[-1]} features."
+                )
+        super().__init__(shape[-1], base_values, **context)
+
+    @property
+    def _per_class_values(self) -> NDArray[np.float64]:
+        self._needs_classes("per_class_values")
+        if self._importances.ndim == 1:
+            raise AttributeError(f"per_class_values do not exist: {self._method} measures the model as a whole.")
+        return np.repeat(self._importances, 2, axis=0) if self._single_margin else self._importances
+
+    @property
+    def _global_importance_values(self) -> NDArray[np.float64]:
+        # Both classes of a single margin have the same |values|, so the mean over outputs is that over classes.
+        if self._importances.ndim == 1:
+            return self._importances
+        means: NDArray[np.float64] = self._importances.mean(axis=0)
+        return means
+
+    @property
+    def global_importance_values(self) -> list[float]:
+        """Importance of each feature: mean |local value| over rows, then over classes."""
+        listed: list[float] = self._global_importance_values.tolist()
+        return listed
+
+    @property
+    def global_importance_rank(self) -> list[int]:
+        """Feature indices, most important first."""
+        listed: list[int] = rank(self._global_importance_values).tolist()
+        return listed
+
+    def get_ranked_global_names(self, top_k: int | None = None) -> list[Any]:
+        """Feature names, most important first.
+
+        Parameters
+        ----------
+        top_k : int, optional
+            How many; default all.
+        """
+        return ranked_names(self._features, self._global_importance_values, top_k)
+
+    def get_ranked_global_values(self, top_k: int | None = None) -> list[float]:
+        """Importances, largest first.
+
+        Parameters
+        ----------
+        top_k : int, optional
+            How many; default all.
+        """
+        return ranked_values(self._global_importance_values, top_k)
+
+    def get_feature_importance_dict(self, top_k: int | None = None) -> dict[Any, float]:
+        """Feature name -> importance, most important first.
+
+        Parameters
+        ----------
+        top_k : int, optional
+            How many; default all.
+        """
+        return dict(zip(self.get_ranked_global_names(top_k), self.get_ranked_global_values(top_k), strict=True))
+
+    @property
+    def per_class_values(self) -> list[list[float]]:
+        """Mean |local value| of each class, classes x features; classifiers only."""
+        listed: list[list[float]] = self._per_class_values.tolist()
+        return listed
+
+    @property
+    def per_class_rank(self) -> list[list[int]]:
+        """Feature indices of each class, most important first; classifiers only."""
+        listed: list[list[int]] = rank(self._per_class_values).tolist()
+        return listed
+
+    def get_ranked_per_class_names(self, top_k: int | None = None) -> list[list[Any]]:
+        """Feature names of each class, most important first; classifiers only.
+
+        Parameters
+        ----------
+        top_k : int, optional
+            How many of each class; default all.
+        """
+        return ranked_names(self._features, self._per_class_values, top_k)
+
+    def get_ranked_per_class_values(self, top_k: int | None = None) -> list[list[float]]:
+        """Importances of each class, largest first; classifiers only.
+
+        Parameters
+        ----------
+        top_k : int, optional
+            How many of each class; default all.
+        """
+        return ranked_values(self._per_class_values, top_k)
+
+    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
+        heading = "importance" if self._importances.ndim == 1 else "mean |value|"
+        return heading, self._global_importance_values
+
+
+class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
+    """A global explanation that keeps the local values it was made from.
+
+    Parameters
+    ----------
+    values, base_values, standard_errors, **context
+        As in `LocalExplanation`; the importances are computed from the values.
+
+    Raises
+    ------
+    ValueError
+        There are no rows, or the shapes contradict each other.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[np.floating[Any]],
+        base_values: NDArray[np.floating[Any]],
+        *,
+        standard_errors: NDArray[np.float64] | None = None,
+        **context: Unpack[Context],
+    ) -> None:
+        LocalExplanation.__init__(self, values, base_values, standard_errors=standard_errors, **context)
+        self._importances = mean_abs(self.values)
+
+    def to_global(self) -> Self:
+        """Return this explanation, which is global already."""
+        return self

@@ -1,0 +1,202 @@
+"""`LocalExplanation`: attributions of single rows."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.explanation.aggregation import mean_abs
+from fastexplain.explanation.explanation import Context, Explanation
+from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from fastexplain.explanation.global_explanation import GlobalLocalExplanation
+
+__all__ = ["LocalExplanation"]
+
+
+class LocalExplanation(Explanation):
+    """Attributions of single rows.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_features, n_outputs)
+        Kept without a copy.
+    base_values : array of shape (n_outputs,)
+    single_row : bool, default False
+        The one explained row came as a 1-D array: lists lose their row axis.
+    standard_errors : array of the values' shape, optional
+        0 where values are exact.
+    **context
+        As in `Explanation`.
+
+    Attributes
+    ----------
+    values : array of shape (n_rows, n_features, n_outputs)
+        As the engine made them: one output where a binary classifier has one margin. For every row and output,
+        ``values.sum(axis=1) + base_values`` is the raw output, if all features are explained.
+    base_values : float64 array of shape (n_outputs,)
+    standard_errors : float64 array of the values' shape, or None
+        0 where values are exact; None where the method tells no error, as exact methods other than Kernel SHAP.
+
+    Raises
+    ------
+    ValueError
+        The shapes of values, base_values and standard_errors, or the numbers of names, contradict each other.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[np.floating[Any]],
+        base_values: NDArray[np.floating[Any]],
+        *,
+        single_row: bool = False,
+        standard_errors: NDArray[np.float64] | None = None,
+        **context: Unpack[Context],
+    ) -> None:
+        values = np.asarray(values)
+        if values.ndim != 3:
+            raise ValueError(f"values has shape {values.shape}; expected (n_rows, n_features, n_outputs).")
+        if np.shape(base_values) != values.shape[2:]:
+            raise ValueError(f"base_values has shape {np.shape(base_values)}; values have {values.shape[2]} outputs.")
+        if single_row and len(values) != 1:
+            raise ValueError(f"single_row is True, but values hold {len(values)} rows.")
+        if standard_errors is not None and np.shape(standard_errors) != values.shape:
+            raise ValueError(f"standard_errors has shape {np.shape(standard_errors)}; values have {values.shape}.")
+        self.values = values
+        self.standard_errors = standard_errors
+        self._single_row = single_row
+        super().__init__(values.shape[1], base_values, **context)
+
+    @property
+    def num_examples(self) -> int:
+        """Number of explained rows."""
+        return len(self.values)
+
+    @property
+    def is_local_sparse(self) -> bool:
+        """Whether local values are sparse matrices; never so far."""
+        return False
+
+    @property
+    def _local_importance_values(self) -> NDArray[Any]:
+        """Class-first array, without a copy except where one margin becomes two classes."""
+        values = self.values[0] if self._single_row else self.values
+        if self._single_margin:
+            return np.stack([-values[..., 0], values[..., 0]])
+        return np.moveaxis(values, -1, 0) if self._class_first else values[..., 0]
+
+    @property
+    def local_importance_values(self) -> list[Any]:
+        """Values as nested lists: rows x features, or classes x rows x features for a classifier.
+
+        A binary classifier with one margin has [-v, v]. A row that came as a 1-D array has no row axis. `values` is
+        the array, which costs no conversion.
+        """
+        listed: list[Any] = self._local_importance_values.tolist()
+        return listed
+
+    def get_local_importance_rank(self) -> list[Any]:
+        """Feature indices by signed value, most positive first, nested as `local_importance_values`."""
+        listed: list[Any] = rank(self._local_importance_values).tolist()
+        return listed
+
+    def get_ranked_local_names(self, top_k: int | None = None) -> list[Any]:
+        """Feature names by signed value, most positive first.
+
+        Parameters
+        ----------
+        top_k : int, optional
+            How many features of each row; default all.
+
+        Returns
+        -------
+        list
+            Nested as `local_importance_values`.
+        """
+        return ranked_names(self._features, self._local_importance_values, top_k)
+
+    def get_ranked_local_values(self, top_k: int | None = None) -> list[Any]:
+        """Values in the order of `get_ranked_local_names`.
+
+        Parameters
+        ----------
+        top_k : int, optional
+            How many features of each row; default all.
+
+        Returns
+        -------
+        list
+            Nested as `local_importance_values`.
+        """
+        return ranked_values(self._local_importance_values, top_k)
+
+    def intervals(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper ends of confidence intervals of the values, arrays of their shape.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Share of intervals that hold the true value: normal intervals from `standard_errors`.
+
+        Raises
+        ------
+        ValueError
+            There are no standard errors, or `level` is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+        if self.standard_errors is None:
+            raise ValueError(f"Values of {self._method} have no standard errors.")
+        half = NormalDist().inv_cdf(0.5 + level / 2) * self.standard_errors
+        return self.values - half, self.values + half
+
+    def to_global(self) -> GlobalLocalExplanation:
+        """Average |value| over the rows; the result keeps these local values, and the id.
+
+        Raises
+        ------
+        ValueError
+            There are no rows.
+        """
+        from fastexplain.explanation.global_explanation import GlobalLocalExplanation
+
+        return GlobalLocalExplanation(
+            self.values, self.base_values, standard_errors=self.standard_errors, **self._context()
+        )
+
+    def to_arrow(self) -> pa.Table:
+        """One column per feature and output; see `fastexplain.explanation.to_arrow`."""
+        from fastexplain.explanation.parquet import to_arrow
+
+        return to_arrow(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One column per feature and output; see `fastexplain.explanation.to_pandas`."""
+        from fastexplain.explanation.parquet import to_pandas
+
+        return to_pandas(self)
+
+    def write_parquet(self, path: str | os.PathLike[str]) -> None:
+        """Write one Parquet file, which `read_parquet` reads; see `fastexplain.explanation.write_parquet`."""
+        from fastexplain.explanation.parquet import write_parquet
+
+        write_parquet(self, path)
+
+    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
+        if not len(self.values):
+            return None
+        if self._single_row and not self._class_first:
+            return "value", self.values[0, :, 0].astype(np.float64)
+        return "mean |value|", mean_abs(self.values).mean(axis=0)
+
+    def _summary(self) -> list[tuple[str, str]]:
+        return [("rows", f"{len(self.values):,}"), *super()._summary()]
