@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.explanation._display import html_table, shortened
+from fastexplain.explanation.interpret_members import InterpretMembers
 from fastexplain.explanation.keywords import expected_to_base, in_own_words, plain_list
 from fastexplain.explanation.quacks import FeatureImportanceExplanation
 
@@ -63,7 +64,24 @@ class Context(TypedDict, total=False):
 _OWN_KEYWORDS = frozenset(Context.__annotations__)
 
 
-class Explanation(FeatureImportanceExplanation):
+class _Once:
+    """A model's predictions, made on the first call; explanations of the same rows share them through it.
+
+    The model is let go once it has made them.
+    """
+
+    def __init__(self, predict: Callable[[], Predictions]) -> None:
+        self._predict: Callable[[], Predictions] | None = predict
+        self._known: Predictions = (None, None)
+
+    def __call__(self) -> Predictions:
+        if self._predict is not None:
+            self._known = self._predict()
+            self._predict = None
+        return self._known
+
+
+class Explanation(InterpretMembers, FeatureImportanceExplanation):
     """Attributions of a model's outputs to its features: what all explanations share.
 
     Made by explainers; see `LocalExplanation` and `GlobalExplanation` for the numbers. A binary classifier with one
@@ -135,7 +153,8 @@ class Explanation(FeatureImportanceExplanation):
         self._init_data = context.get("init_data")
         self._eval_data = context.get("eval_data")
         self._feature_columns = context.get("feature_columns")
-        self._predict = context.get("predict")
+        predict = context.get("predict")
+        self._predict = predict if predict is None or isinstance(predict, _Once) else _Once(predict)
         self._predictions: Predictions | None = context.get("predictions")
         self._is_raw = bool(context.get("is_raw"))
         self._is_eng = bool(context.get("is_engineered"))
@@ -258,6 +277,10 @@ class Explanation(FeatureImportanceExplanation):
         doubled: list[float] = (np.array([-base[0], base[0]]) if self._single_margin else base).tolist()
         return doubled
 
+    @property
+    def _expected_values(self) -> NDArray[np.float64]:
+        return np.array(self.expected_values)
+
     # Data and predictions
 
     @property
@@ -308,7 +331,6 @@ class Explanation(FeatureImportanceExplanation):
             raise AttributeError(_absent(type(self), name))
 
     def _resolved(self) -> Predictions:
-        """The predictions; the model is let go once it has made them."""
         if self._predictions is None:
             if self._predict is None:
                 return None, None
@@ -374,8 +396,7 @@ class Explanation(FeatureImportanceExplanation):
             init_data=self._init_data,
             eval_data=self._eval_data,
             feature_columns=self._feature_columns,
-            # through this object, so that a local and a global explanation of the same rows predict once
-            predict=None if self._predict is None else self._resolved,
+            predict=self._predict,
             predictions=self._predictions,
             is_raw=self._is_raw,
             is_engineered=self._is_eng,

@@ -238,6 +238,9 @@ class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
     def _check_importances(self) -> None:
         """Raise ValueError where given importances do not fit the local values."""
         expected = (self._n_outputs, self._n_features)
+        if self._single_margin and self._importances.shape == (2, self._n_features):
+            first, second = self._importances  # of both classes, which have the same |values|
+            self._importances = self._importances[:1] if np.array_equal(first, second) else self._importances
         if self._importances.shape not in (expected, expected[1:]):
             raise ValueError(
                 f"importances has shape {self._importances.shape}; the local values have {expected[0]} outputs and "
@@ -251,3 +254,13 @@ class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
     def to_global(self) -> Self:
         """Return this explanation, which is global already."""
         return self
+
+    def without_local(self) -> GlobalExplanation:
+        """The same importances without the local values, which memory is then free of."""
+        return GlobalExplanation(
+            self._importances,
+            self._base_values,
+            global_importances=self._given_global,
+            importance_errors=self.importance_errors,
+            **self._context(),
+        )

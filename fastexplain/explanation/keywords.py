@@ -55,13 +55,13 @@ def in_own_words(keywords: dict[str, Any], own: frozenset[str]) -> tuple[dict[st
     context = {name: value for name, value in keywords.items() if name in own}
     for theirs, ours in _RENAMED.items():
         if rest.get(theirs) is not None:
-            context.setdefault(ours, rest[theirs])
+            context[ours] = rest[theirs]
         rest.pop(theirs, None)
     if "classification" in rest or context.get("model_task") in ("unknown", None):
         context["model_task"] = _task(rest.pop("classification", None), context.get("classes"), rest)
     predictions = tuple(_first(rest, names) for names in (_PREDICTED, _PROBABILITIES))
     if any(data is not None for data in predictions):
-        context.setdefault("predictions", predictions)
+        context["predictions"] = predictions
     return context, rest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +198,57 @@ class LocalExplanation(Explanation):
         return GlobalLocalExplanation(
             self.values, self._base_values, standard_errors=self.standard_errors, **self._context()
         )
+
+    def to_shap(self) -> Any:
+        """As shap's own Explanation, for its plots.
+
+        Returns
+        -------
+        shap.Explanation
+            ``values`` (n_rows, n_features), or (n_rows, n_features, n_outputs) of several outputs, without a copy; a
+            binary classifier's one margin is that of class 1. ``base_values`` per row. A single row has no row axis.
+            ``error_std`` and 95 % bounds where there are standard errors. Categories in ``data`` are numbered in
+            alphabetical order, with the rows as they were in ``display_data``.
+
+        Raises
+        ------
+        MissingDependencyError
+            shap is not installed.
+        ValueError
+            The values are sparse.
+        """
+        from fastexplain.explanation.shap_interop import to_shap
+
+        return to_shap(self)
+
+    @classmethod
+    def from_shap(
+        cls, explanation: Any, *, classes: Sequence[Any] | None = None, model_task: str | None = None, **context: Any
+    ) -> LocalExplanation:
+        """From shap's Explanation, or one of `fastexplain.compat.shap`.
+
+        Parameters
+        ----------
+        explanation : shap.Explanation
+            Values (n_rows, n_features) or (n_rows, n_features, n_outputs), or of one row of it. Kept without a copy.
+        classes : sequence, optional
+            Labels of a classifier; two labels for values of one output, which are class 1's margin. Default: the
+            names of several outputs.
+        model_task : {"classification", "regression"}, optional
+            Default: classification for several outputs or with `classes`.
+        **context
+            As in `Explanation`, over what shap's object says.
+
+        Raises
+        ------
+        ValueError
+            Values have more axes, or base values differ from row to row.
+        TypeError
+            Values are not numbers.
+        """
+        from fastexplain.explanation.shap_interop import from_shap
+
+        return from_shap(explanation, classes=classes, model_task=model_task, **context)
 
     def to_arrow(self) -> pa.Table:
         """One column per feature and output; see `fastexplain.explanation.to_arrow`."""
