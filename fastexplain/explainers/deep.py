@@ -90,6 +90,7 @@ class DeepExplainer(BaseExplainer):
 
     _method = "shap.deep"
     _title = "DeepLIFT"
+    _samples = True
 
     def __init__(
         self,

@@ -102,6 +102,7 @@ class KernelExplainer(BaseExplainer):
 
     _method = "shap.kernel"
     _title = "Kernel SHAP"
+    _samples = True
 
     def __init__(
         self,
