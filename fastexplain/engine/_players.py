@@ -92,7 +92,7 @@ def find_players(rows: Rows, groups: Any, columns: Any = None) -> list[Player]:
 def _chosen(
     names: list[str], n_features: int, groups: Any, columns: Any
 ) -> tuple[list[tuple[str, list[int]]], list[int]]:
-    """Names and columns of the players, and their streams: a column has the same one whether or not others are asked."""
+    """Names and columns of the players, and their streams: a column has the same one alone and among others."""
     if columns is None:
         grouped = _grouped(names, n_features, groups)
         return grouped, list(range(len(grouped)))

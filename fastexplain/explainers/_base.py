@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,11 +114,13 @@ class BaseExplainer(abc.ABC):
         As resolved at construction.
     """
 
+    available_explanations: ClassVar[list[str]] = ["global", "local"]
+    explainer_type: ClassVar[str] = "blackbox"
     _method: str
     # what the log calls the method
     _title: str
     # whether a sampling policy acts: where a row costs much
-    _samples = False
+    _samples: ClassVar[bool] = False
 
     def __init__(
         self,

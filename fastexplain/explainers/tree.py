@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,7 @@ class TreeExplainer(BaseExplainer):
     Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees".
     """
 
+    explainer_type: ClassVar[str] = "specific"
     _method = "shap.tree"
     _title = "exact path-dependent Tree SHAP"
 

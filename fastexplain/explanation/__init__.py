@@ -6,6 +6,7 @@ from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
+from fastexplain.explanation.permutation_explanation import PermutationExplanation
 from fastexplain.explanation.plots import plot_bar, plot_beeswarm, plot_waterfall
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
@@ -15,6 +16,7 @@ __all__ = [
     "GlobalLocalExplanation",
     "LocalExplanation",
     "ParquetWriter",
+    "PermutationExplanation",
     "SparseGlobalLocalExplanation",
     "SparseLocalExplanation",
     "plot_bar",
