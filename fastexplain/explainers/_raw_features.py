@@ -219,8 +219,8 @@ class RawFeatures:
         known = self._known()
         if count_columns(X) != known.n_raw:
             raise ValueError(
-                f"The rows have {count_columns(X)} columns; there are {known.n_raw} raw features. With transformations, "
-                "pass rows as they are before these."
+                f"The rows have {count_columns(X)} columns; there are {known.n_raw} raw features. Pass rows as "
+                "they are before the transformations."
             )
         labels = column_names(X)
         if labels is None or known.labels is None or labels == known.labels:

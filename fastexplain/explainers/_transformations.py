@@ -283,7 +283,7 @@ def _checked_tuple(entry: Any, position: int) -> tuple[Any, Any, dict[str, Any]]
     chain = _Chain(transformer) if isinstance(transformer, list | tuple) else transformer
     if isinstance(chain, type) or not (chain is None or hasattr(chain, "transform")):
         raise ValueError(
-            f"Entry {position} of transformations has the transformer {transformer!r}, which has no transform; expected "
+            f"Entry {position} of transformations has the transformer {transformer!r}, without a transform; expected "
             "a fitted transformer or None."
         )
     return columns, chain, dict(options)
