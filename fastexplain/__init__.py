@@ -38,7 +38,16 @@ if TYPE_CHECKING:
         PredictionError,
         UnsupportedModelError,
     )
-    from fastexplain.explainers import DeepExplainer, KernelExplainer, LinearExplainer, TabularExplainer, TreeExplainer
+    from fastexplain.explainers import (
+        DeepExplainer,
+        KernelExplainer,
+        LIMEExplainer,
+        LinearExplainer,
+        PFIExplainer,
+        TabularExplainer,
+        TreeExplainer,
+    )
+    from fastexplain.explainers.options import MetricConstants, ModelTask, SamplingPolicy, ShapValuesOutput
     from fastexplain.explanation import Explanation
     from fastexplain.models import load_model
 
@@ -52,12 +61,18 @@ _EXPORTS = {
     "FastExplainError": "fastexplain.exceptions",
     "KernelExplainer": "fastexplain.explainers",
     "KernelShapResult": "fastexplain.engine",
+    "LIMEExplainer": "fastexplain.explainers",
     "LinearExplainer": "fastexplain.explainers",
     "LinearShapResult": "fastexplain.engine",
+    "MetricConstants": "fastexplain.explainers.options",
     "MissingDependencyError": "fastexplain.exceptions",
     "ModelConversionError": "fastexplain.exceptions",
+    "ModelTask": "fastexplain.explainers.options",
+    "PFIExplainer": "fastexplain.explainers",
     "PredictionError": "fastexplain.exceptions",
     "PermutationImportanceResult": "fastexplain.engine",
+    "SamplingPolicy": "fastexplain.explainers.options",
+    "ShapValuesOutput": "fastexplain.explainers.options",
     "TabularExplainer": "fastexplain.explainers",
     "TreeExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
@@ -83,12 +98,18 @@ __all__ = [
     "FastExplainError",
     "KernelExplainer",
     "KernelShapResult",
+    "LIMEExplainer",
     "LinearExplainer",
     "LinearShapResult",
+    "MetricConstants",
     "MissingDependencyError",
     "ModelConversionError",
+    "ModelTask",
+    "PFIExplainer",
     "PermutationImportanceResult",
     "PredictionError",
+    "SamplingPolicy",
+    "ShapValuesOutput",
     "TabularExplainer",
     "TreeExplainer",
     "TreeShapResult",

@@ -238,7 +238,7 @@ def test_catboost_is_refused_with_the_way_to_it() -> None:
 
 
 def test_use_gpu_is_refused() -> None:
-    with pytest.raises(ValueError, match="use_gpu=True is not supported"):
+    with pytest.raises(RuntimeError, match="cuML is required to use GPU explainers"):
         TabularExplainer(Ridge().fit(X, TARGET), X, use_gpu=True)
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from fastexplain.explainers._checks import (
     list_of_names,
     refuse_transformations,
 )
-from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows
+from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows, take_rows
+from fastexplain.explainers._sampling import checked_policy, sampled_rows
+from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.aggregation import BLOCK_ROWS, MeanAbs
 from fastexplain.explanation.explanation import Context, Predictions
@@ -74,12 +76,15 @@ class Attribution(NamedTuple):
         0 where values are exact; None where the method tells no error.
     path : str or None
         The computation that ran, where a method has several.
+    probabilities : float64 array of shape (n_rows, n_classes), or None
+        The model's own, where the values were made from them.
     """
 
     values: NDArray[np.floating[Any]]
     base_values: NDArray[np.float64]
     standard_errors: NDArray[np.float64] | None = None
     path: str | None = None
+    probabilities: NDArray[np.float64] | None = None
 
     def features(self, columns: NDArray[np.intp]) -> Attribution:
         """The same rows, cut down to some features."""
@@ -109,9 +114,13 @@ class BaseExplainer(abc.ABC):
         As resolved at construction.
     """
 
+    available_explanations: ClassVar[list[str]] = ["global", "local"]
+    explainer_type: ClassVar[str] = "blackbox"
     _method: str
     # what the log calls the method
     _title: str
+    # whether a sampling policy acts: where a row costs much
+    _samples: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -204,7 +213,7 @@ class BaseExplainer(abc.ABC):
             result.base_values,
             single_row=single_row,
             standard_errors=result.standard_errors,
-            **self._context(evaluation_examples, X, result.path),
+            **self._context(evaluation_examples, X, result.path, result.probabilities),
         )
 
     def explain_global(
@@ -220,8 +229,9 @@ class BaseExplainer(abc.ABC):
         ----------
         evaluation_examples : array-like or table of shape (n_rows, n_features)
             As in `explain_local`.
-        sampling_policy : optional
-            Has no effect: every row is explained.
+        sampling_policy : SamplingPolicy, optional
+            Whether only some rows are explained, which the explanation's ``eval_data`` then holds. It acts with
+            `KernelExplainer` and `DeepExplainer`; where rows are cheap, every row is explained.
         include_local : bool, default True
             Keep the local values in the result. False explains the rows in batches and keeps only their means, which
             are the same: memory does not grow with the number of rows.
@@ -244,16 +254,26 @@ class BaseExplainer(abc.ABC):
         X, _ = self._table(evaluation_examples)
         if count_rows(X) == 0:
             raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
+        X, evaluation_examples = self._sampled(X, evaluation_examples, checked_policy(sampling_policy))
         if include_local:
             result = self._attribute(X, self.show_progress)
             return GlobalLocalExplanation(
                 result.values,
                 result.base_values,
                 standard_errors=result.standard_errors,
-                **self._context(evaluation_examples, X, result.path),
+                **self._context(evaluation_examples, X, result.path, result.probabilities),
             )
-        importances, base_values, path = self._streamed(X, batch_size)
-        return GlobalExplanation(importances, base_values, **self._context(evaluation_examples, X, path))
+        importances, last, probabilities = self._streamed(X, batch_size)
+        context = self._context(evaluation_examples, X, last.path, probabilities)
+        return GlobalExplanation(importances, last.base_values, **context)
+
+    def _sampled(self, X: Any, evaluation_examples: Any, policy: SamplingPolicy) -> tuple[Any, Any]:
+        """The rows that a sampling policy leaves, of both forms of them."""
+        rows = sampled_rows(X, policy) if self._samples else None
+        if rows is None:
+            return X, evaluation_examples
+        taken = take_rows(X, rows)
+        return taken, taken if X is evaluation_examples else take_rows(evaluation_examples, rows)
 
     def _table(self, rows: Any) -> tuple[Any, bool]:
         """Rows as something 2-D, and whether they came as a single 1-D row."""
@@ -272,8 +292,8 @@ class BaseExplainer(abc.ABC):
             "give the same columns in the same order."
         )
 
-    def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], str | None]:
-        """Mean |value| (n_outputs, n_explained) over batches of rows, base values, and the path."""
+    def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], Attribution, NDArray[np.float64] | None]:
+        """Mean |value| (n_outputs, n_explained) over batches of rows, the last batch, probabilities of all rows."""
         from tqdm.auto import tqdm
 
         explained = self._explained
@@ -281,6 +301,7 @@ class BaseExplainer(abc.ABC):
         n_explained = explained.n_features if self._subset is None else len(self._subset)
         running = MeanAbs(n_explained, explained.n_outputs)
         step = max(batch_size, _BATCH_BYTES // (8 * max(1, explained.n_features * explained.n_outputs)))
+        probabilities = []
         step = -(-step // BLOCK_ROWS) * BLOCK_ROWS  # whole blocks: the means have the same bits as in one piece
         # disable=None: no bar where stderr is not a terminal
         with tqdm(total=n_rows, unit="row", unit_scale=True, disable=None if self.show_progress else True) as bar:
@@ -288,10 +309,18 @@ class BaseExplainer(abc.ABC):
                 stop = min(start + step, n_rows)
                 result = self._attribute(slice_rows(X, start, stop), show_progress=False)
                 running.add(result.values)
+                if result.probabilities is not None:
+                    probabilities.append(result.probabilities)
                 bar.update(stop - start)
-        return running.result(), result.base_values, result.path
+        return running.result(), result, np.concatenate(probabilities) if probabilities else None
 
-    def _context(self, evaluation_examples: Any, X: Any, path: str | None) -> Context:
+    def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
+        """What predicts rows X when asked; class probabilities may be at hand."""
+        return partial(self._explained.predict, X)
+
+    def _context(
+        self, evaluation_examples: Any, X: Any, path: str | None, probabilities: NDArray[np.float64] | None
+    ) -> Context:
         names = self._given_features or column_names(X) or self.features
         columns = None if self._subset is None else self._subset.tolist()
         if names is not None and columns is not None:
@@ -309,5 +338,5 @@ class BaseExplainer(abc.ABC):
             init_data=self.initialization_examples,
             eval_data=evaluation_examples,
             feature_columns=columns,
-            predict=partial(self._explained.predict, X),
+            predict=self._later(X, probabilities),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +88,10 @@ class DeepExplainer(BaseExplainer):
     2017, section 4.2.
     """
 
+    explainer_type: ClassVar[str] = "specific"
     _method = "shap.deep"
     _title = "DeepLIFT"
+    _samples = True
 
     def __init__(
         self,

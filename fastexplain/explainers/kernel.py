@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fastexplain.engine.background import Background
 from fastexplain.engine.kernel_shap import kernel_shap
 from fastexplain.engine.links import resolve_link
-from fastexplain.engine.masking import copied
-from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._background import background_at, explainer_background, rows_of
-from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
-from fastexplain.explainers._checks import check_count, check_task, list_of_names, plain_task
-from fastexplain.explainers._dispatch import EXPECTED, check_fitted, class_names, is_plain_function, unwrapped
-from fastexplain.explainers._networks import is_torch, network_outputs
-from fastexplain.explainers._predictions import estimator_predictions, output_predictions, output_units
+from fastexplain.explainers._base import Attribution, BaseExplainer
+from fastexplain.explainers._black_box import black_box
+from fastexplain.explainers._checks import check_count
+from fastexplain.explainers._dispatch import unwrapped
 from fastexplain.explainers._rows import count_columns, count_rows, slice_rows
-from fastexplain.explanation.explanation import Predictions
 
 __all__ = ["KernelExplainer"]
 
@@ -102,6 +94,7 @@ class KernelExplainer(BaseExplainer):
 
     _method = "shap.kernel"
     _title = "Kernel SHAP"
+    _samples = True
 
     def __init__(
         self,
@@ -131,7 +124,7 @@ class KernelExplainer(BaseExplainer):
         rows = rows_of(initialization_examples)
         n_features = count_columns(rows)
         self._background = explainer_background(initialization_examples, self.nclusters, seed)
-        self._box = _black_box(unwrapped(model), is_function, model_task, classes, self._background.data)
+        self._box = black_box(unwrapped(model), is_function, model_task, classes, self._background.data)
         self._path: str | None = None
         super().__init__(
             model,
@@ -198,163 +191,3 @@ class KernelExplainer(BaseExplainer):
         """The numbers as the explanation has them: the probability of class 1 alone becomes that of both classes."""
         self._path = result.path
         return result.both_classes() if self._box.doubles and self.link == "identity" else result
-
-
-@dataclass(frozen=True)
-class _BlackBox:
-    """What is called, and what comes back.
-
-    Attributes
-    ----------
-    target : callable or network
-        What `kernel_shap` gets: a model's bound method, so that it can see through it, or the function.
-    outputs : callable
-        Rows -> the explained outputs, (n_rows,) or (n_rows, n_outputs).
-    predictions : callable
-        Rows -> (predictions, class probabilities or None).
-    n_columns : int
-        Columns of the output.
-    doubles : bool
-        The only column is the probability of class 1.
-    """
-
-    target: Any
-    outputs: Callable[[Any], Any]
-    predictions: Callable[[Any], Predictions]
-    name: str
-    task: str
-    units: str
-    n_columns: int
-    doubles: bool
-    classes: list[Any] | None
-    feature_names: list[str] | None
-
-    def explained(self, n_features: int, link: str) -> ExplainedModel:
-        single_margin = self.task == "classification" and self.n_columns == 1
-        return ExplainedModel(
-            name=self.name,
-            n_features=n_features,
-            n_outputs=2 if self.doubles and link == "identity" else self.n_columns,
-            task=self.task,
-            n_classes=(2 if single_margin else self.n_columns) if self.task == "classification" else None,
-            units=self.units if link == "identity" else "margin",
-            predict=self.predictions,
-            classes=self.classes,
-            feature_names=self.feature_names,
-        )
-
-    def base_values(self, background: Background, link: str) -> NDArray[np.float64]:
-        outputs = np.asarray(self.outputs(background.data), dtype=np.float64)
-        return resolve_link(link)(background.weights @ outputs.reshape(len(outputs), -1))
-
-
-def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any) -> _BlackBox:
-    """Find what to call, and what kind of output it has, by its outputs of the background rows."""
-    if isinstance(model, type):
-        raise UnsupportedModelError(f"{model.__name__} is a class; expected a fitted instance of it.")
-    if is_function and not callable(model):
-        raise UnsupportedModelError(f"is_function=True, but {class_names(model)[0]} cannot be called.")
-    task = plain_task(model_task)
-    if task == "unknown" and classes is not None:
-        task = "classification"
-    owner = None if is_function or is_plain_function(model) else model
-    target, units, own_task = (_function(model), None, None) if owner is None else _method_of(owner, task)
-    if own_task is not None:
-        check_task(model_task, own_task, type(owner).__name__)
-        task = own_task
-    call = partial(network_outputs, model) if is_torch(target) else target
-    outputs = np.asarray(call(copied(probe)))
-    if outputs.ndim not in (1, 2) or len(outputs) != count_rows(probe):
-        raise UnsupportedModelError(
-            f"{_name(model)} returned shape {outputs.shape} for {count_rows(probe)} rows; expected (n_rows,) or "
-            "(n_rows, n_outputs). Pass a function that returns one target's output."
-        )
-    columns = outputs.reshape(len(outputs), -1)
-    if task == "unknown":
-        task = "classification" if columns.shape[1] > 1 else "regression"
-    units = units or output_units(columns, task)
-    if own_task is None:
-        predictions: Callable[[Any], Predictions] = partial(output_predictions, call, task, units)
-    else:
-        predictions = partial(estimator_predictions, owner, task)
-    return _BlackBox(
-        target=target,
-        outputs=call,
-        predictions=predictions,
-        name=_name(model),
-        task=task,
-        units=units,
-        n_columns=columns.shape[1],
-        doubles=columns.shape[1] == 1 and units == "probability",
-        classes=_own_classes(owner, task, columns.shape[1]),
-        feature_names=_own_names(owner),
-    )
-
-
-def _function(model: Any) -> Any:
-    """A function of rows; of something with a predict that is to be called itself, its call."""
-    return model.__call__ if hasattr(model, "predict") else model
-
-
-def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None, str | None]:
-    """The method to explain, its units and its task, where the model's kind decides them."""
-    if not hasattr(model, "predict"):  # an ensemble or pipeline has it once it is fitted
-        check_fitted(model)
-    kind = _estimator_kind(model)
-    if kind == "clusterer":
-        raise UnsupportedModelError(
-            f"{type(model).__name__} numbers clusters, and the numbers have no scale. Explain a function that has one, "
-            "e.g. the distance to a centre: lambda X: model.transform(X)."
-        )
-    if kind == "outlier_detector":
-        return model.decision_function, "model output", "regression"
-    if kind == "regressor" or (kind is None and task == "regression"):
-        return model.predict, "model output", "regression"
-    if hasattr(model, "predict_proba"):
-        return model.predict_proba, "probability", "classification"
-    if kind == "classifier":
-        if not hasattr(model, "decision_function"):
-            raise UnsupportedModelError(
-                f"{type(model).__name__} has neither predict_proba nor decision_function: class labels alone have no "
-                "scale. Explain a function of your choice, e.g. lambda X: model.predict(X) == label."
-            )
-        return model.decision_function, "margin", "classification"
-    if callable(getattr(model, "predict", None)):
-        return model.predict, None, None
-    raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
-
-
-def _estimator_kind(model: Any) -> str | None:
-    """What a scikit-learn estimator, or one that follows its conventions, says of itself; None if it says nothing."""
-    if "sklearn.base.BaseEstimator" not in class_names(model):
-        return getattr(model, "_estimator_type", None)
-    import sklearn.base
-
-    for kind in ("classifier", "regressor", "outlier_detector", "clusterer"):
-        check = getattr(sklearn.base, f"is_{kind}", None)  # is_clusterer is younger than the others
-        if check is not None and check(model):
-            return kind
-    return "clusterer" if "sklearn.base.ClusterMixin" in class_names(model) else None
-
-
-def _own_classes(owner: Any, task: str, n_columns: int) -> list[Any] | None:
-    """Labels that a classifier was fitted on; an error if its outputs are not one per class."""
-    known = getattr(owner, "classes_", None) if task == "classification" else None
-    if known is None:
-        return None
-    labels = list_of_names(known, "classes_") or []
-    if n_columns not in ((1, 2) if len(labels) == 2 else (len(labels),)):
-        raise UnsupportedModelError(
-            f"{_name(owner)} has {len(labels)} classes, but {n_columns} columns of output. Explain a function that "
-            "returns one per class; a SVC has them with decision_function_shape='ovr'."
-        )
-    return labels
-
-
-def _own_names(owner: Any) -> list[str] | None:
-    known = getattr(owner, "feature_names_in_", None)
-    return None if known is None else [str(name) for name in known]
-
-
-def _name(model: Any) -> str:
-    return str(getattr(model, "__name__", None) or type(model).__name__)

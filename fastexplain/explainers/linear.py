@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,7 @@ class LinearExplainer(BaseExplainer):
     Lundberg and Lee 2017, "A unified approach to interpreting model predictions", corollary 1.
     """
 
+    explainer_type: ClassVar[str] = "specific"
     _method = "shap.linear"
     _title = "exact linear SHAP"
 

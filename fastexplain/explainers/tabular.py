@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastexplain.explainers._base import BaseExplainer
 from fastexplain.explainers._checks import refuse_transformations
@@ -57,7 +57,7 @@ class TabularExplainer:
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Checked against the model where it knows its task; decides where it does not, as a network with one output.
     use_gpu : bool, default False
-        Must be False: networks run on the device where they are, all else on the CPU.
+        Must be False: networks run on the device where their weights are, all else on the CPU.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, default False
@@ -87,13 +87,18 @@ class TabularExplainer:
         A converted tree model does not reproduce the library's own predictions.
     ValueError
         A number of names or columns differs from the model's (the message gives both), `model_task` contradicts the
-        model, or `transformations` or `use_gpu` are given.
+        model, or `transformations` are given.
+    RuntimeError
+        `use_gpu` is True.
 
     Notes
     -----
     Lundberg and Lee 2017, "A unified approach to interpreting model predictions"; Lundberg et al. 2020, "From local
     explanations to global understanding with explainable AI for trees".
     """
+
+    available_explanations: ClassVar[list[str]] = ["global", "local"]
+    explainer_type: ClassVar[str] = "blackbox"
 
     def __init__(
         self,
@@ -113,10 +118,9 @@ class TabularExplainer:
     ) -> None:
         refuse_transformations(transformations, explain_subset)
         if use_gpu:
-            raise ValueError(
-                "use_gpu=True is not supported. Pass use_gpu=False: a torch network is explained on the device where "
-                "its weights are, all else on the CPU."
-            )
+            from fastexplain.explainers.gpu_kernel import refuse_gpu
+
+            refuse_gpu("Pass use_gpu=False.")
         make, takes_seed = _EXPLAINERS[explainer_kind(unwrapped(model))]
         extras: dict[str, Any] = {"seed": seed} if takes_seed else {}
         self.model = model
@@ -190,8 +194,9 @@ class TabularExplainer:
         ----------
         evaluation_examples : array-like or table of shape (n_rows, n_features)
             As in `explain_local`.
-        sampling_policy : optional
-            Has no effect: every row is explained.
+        sampling_policy : SamplingPolicy, optional
+            Whether only some rows are explained, which the explanation's ``eval_data`` then holds. It acts with
+            `KernelExplainer` and `DeepExplainer`; where rows are cheap, every row is explained.
         include_local : bool, default True
             Keep the local values in the result. False explains the rows in batches and keeps only their means, which
             are the same: memory does not grow with the number of rows.

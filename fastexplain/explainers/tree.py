@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastexplain.engine import tree_shap
 from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers._checks import check_task
 from fastexplain.explainers._dispatch import unwrapped
 from fastexplain.explainers._predictions import model_predictions
+from fastexplain.explainers._probability import scaled_to_probability
+from fastexplain.explanation.explanation import Predictions
 from fastexplain.models import TreeModel, load_model
 
 __all__ = ["TreeExplainer", "explained_units"]
@@ -36,7 +41,9 @@ class TreeExplainer(BaseExplainer):
     classes : sequence, optional
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
     shap_values_output : {"default", "probability"}, default "default"
-        ``"default"``: the raw output. ``"probability"`` only where the raw output is one, as for a forest.
+        ``"default"``: the raw output. ``"probability"``: values of each class that add up, with its expected value, to
+        the model's ``predict_proba``. Where the raw output is a margin, each class's values are rescaled to that end
+        (see `scaled_to_probability`), and expected values stay margins; a forest's are as by default.
     transformations : optional
         Must be None: mapping back to the columns before a transformation is not there yet.
     allow_all_transformations : bool, default False
@@ -68,13 +75,14 @@ class TreeExplainer(BaseExplainer):
         The converted model does not reproduce the library's own predictions.
     ValueError
         A number of names or columns differs from the model's (the message gives both), `model_task` contradicts the
-        model, `shap_values_output` is not available, or `transformations` are given.
+        model, `shap_values_output` is "probability" but the model predicts none, or `transformations` are given.
 
     Notes
     -----
     Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees".
     """
 
+    explainer_type: ClassVar[str] = "specific"
     _method = "shap.tree"
     _title = "exact path-dependent Tree SHAP"
 
@@ -96,10 +104,11 @@ class TreeExplainer(BaseExplainer):
         self._tree_model = load_model(unwrapped(model))
         check_task(model_task, self._tree_model.task, self._tree_model.library)
         self._shap_values_output = _checked_output(shap_values_output, self._tree_model)
+        self._rescales = self._shap_values_output == "probability" and explained_units(self._tree_model) == "margin"
         super().__init__(
             model,
             initialization_examples,
-            _explained(self._tree_model),
+            _explained(self._tree_model, self._rescales),
             explain_subset=explain_subset,
             features=features,
             classes=classes,
@@ -113,17 +122,31 @@ class TreeExplainer(BaseExplainer):
         return f"{self._tree_model.forest.n_trees} trees, "
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
-        return Attribution(*tree_shap(self._tree_model, X, n_threads=self.n_threads, show_progress=show_progress))
+        result = tree_shap(self._tree_model, X, n_threads=self.n_threads, show_progress=show_progress)
+        if not self._rescales:
+            return Attribution(*result)
+        probabilities = np.asarray(self._tree_model.model.predict_proba(X), dtype=np.float64)
+        scaled = scaled_to_probability(result.values, result.base_values, probabilities)
+        return Attribution(*scaled, probabilities=probabilities)
+
+    def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
+        if probabilities is None:
+            return super()._later(X, None)
+        return partial(_with_probabilities, self._tree_model.model, X, probabilities)
 
 
-def _explained(model: TreeModel) -> ExplainedModel:
+def _with_probabilities(model: Any, X: Any, probabilities: NDArray[np.float64]) -> Predictions:
+    return np.asarray(model.predict(X)), probabilities
+
+
+def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
     return ExplainedModel(
         name=model.library,
         n_features=model.forest.n_features,
-        n_outputs=model.forest.n_outputs,
+        n_outputs=model.n_classes if rescales and model.n_classes else model.forest.n_outputs,
         task=model.task,
         n_classes=model.n_classes,
-        units=explained_units(model),
+        units="probability" if rescales else explained_units(model),
         predict=partial(model_predictions, model),
         classes=model.classes,
         feature_names=None if model.feature_names is None else list(model.feature_names),
@@ -132,12 +155,22 @@ def _explained(model: TreeModel) -> ExplainedModel:
 
 def _checked_output(shap_values_output: Any, model: TreeModel) -> str:
     output = str(getattr(shap_values_output, "value", shap_values_output))  # str enums too
+    if output == "teacher_probability":
+        raise ValueError(
+            "shap_values_output='teacher_probability' is for MimicExplainer, whose surrogate stands for a teacher; "
+            "TreeExplainer takes 'default' or 'probability'."
+        )
     if output not in ("default", "probability"):
         raise ValueError(f"shap_values_output must be 'default' or 'probability'; got {shap_values_output!r}.")
-    if output == "probability" and explained_units(model) != "probability":
+    if output == "probability" and model.task != "classification":
         raise ValueError(
-            f"shap_values_output='probability' is not supported yet for this {model.library} model, whose trees add up "
-            f"a {explained_units(model)}. Use 'default', or KernelExplainer, which explains predict_proba itself."
+            f"shap_values_output='probability' is for classifiers, but the {model.library} model does {model.task}; "
+            "use 'default'."
+        )
+    if output == "probability" and not hasattr(model.model, "predict_proba"):
+        raise ValueError(
+            f"shap_values_output='probability' needs predict_proba, which {type(model.model).__name__} does not have. "
+            "Use 'default', or the library's scikit-learn estimator."
         )
     return output
 

@@ -7,6 +7,7 @@ from fastexplain.explanation.feature_maps import get_raw_explanation, get_raw_fe
 from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
+from fastexplain.explanation.permutation_explanation import PermutationExplanation
 from fastexplain.explanation.plots import plot_bar, plot_beeswarm, plot_waterfall
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
@@ -16,6 +17,7 @@ __all__ = [
     "GlobalLocalExplanation",
     "LocalExplanation",
     "ParquetWriter",
+    "PermutationExplanation",
     "SparseGlobalLocalExplanation",
     "SparseLocalExplanation",
     "get_raw_explanation",
