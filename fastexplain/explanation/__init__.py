@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.feature_maps import get_raw_explanation, get_raw_feature_importances
 from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
@@ -19,6 +20,8 @@ __all__ = [
     "PermutationExplanation",
     "SparseGlobalLocalExplanation",
     "SparseLocalExplanation",
+    "get_raw_explanation",
+    "get_raw_feature_importances",
     "plot_bar",
     "plot_beeswarm",
     "plot_waterfall",
