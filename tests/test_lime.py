@@ -181,9 +181,10 @@ def test_labels_are_varied_by_their_frequency_and_the_model_sees_them() -> None:
         # a label's value is the effect of having it: blue is worth 3 less than red
         assert_allclose(explanation.values[:, 1, 0], [-3.0, 3.0, 3.0], rtol=0.05)
     numeric = pd.DataFrame({"size": np.arange(60.0) % 7, "code": np.arange(60) % 3})
-    explanation = lime(
+    explainer = lime(
         lambda rows: rows["code"].to_numpy() == 1, numeric, categorical_features=["code"], num_samples=2000
     )
+    explanation = explainer.explain_local(numeric[:3])
     assert (np.sign(explanation.values[:, 1, 0]) == [-1, 1, -1]).all()
 
 
