@@ -86,11 +86,12 @@ class RawFeatures:
         self.aggregate = checked_aggregate(aggregate)
         self._transformer = as_transformer(transformations)
         self._given_names = list_of_names(features, "features")
-        self._examples = as_background(examples).data if has_weights(examples) else examples
         self._schema: _Schema | None = None
-        if self._examples is not None:
-            self._examples = _plain_table(as_table(self._examples)[0])
-            self._learn(self._examples)
+        # the rows alone, where they came with weights
+        self.examples = as_background(examples).data if has_weights(examples) else examples
+        if self.examples is not None:
+            self.examples = _plain_table(as_table(self.examples)[0])
+            self._learn(self.examples)
 
     @property
     def n_raw(self) -> int:
@@ -132,13 +133,13 @@ class RawFeatures:
         TypeError
             They are nothing that holds rows.
         """
-        X, single_row = as_table(rows, self._examples)
+        X, single_row = as_table(rows, self.examples)
         X = _plain_table(X)
         if self._schema is None:
             self._learn(X)
         self._check(X)
-        if self._known().labels is not None and column_names(X) is None and hasattr(self._examples, "iloc"):
-            X = _as_frame(X, self._examples, single_row)
+        if self._known().labels is not None and column_names(X) is None and hasattr(self.examples, "iloc"):
+            X = _as_frame(X, self.examples, single_row)
         return X, single_row
 
     def transform(self, rows: Any) -> Any:
