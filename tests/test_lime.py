@@ -13,8 +13,10 @@ import pytest
 import scipy.sparse
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 lime_tabular = pytest.importorskip("lime.lime_tabular")  # an extra: the core installs without it
@@ -213,6 +215,21 @@ def test_sparse_rows() -> None:
     assert explanation.values.shape == (3, 4, 1)
     assert_allclose(explanation.values[:, 3], 0)  # lime leaves what is zero in a sparse row as it is
     assert lime(model, rows, explain_subset=[2]).explain_local(rows[:3]).values.shape == (3, 1, 1)
+
+
+def test_raw_features_get_the_sum_of_their_columns() -> None:
+    table = pd.DataFrame({"size": X[:, 0], "kind": np.array(NAMES)[Y]})
+    steps = ColumnTransformer([("s", StandardScaler(), ["size"]), ("k", OneHotEncoder(), ["kind"])], sparse_threshold=0)
+    engineered = steps.fit_transform(table)
+    model = LinearRegression().fit(engineered, X[:, 2])
+    found = lime(model, table, transformations=steps).explain_local(table[:3])
+    values = lime(model, engineered).explain_local(engineered[:3]).values
+    assert found.features == ["size", "kind"]
+    assert found.is_raw
+    assert_allclose(found.values, np.stack([values[:, 0], values[:, 1:].sum(axis=1)], axis=1), atol=EXACT)
+    assert_allclose(found.eval_y_predicted, model.predict(engineered[:3]))
+    with pytest.raises(ValueError, match="explain_subset not supported with"):
+        lime(model, table, transformations=steps, explain_subset=["size"])
 
 
 def test_a_sampling_policy_acts() -> None:

@@ -16,6 +16,7 @@ from fastexplain.explainers._black_box import BlackBox, black_box
 from fastexplain.explainers._checks import check_count, check_subset, list_of_names
 from fastexplain.explainers._coded_rows import CodedRows
 from fastexplain.explainers._dispatch import unwrapped
+from fastexplain.explainers._raw_features import raw_features
 from fastexplain.explainers._rows import column_names, count_columns, count_rows, slice_rows
 
 __all__ = ["LIMEExplainer"]
@@ -48,13 +49,15 @@ class LIMEExplainer(BaseExplainer):
     verbose : bool, default False
         Let lime print each local model's fit.
     categorical_features : sequence of int or str, default ()
-        Columns whose values are labels: all that hold text or categories, and numbers that stand for labels.
+        Columns whose values are labels: all that hold text or categories, and numbers that stand for labels. Of the
+        transformed rows, where there are `transformations`.
     show_progress : bool, default True
         Show a progress bar over the rows; it stays away where stderr is not a terminal.
-    transformations : ColumnTransformer or list of (columns, transformer), optional
-        Fitted; see `TabularExplainer`.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
+        the raw features, whose values are the sums of their columns'.
     allow_all_transformations : bool, default False
-        Also transformers whose outputs each depend on several columns.
+        Whether a transformer of several columns may mix them, as PCA does.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Unknown: as the model says; a function with one output does regression, one with several classification.
     num_features : int, default 10
@@ -122,11 +125,15 @@ class LIMEExplainer(BaseExplainer):
         self.nclusters, self.seed, self.verbose = check_count(nclusters, "nclusters"), seed, verbose
         self.num_features = check_count(num_features, "num_features")
         self.num_samples = check_count(num_samples, "num_samples")
-        rows = rows_of(initialization_examples)
-        names = list_of_names(features, "features") or column_names(rows)
+        raw = raw_features(
+            transformations, initialization_examples, features, allow_all_transformations, explain_subset
+        )
+        examples = initialization_examples if raw is None else raw.transform_examples(initialization_examples)
+        rows = rows_of(examples)
+        names = (list_of_names(features, "features") if raw is None else None) or column_names(rows)
         self.categorical_features = _columns(categorical_features, names, count_columns(rows))
         self._coded = CodedRows(rows, self.categorical_features)
-        background = explainer_background(initialization_examples, self.nclusters, seed).data
+        background = explainer_background(examples, self.nclusters, seed).data
         self._box = black_box(unwrapped(model), is_function, model_task, None, background)
         _check_classes(self._box, classes, is_function)
         super().__init__(
@@ -136,8 +143,7 @@ class LIMEExplainer(BaseExplainer):
             explain_subset=explain_subset,
             features=features,
             classes=classes,
-            transformations=transformations,
-            allow_all_transformations=allow_all_transformations,
+            raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
         )

@@ -57,11 +57,11 @@ class PFIExplainer:
         columns before them.
     classes : sequence, optional
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
-    transformations : ColumnTransformer or list of (columns, transformer), optional
-        Fitted; what turns the rows that are passed into those that the model takes. Importances are then of the columns
-        before them.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and importances are then those of
+        the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
     allow_all_transformations : bool, default False
-        Also transformers whose outputs each depend on several columns.
+        Whether a transformer of several columns may mix them, as PCA does.
     seed : int or None, default 0
         None: another one at every call.
     for_classifier_use_predict_proba : bool, default False
