@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["ModelTask", "ResetIndex", "SamplingPolicy", "ShapValuesOutput"]
+__all__ = ["ExplainableModelType", "ModelTask", "ResetIndex", "SamplingPolicy", "ShapValuesOutput"]
 
 
 class ModelTask(StrEnum):
@@ -34,6 +34,13 @@ class ResetIndex(StrEnum):
     Ignore = "ignore"
     Reset = "reset"
     ResetTeacher = "reset_teacher"
+
+
+class ExplainableModelType(StrEnum):
+    """Kind of a surrogate."""
+
+    TREE_EXPLAINABLE_MODEL_TYPE = "tree_explainable_model_type"
+    LINEAR_EXPLAINABLE_MODEL_TYPE = "linear_explainable_model_type"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,163 @@
+"""Columns of categories as numbers, with scikit-learn's encoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Categories", "OneHot", "column_indices", "numbers_or_none"]
+
+Float = NDArray[np.float64]
+
+# LightGBM keeps categories as int32.
+_LARGEST_CODE = 2**31 - 1
+
+
+class Categories:
+    """The categories of one column, and their codes.
+
+    Whole numbers from 0 are codes already, and stay as they are. Anything else gets the position in the sorted list of
+    the values that were seen; one that was not seen gets a code of its own, the same for all. Missing values stay NaN.
+
+    Parameters
+    ----------
+    values : array or series of shape (n_rows,)
+    name : str or int
+        Of the column, for messages.
+
+    Attributes
+    ----------
+    labels : list or None
+        Sorted, in the order of their codes; None where values are codes already.
+    """
+
+    def __init__(self, values: Any, name: Any) -> None:
+        self.name = name
+        numbers = numbers_or_none(values)
+        self.labels: list[Any] | None = None
+        if numbers is None or not _are_codes(numbers):
+            self.labels = self._distinct(_objects(values) if numbers is None else numbers)
+        self._encoder: Any = None
+
+    def codes(self, values: Any) -> Float:
+        """Codes of values, NaN where they are missing."""
+        numbers = numbers_or_none(values)
+        if self.labels is None:
+            if numbers is None:
+                raise ValueError(f"Column {self.name!r} holds text; it held numbers where the explainer was built.")
+            return numbers
+        strings = any(isinstance(label, str) for label in self.labels)
+        given = _objects(values) if strings or numbers is None else numbers
+        missing = _missing(given)
+        codes = np.full(len(given), np.nan)
+        if not missing.all():
+            codes[~missing] = self._fitted().transform(given[~missing, None])[:, 0]
+        return codes
+
+    def _fitted(self) -> Any:
+        if self._encoder is None:
+            from sklearn.preprocessing import OrdinalEncoder
+
+            labels = np.array(self.labels, dtype=object if isinstance((self.labels or [0])[0], str) else np.float64)
+            encoder = OrdinalEncoder(
+                categories=[labels], handle_unknown="use_encoded_value", unknown_value=len(labels)
+            )
+            self._encoder = encoder.fit(labels[:1, None] if len(labels) else np.zeros((1, 1)))
+        return self._encoder
+
+    def _distinct(self, values: NDArray[Any]) -> list[Any]:
+        try:
+            return list(np.unique(values[~_missing(values)]).tolist())
+        except TypeError:
+            kinds = sorted({type(value).__name__ for value in values.tolist()})
+            raise ValueError(
+                f"Column {self.name!r} mixes {', '.join(kinds)}; categories of a column must be all text or all numbers."
+            ) from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_encoder": None}
+
+
+class OneHot:
+    """One column of zeros and ones per category of several columns of codes.
+
+    Parameters
+    ----------
+    codes : float64 array of shape (n_rows, n_columns)
+
+    Attributes
+    ----------
+    source : int array of shape (n_indicators,)
+        Column of `codes` that each indicator is of.
+    """
+
+    def __init__(self, codes: Float) -> None:
+        from sklearn.preprocessing import OneHotEncoder
+
+        self._encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(codes)
+        self.source = np.repeat(np.arange(codes.shape[1]), [len(each) for each in self._encoder.categories_])
+
+    def indicators(self, codes: Float) -> Float:
+        """Zeros and ones, (n_rows, n_indicators); a category that was not seen has none."""
+        return np.asarray(self._encoder.transform(codes), dtype=np.float64)
+
+
+def column_indices(columns: Any, names: list[Any] | None, n_columns: int) -> list[int]:
+    """Positions of columns given by name or position.
+
+    Raises
+    ------
+    ValueError
+        Some do not exist; the message names them and those that do.
+    """
+    given = [columns] if isinstance(columns, str) else list(columns)
+    positions = {name: i for i, name in reversed(list(enumerate(names or [])))}
+    found, absent = [], []
+    for column in given:
+        is_index = isinstance(column, int | np.integer) and not isinstance(column, bool)
+        if is_index and 0 <= column < n_columns:
+            found.append(int(column))
+        elif not is_index and column in positions:
+            found.append(positions[column])
+        else:
+            absent.append(column)
+    if absent:
+        shown = f"the columns are {names!r}" if names else f"there are {n_columns} columns without names"
+        raise ValueError(f"categorical_features names columns that do not exist: {absent!r}; {shown}.")
+    return found
+
+
+def numbers_or_none(values: Any) -> Float | None:
+    """Values of a column as float64, NaN where missing; None if some are no numbers."""
+    if getattr(getattr(values, "dtype", None), "kind", "") in "mM":
+        return None
+    try:
+        if hasattr(values, "isna"):  # pandas: nullable types have no NaN of their own
+            return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        return np.asarray(values).astype(np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _objects(values: Any) -> NDArray[Any]:
+    """Values of a column as objects, missing ones as NaN."""
+    if hasattr(values, "isna"):
+        objects = np.array(values.to_numpy(dtype=object))
+        objects[values.isna().to_numpy()] = np.nan
+        return objects
+    objects = np.array(values.to_pylist() if hasattr(values, "to_pylist") else values, dtype=object)
+    objects[_missing(objects)] = np.nan
+    return objects
+
+
+def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return np.isnan(values)
+    return np.fromiter((value is None or value != value for value in values), dtype=bool, count=len(values))
+
+
+def _are_codes(numbers: Float) -> bool:
+    known = numbers[~np.isnan(numbers)]
+    return bool(((known >= 0) & (known <= _LARGEST_CODE) & (known == np.floor(known))).all())
