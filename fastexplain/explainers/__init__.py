@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from fastexplain.explainers.deep import DeepExplainer
     from fastexplain.explainers.kernel import KernelExplainer
     from fastexplain.explainers.linear import LinearExplainer
+    from fastexplain.explainers.mimic import MimicExplainer
 
-__all__ = ["DeepExplainer", "KernelExplainer", "LinearExplainer", "TabularExplainer", "TreeExplainer"]
+__all__ = ["DeepExplainer", "KernelExplainer", "LinearExplainer", "MimicExplainer", "TabularExplainer", "TreeExplainer"]
 
-_MODULES = {"DeepExplainer": "deep", "KernelExplainer": "kernel", "LinearExplainer": "linear"}
+_MODULES = {
+    "DeepExplainer": "deep",
+    "KernelExplainer": "kernel",
+    "LinearExplainer": "linear",
+    "MimicExplainer": "mimic",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -60,10 +60,9 @@ class Categories:
         if self._encoder is None:
             from sklearn.preprocessing import OrdinalEncoder
 
-            labels = np.array(self.labels, dtype=object if isinstance((self.labels or [0])[0], str) else np.float64)
-            encoder = OrdinalEncoder(
-                categories=[labels], handle_unknown="use_encoded_value", unknown_value=len(labels)
-            )
+            known = self.labels or []
+            labels = np.array(known, dtype=object if any(isinstance(label, str) for label in known) else np.float64)
+            encoder = OrdinalEncoder(categories=[labels], handle_unknown="use_encoded_value", unknown_value=len(labels))
             self._encoder = encoder.fit(labels[:1, None] if len(labels) else np.zeros((1, 1)))
         return self._encoder
 
@@ -73,7 +72,7 @@ class Categories:
         except TypeError:
             kinds = sorted({type(value).__name__ for value in values.tolist()})
             raise ValueError(
-                f"Column {self.name!r} mixes {', '.join(kinds)}; categories of a column must be all text or all numbers."
+                f"Column {self.name!r} mixes {', '.join(kinds)}; all its categories must be text, or all numbers."
             ) from None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -131,7 +130,7 @@ def column_indices(columns: Any, names: list[Any] | None, n_columns: int) -> lis
 
 def numbers_or_none(values: Any) -> Float | None:
     """Values of a column as float64, NaN where missing; None if some are no numbers."""
-    if getattr(getattr(values, "dtype", None), "kind", "") in "mM":
+    if str(getattr(getattr(values, "dtype", None), "kind", "")) in ("m", "M"):
         return None
     try:
         if hasattr(values, "isna"):  # pandas: nullable types have no NaN of their own
@@ -155,7 +154,8 @@ def _objects(values: Any) -> NDArray[Any]:
 def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype.kind == "f":
         return np.isnan(values)
-    return np.fromiter((value is None or value != value for value in values), dtype=bool, count=len(values))
+    missing: NDArray[np.bool_] = np.array([value is None or value != value for value in values], dtype=np.bool_)
+    return missing
 
 
 def _are_codes(numbers: Float) -> bool:

@@ -88,7 +88,7 @@ class SurrogateRows:
         if hasattr(rows, "tocsr"):
             return self._sparse(rows.tocsr())
         plain = not self.stamps and not self.categories
-        if plain and isinstance(rows, np.ndarray | list | tuple):
+        if plain and not hasattr(rows, "columns"):
             self._refuse_text(rows)
             return np.asarray(rows, dtype=np.float64)
         filled = np.empty((count_rows(rows), len(self.source)), order="F")
@@ -105,7 +105,7 @@ class SurrogateRows:
                 at += 1
         return np.ascontiguousarray(filled)
 
-    def fold(self, values: NDArray[Any]) -> NDArray[Any]:
+    def fold(self, values: Float | list[Any]) -> Float | list[Any]:
         """Values of the matrix's columns, added up to those of the user's columns.
 
         Parameters
@@ -178,7 +178,7 @@ class SurrogateRows:
 
 
 def reset_rows(rows: Any, index_names: list[Any] | None = None) -> tuple[Any, list[Any]]:
-    """A pandas table with its index as columns at the end, and their names; nothing changes for a plain 0, 1, ... index.
+    """A pandas table with its index as columns at the end, and their names; not if that is plain 0, 1, 2, ...
 
     Parameters
     ----------
@@ -198,7 +198,9 @@ def reset_rows(rows: Any, index_names: list[Any] | None = None) -> tuple[Any, li
         if index is None or (index.nlevels == 1 and index.dtype.kind in "iu" and (index == np.arange(n_rows)).all()):
             return rows, []
     elif index_names and (index is None or index.nlevels != len(index_names)):
-        raise ValueError(f"reset_index needs a pandas table with the index {index_names!r}, as the explainer was built.")
+        raise ValueError(
+            f"reset_index needs a pandas table with the index {index_names!r}, as the explainer was built."
+        )
     if not index_names and index_names is not None:
         return rows, []
     columns = list(rows.columns)

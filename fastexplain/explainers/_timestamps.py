@@ -20,7 +20,9 @@ def is_timestamp(column: Any) -> bool:
     dtype = getattr(column, "dtype", None)
     if getattr(dtype, "kind", "") == "M":  # NumPy and pandas, with a time zone or without
         return True
-    return str(dtype if dtype is not None else getattr(column, "type", "")).lower().startswith(("datetime", "timestamp"))
+    return (
+        str(dtype if dtype is not None else getattr(column, "type", "")).lower().startswith(("datetime", "timestamp"))
+    )
 
 
 def seconds(column: Any) -> Float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastexplain.explanation._display import html_table, shortened
 
 if TYPE_CHECKING:
+    from fastexplain.explanation.fidelity import FidelityReport
     from fastexplain.explanation.plots import ExplanationPlots
 
 __all__ = ["Context", "Explanation", "Predictions"]
@@ -40,6 +41,7 @@ class Context(TypedDict, total=False):
     is_engineered: bool
     id: str | None
     n_classes: int | None
+    fidelity: FidelityReport | None
 
 
 class Explanation:
@@ -79,6 +81,8 @@ class Explanation:
         Default: a new uuid4.
     n_classes : int, optional
         Classes of a classifier whose values are not told apart by class. Default: one per output.
+    fidelity : FidelityReport, optional
+        How well the surrogate that was explained predicts the model.
 
     Raises
     ------
@@ -108,6 +112,7 @@ class Explanation:
         self._is_eng = context.get("is_engineered", False)
         self._id = context.get("id") or str(uuid.uuid4())
         self._given_n_classes = context.get("n_classes")
+        self._fidelity = context.get("fidelity")
         self._check_names()
 
     def _check_names(self) -> None:
@@ -143,6 +148,11 @@ class Explanation:
     def units(self) -> str:
         """The output that the values add up to: ``"margin"``, ``"probability"`` or ``"model output"``."""
         return self._units
+
+    @property
+    def fidelity(self) -> FidelityReport | None:
+        """How well the surrogate predicts the model, on rows that it has not seen; None without a surrogate."""
+        return self._fidelity
 
     @property
     def model_task(self) -> str:
@@ -289,6 +299,7 @@ class Explanation:
             is_engineered=self._is_eng,
             id=self._id,
             n_classes=self._given_n_classes,
+            fidelity=self._fidelity,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -312,6 +323,8 @@ class Explanation:
         if self._model_task == "classification":
             labels = "" if self._classes is None else f" {shortened(self._classes)}"
             facts.append(("classes", f"{self._n_classes}{labels}"))
+        if self._fidelity is not None:
+            facts.append(("fidelity", self._fidelity.summary()))
         return facts
 
     def __repr__(self) -> str:
