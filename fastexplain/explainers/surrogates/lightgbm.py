@@ -52,9 +52,14 @@ class LGBMExplainableModel(TreeSurrogate):
         lightgbm = optional("lightgbm", "lightgbm", "LGBMExplainableModel")
         if not any(name in kwargs for name in _VERBOSITY):
             kwargs["verbosity"] = -1
+        self._categorical = kwargs.pop("categorical_feature", "auto")  # fit takes it without a warning
         make = lightgbm.LGBMClassifier if multiclass else lightgbm.LGBMRegressor
         estimator = make(random_state=random_state, **kwargs)
         super().__init__(estimator, multiclass, random_state, classification, shap_values_output)
+
+    def fit(self, dataset: Any, labels: Any, **kwargs: Any) -> Any:
+        """Train on rows (n_rows, n_features) and labels (n_rows,); keyword arguments are those of LightGBM's fit."""
+        return super().fit(dataset, labels, **{"categorical_feature": self._categorical, **kwargs})
 
     def _save(self) -> dict[str, str | int | None]:
         """The fitted surrogate as strings, by interpret-community's keys; the booster is LightGBM's model text."""

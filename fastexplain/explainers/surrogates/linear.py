@@ -42,13 +42,22 @@ class LinearExplainableModel(LinearSurrogate):
         **kwargs: Any,
     ) -> None:
         self._sparse_data = sparse_data
+        self._exact = False
         if multiclass:
             estimator = _logistic(random_state, kwargs)
         else:
             from sklearn.linear_model import Lasso, LinearRegression
 
             estimator = Lasso(**kwargs) if sparse_data else LinearRegression(**kwargs)
+            self._exact = not sparse_data and "tol" not in kwargs and "tol" in estimator.get_params()
         super().__init__(estimator, multiclass, random_state, classification, ShapValuesOutput.DEFAULT)
+
+    def fit(self, dataset: Any, labels: Any, **kwargs: Any) -> Any:
+        """Train on rows (n_rows, n_features) and labels (n_rows,), and keep the centre of the rows."""
+        if self._exact and not hasattr(dataset, "tocsr"):
+            # scikit-learn 1.9 drops directions below 1e-6 of the largest: all columns beside one of seconds, say
+            self._estimator.set_params(tol=float(np.finfo(np.float64).eps))
+        return super().fit(dataset, labels, **kwargs)
 
     def _coefficients(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if hasattr(self._estimator, "coef_"):
