@@ -19,7 +19,7 @@ from fastexplain.explainers._checks import (
     list_of_names,
     refuse_transformations,
 )
-from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows
+from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows, unwrapped_rows
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.aggregation import BLOCK_ROWS, MeanAbs
 from fastexplain.explanation.explanation import Context, Predictions
@@ -128,6 +128,7 @@ class BaseExplainer(abc.ABC):
         show_progress: bool,
     ) -> None:
         refuse_transformations(transformations, explain_subset)
+        initialization_examples = unwrapped_rows(initialization_examples)
         self.model = model
         self.initialization_examples = initialization_examples
         self.transformations = transformations

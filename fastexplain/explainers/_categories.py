@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Categories", "OneHot", "column_indices", "numbers_or_none"]
+__all__ = [
+    "Categories",
+    "OneHot",
+    "column_indices",
+    "fitted_indexer",
+    "fitted_one_hot",
+    "indexed_columns",
+    "numbers_or_none",
+]
 
 Float = NDArray[np.float64]
 
@@ -126,6 +134,44 @@ def column_indices(columns: Any, names: list[Any] | None, n_columns: int) -> lis
         shown = f"the columns are {names!r}" if names else f"there are {n_columns} columns without names"
         raise ValueError(f"categorical_features names columns that do not exist: {absent!r}; {shown}.")
     return found
+
+
+def fitted_indexer(rows: NDArray[Any], columns: list[int]) -> Any:
+    """A ColumnTransformer that turns columns of text into positions in the sorted list of their values."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import OrdinalEncoder
+
+    return ColumnTransformer([("ord", OrdinalEncoder(), columns)], remainder="drop").fit(rows)
+
+
+def indexed_columns(rows: NDArray[Any], indexer: Any, bucket_unknown: bool) -> NDArray[Any]:
+    """A copy of the rows with the columns of a fitted indexer as numbers; float64 where all others are numbers.
+
+    With k known values in a column, one that is not known becomes k + 1; so does each, or with `bucket_unknown` False
+    the next of them k + 2, and so on.
+    """
+    _, encoder, columns = indexer.transformers_[0]
+    indexed = np.array(rows, dtype=object)
+    for j, labels in zip(columns, encoder.categories_ if len(columns) else [], strict=True):
+        codes = {label: i for i, label in enumerate(labels.tolist())}
+        for i, value in enumerate(indexed[:, j].tolist()):
+            if value not in codes:
+                codes[value] = len(labels) + 1 if bucket_unknown else max(len(labels), max(codes.values())) + 1
+            indexed[i, j] = float(codes[value])
+    try:
+        return indexed.astype(np.float64)
+    except (TypeError, ValueError):
+        return indexed
+
+
+def fitted_one_hot(rows: NDArray[Any], columns: Any) -> tuple[Any, Float]:
+    """A ColumnTransformer that puts indicators of columns of numbers before all others, and its result."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import OneHotEncoder
+
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    encoder = ColumnTransformer([("ord", one_hot, list(columns))], remainder="passthrough")
+    return encoder, np.asarray(encoder.fit_transform(rows.astype(np.float64)), dtype=np.float64)
 
 
 def numbers_or_none(values: Any) -> Float | None:

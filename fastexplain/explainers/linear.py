@@ -17,6 +17,7 @@ from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedMo
 from fastexplain.explainers._checks import check_examples, check_task, list_of_names, plain_task
 from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions
+from fastexplain.explainers._rows import unwrapped_rows
 
 __all__ = ["LinearExplainer"]
 
@@ -92,6 +93,7 @@ class LinearExplainer(BaseExplainer):
     ) -> None:
         if initialization_examples is None:
             raise ValueError("LinearExplainer needs initialization_examples: the features' means are theirs.")
+        initialization_examples = unwrapped_rows(initialization_examples, keep_weights=True)
         rows = rows_of(initialization_examples)
         self._linear = unwrapped(model)
         explained = _explained(self._linear, plain_task(model_task), classes)
