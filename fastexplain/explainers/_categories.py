@@ -49,6 +49,13 @@ class Categories:
             self.labels = self._distinct(_objects(values) if numbers is None else numbers)
         self._encoder: Any = None
 
+    @classmethod
+    def of_labels(cls, labels: list[Any] | None, name: Any) -> Categories:
+        """Categories that are known already: `labels` as the attribute has them."""
+        known = cls.__new__(cls)
+        known.name, known.labels, known._encoder = name, labels, None
+        return known
+
     def codes(self, values: Any) -> Float:
         """Codes of values, NaN where they are missing."""
         numbers = numbers_or_none(values)
@@ -124,10 +131,9 @@ def column_indices(columns: Any, names: list[Any] | None, n_columns: int) -> lis
     found, absent = [], []
     for column in given:
         is_index = isinstance(column, int | np.integer) and not isinstance(column, bool)
-        if is_index and 0 <= column < n_columns:
-            found.append(int(column))
-        elif not is_index and column in positions:
-            found.append(positions[column])
+        position = int(column) if is_index else positions.get(column, -1)
+        if 0 <= position < n_columns:
+            found.append(position)
         else:
             absent.append(column)
     if absent:
@@ -199,7 +205,7 @@ def _objects(values: Any) -> NDArray[Any]:
 
 def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype.kind == "f":
-        return np.isnan(values)
+        return np.asarray(np.isnan(values))
     missing: NDArray[np.bool_] = np.array([value is None or value != value for value in values], dtype=np.bool_)
     return missing
 

@@ -60,16 +60,43 @@ class SurrogateRows:
         self.categories = {j: Categories(_dense_column(rows, j), self._names[j]) for j in encoded}
         if not sparse:
             self._refuse_text(rows)
-        self._indicators: OneHot | None = None
+        indicators = None
         if one_hot and encoded:
-            self._indicators = OneHot(np.column_stack([self._encoded(rows, j) for j in encoded]))
-        others = [j for j in range(self.n_columns) if not (one_hot and j in self.categories)]
-        self._others = others
-        indicated = [] if self._indicators is None else np.array(encoded)[self._indicators.source].tolist()
-        parts = [j for j in self.stamps for _ in PARTS]
-        self.source = np.array([*indicated, *others, *parts], dtype=np.intp)
-        self.identity = len(self.source) == self.n_columns and bool((self.source == np.arange(self.n_columns)).all())
+            indicators = OneHot(np.column_stack([self._encoded(rows, j) for j in encoded]))
+        self._arrange(indicators)
+
+    def _arrange(self, indicators: OneHot | None) -> None:
+        """Settle the order of the matrix's columns."""
+        self._indicators = indicators
+        coded = list(self.categories)
+        indicated = [] if indicators is None else [coded[i] for i in indicators.source.tolist()]
         self.n_indicators = len(indicated)
+        self._others = [j for j in range(self.n_columns) if indicators is None or j not in self.categories]
+        parts = [j for j in self.stamps for _ in PARTS]
+        self.source = np.array([*indicated, *self._others, *parts], dtype=np.intp)
+        self.identity = len(self.source) == self.n_columns and bool((self.source == np.arange(self.n_columns)).all())
+
+    def state(self) -> dict[str, Any]:
+        """What was learnt, for JSON; ValueError with indicators."""
+        if self._indicators is not None:
+            raise ValueError("Indicators of categories cannot be saved; LightGBM has none.")
+        return {
+            "n_columns": self.n_columns,
+            "names": self._names,
+            "earliest": [[j, self.earliest[j]] for j in self.stamps],
+            "categories": [[j, categories.labels] for j, categories in self.categories.items()],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> SurrogateRows:
+        """What `state` has told."""
+        rows = cls.__new__(cls)
+        rows.n_columns, rows._names = state["n_columns"], state["names"]
+        rows.earliest = {j: float(earliest) for j, earliest in state["earliest"]}
+        rows.stamps = list(rows.earliest)
+        rows.categories = {j: Categories.of_labels(labels, rows._names[j]) for j, labels in state["categories"]}
+        rows._arrange(None)
+        return rows
 
     def matrix(self, rows: Any) -> Any:
         """Rows as a float64 array, or csr of csr rows, of shape (n_rows, n_inputs).

@@ -107,7 +107,7 @@ class DatasetWrapper:
     Parameters
     ----------
     dataset : rows
-        NumPy array, pandas DataFrame or Series, sparse matrix, shap DenseData, torch Tensor, or TensorFlow BatchDataset.
+        NumPy array, pandas DataFrame or Series, sparse matrix, shap DenseData, torch Tensor, TensorFlow BatchDataset.
     clear_references : bool, default False
         Whether `_clear` lets go of the rows.
 

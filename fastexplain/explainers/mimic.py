@@ -15,6 +15,7 @@ from fastexplain.explainers._augmentation import augmented
 from fastexplain.explainers._categories import column_indices
 from fastexplain.explainers._checks import check_subset, list_of_names, plain_output
 from fastexplain.explainers._distillation import distill, held_out_fidelity
+from fastexplain.explainers._mimic_saving import loaded_mimic, saved_mimic
 from fastexplain.explainers._rows import as_table, column_names, count_columns, count_rows, slice_rows
 from fastexplain.explainers._surrogate_rows import SurrogateRows, reset_rows
 from fastexplain.explainers._surrogate_values import SurrogateMeans, both_classes, surrogate_values, takes_output
@@ -301,6 +302,30 @@ class MimicExplainer:
             return float(r2_score(outputs, predicted))
         chosen = predicted if outputs.shape[1] > 2 else predicted > 0
         return float((outputs.argmax(axis=1) == chosen).mean())
+
+    def _save(self) -> dict[str, Any]:
+        """The explainer without teacher and rows, as a dictionary of JSON strings by interpret-community's keys.
+
+        Raises
+        ------
+        ValueError
+            The surrogate is not LightGBM, or there are transformations.
+        """
+        return saved_mimic(self)
+
+    @staticmethod
+    def _load(model: Any, properties: dict[str, Any]) -> MimicExplainer:
+        """The explainer that `_save`, or interpret-community's, has written, around its teacher.
+
+        Parameters
+        ----------
+        model : object or callable
+            The teacher, with the same methods as before.
+        properties : dict
+        """
+        loaded = MimicExplainer.__new__(MimicExplainer)
+        loaded.__dict__.update(loaded_mimic(model, properties))
+        return loaded
 
     def _table(self, rows: Any) -> tuple[Any, bool]:
         """Rows as something 2-D, and whether they came as a single 1-D row."""
