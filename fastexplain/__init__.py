@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         LinearExplainableModel,
         SGDExplainableModel,
     )
-    from fastexplain.explanation import Explanation
+    from fastexplain.explanation import Explanation, ExplanationAdapter
     from fastexplain.explanation.fidelity import FidelityReport
     from fastexplain.models import load_model
 
@@ -68,6 +68,7 @@ _EXPORTS = {
     "DeepLiftResult": "fastexplain.engine",
     "ExpectedGradientsResult": "fastexplain.engine",
     "Explanation": "fastexplain.explanation",
+    "ExplanationAdapter": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
     "FidelityReport": "fastexplain.explanation.fidelity",
     "KernelExplainer": "fastexplain.explainers",
@@ -108,6 +109,7 @@ __all__ = [
     "DeepLiftResult",
     "ExpectedGradientsResult",
     "Explanation",
+    "ExplanationAdapter",
     "FastExplainError",
     "FidelityReport",
     "KernelExplainer",

@@ -24,6 +24,7 @@ from fastexplain.explainers.options import ResetIndex, ShapValuesOutput
 from fastexplain.explainers.surrogates._base import BaseExplainableModel, SurrogateValues
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.explanation import Context, Predictions
+from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
 __all__ = ["MimicExplainer"]
 
@@ -234,6 +235,8 @@ class MimicExplainer:
         X, single_row = self._table(evaluation_examples)
         values, predict = self._explained(X)
         context = self._context(evaluation_examples, predict)
+        if isinstance(values.values, list):
+            return SparseLocalExplanation(values.values, values.base_values, **context)
         return LocalExplanation(values.values, values.base_values, single_row=single_row, **context)
 
     def explain_global(
@@ -271,6 +274,8 @@ class MimicExplainer:
         if include_local:
             values, predict = self._explained(X)
             context = self._context(evaluation_examples, predict)
+            if isinstance(values.values, list):
+                return SparseGlobalLocalExplanation(values.values, values.base_values, **context)
             return GlobalLocalExplanation(values.values, values.base_values, **context)
         importances, base_values, predict = self._streamed(X, batch_size)
         return GlobalExplanation(importances, base_values, **self._context(evaluation_examples, predict))

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from fastexplain.explanation.adapter import ExplanationAdapter
 from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.factories import (
+    create_global_explanation,
+    create_global_from_local,
+    create_local_explanation,
+)
 from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
 from fastexplain.explanation.plots import plot_bar, plot_beeswarm, plot_waterfall
+from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
 __all__ = [
     "Explanation",
+    "ExplanationAdapter",
     "GlobalExplanation",
     "GlobalLocalExplanation",
     "LocalExplanation",
     "ParquetWriter",
+    "SparseGlobalLocalExplanation",
+    "SparseLocalExplanation",
+    "create_global_explanation",
+    "create_global_from_local",
+    "create_local_explanation",
     "plot_bar",
     "plot_beeswarm",
     "plot_waterfall",
