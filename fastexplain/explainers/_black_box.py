@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -132,6 +132,13 @@ class BlackBox:
             feature_names=self.feature_names,
         )
 
+    def after(self, transform: Callable[[Any], Any]) -> BlackBox:
+        """The same of rows before a transformation."""
+        outputs = partial(_composed, self.outputs, transform)
+        return replace(
+            self, target=outputs, outputs=outputs, predictions=partial(_composed, self.predictions, transform)
+        )
+
     def base_values(self, background: Background, link: str) -> NDArray[np.float64]:
         outputs = np.asarray(self.outputs(background.data), dtype=np.float64)
         return resolve_link(link)(background.weights @ outputs.reshape(len(outputs), -1))
@@ -170,6 +177,10 @@ def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, prob
         classes=_own_classes(target.owner, task, columns.shape[1]),
         feature_names=_own_names(target.owner),
     )
+
+
+def _composed(function: Callable[[Any], Any], transform: Callable[[Any], Any], rows: Any) -> Any:
+    return function(transform(rows))
 
 
 def _function(model: Any) -> Any:

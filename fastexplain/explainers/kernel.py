@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastexplain.engine.kernel_shap import kernel_shap
 from fastexplain.engine.links import resolve_link
-from fastexplain.explainers._background import background_at, explainer_background, rows_of
+from fastexplain.explainers._background import background_at, explainer_background, representative_rows, rows_of
 from fastexplain.explainers._base import Attribution, BaseExplainer
 from fastexplain.explainers._black_box import black_box
 from fastexplain.explainers._checks import check_count
 from fastexplain.explainers._dispatch import unwrapped
+from fastexplain.explainers._raw_features import raw_features
 from fastexplain.explainers._rows import count_columns, count_rows, slice_rows
+from fastexplain.explainers._transformer_maps import map_of_parents
 
 __all__ = ["KernelExplainer"]
 
@@ -51,11 +54,13 @@ class KernelExplainer(BaseExplainer):
         the clusters' sizes. Tables with columns that are not numbers are sampled, ``10 * nclusters`` rows.
     show_progress : bool, default True
         Show a progress bar; it stays away where stderr is not a terminal.
-    transformations : optional
-        Must be None: mapping back to the columns before a transformation is not there yet. A Pipeline needs none: it
-        is explained as it is, on the rows that it takes.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
+        the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`. A Pipeline
+        of transformations and model needs none: it is explained as it is, on the rows that it takes.
     allow_all_transformations : bool, default False
-        Has no effect without `transformations`.
+        Whether a transformer of several columns may mix them, as PCA does. Each column that it makes is then shared out
+        equally among those that it is made of.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Unknown: as the model says; a function with one output does regression, one with several classification.
     link : {"identity", "logit"}, default "identity"
@@ -63,6 +68,11 @@ class KernelExplainer(BaseExplainer):
     tol : float, default 0.01
         See `nsamples`; a share of the range of the row's values. 0 uses all of `nsamples`.
     seed : int, default 0
+    aggregate : {"sum", "group"}, default "sum"
+        "sum" adds up the values of the columns that a raw feature became; "group" is the Shapley value of the raw
+        feature as one player, which hides it as a whole: raw rows are mixed, and then transformed. The two differ where
+        the model is not additive. With "group", the background are rows of the examples: all, or for each cluster the
+        row nearest to its centre.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
 
@@ -84,7 +94,7 @@ class KernelExplainer(BaseExplainer):
         The model has nothing to call.
     ValueError
         Examples are missing or not 2-D, a number of names differs from the model's, `model_task` contradicts the model,
-        an argument is out of range, or `transformations` are given.
+        an argument is out of range, or `transformations` are not supported or do not fit the model.
 
     Notes
     -----
@@ -94,6 +104,7 @@ class KernelExplainer(BaseExplainer):
 
     _method = "shap.kernel"
     _title = "Kernel SHAP"
+    _samples = True
 
     def __init__(
         self,
@@ -114,26 +125,41 @@ class KernelExplainer(BaseExplainer):
         tol: float = 0.01,
         seed: int = 0,
         n_threads: int | None = None,
+        aggregate: str = "sum",
     ) -> None:
         if initialization_examples is None:
             raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
         self.nsamples = nsamples if nsamples == "auto" else check_count(nsamples, "nsamples")
         self.nclusters = check_count(nclusters, "nclusters")
         self.link, self.tol, self.seed = resolve_link(link).__name__, tol, seed
-        rows = rows_of(initialization_examples)
-        n_features = count_columns(rows)
-        self._background = explainer_background(initialization_examples, self.nclusters, seed)
-        self._box = black_box(unwrapped(model), is_function, model_task, classes, self._background.data)
+        raw = raw_features(
+            transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate
+        )
+        examples = initialization_examples if raw is None else raw.transform_examples(initialization_examples)
+        rows = rows_of(examples)
+        self._players: list[NDArray[np.intp]] | None = None
+        self._grouped = raw is not None and raw.aggregate == "group"
+        if raw is None or not self._grouped:
+            self._background = explainer_background(examples, self.nclusters, seed)
+            self._box = black_box(unwrapped(model), is_function, model_task, classes, self._background.data)
+        else:
+            background = representative_rows(initialization_examples, raw.examples, rows, self.nclusters, seed)
+            engineered = raw.transform(background.data)
+            self._box = black_box(unwrapped(model), is_function, model_task, classes, engineered)
+            # mixing transformed rows is the same as transforming mixed rows, and faster, if each column has one parent
+            if raw.by_column:
+                self._players, self._background = raw.groups(), background._replace(data=engineered)
+            else:
+                self._background, self._box = background, self._box.after(raw.transform_table)
         self._path: str | None = None
         super().__init__(
             model,
             rows,
-            self._box.explained(n_features, self.link),
+            self._box.explained(count_columns(rows), self.link),
             explain_subset=explain_subset,
             features=features,
             classes=classes,
-            transformations=transformations,
-            allow_all_transformations=allow_all_transformations,
+            raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
         )
@@ -150,6 +176,13 @@ class KernelExplainer(BaseExplainer):
 
     def _size(self) -> str:
         return f"{count_rows(self._background.data)} background rows, "
+
+    def _engineered(self, X: Any) -> Any:
+        # players that are raw columns: what is called transforms the rows itself
+        return X if self._grouped and self._players is None else super()._engineered(X)
+
+    def _explained_values(self, rows: Any, show_progress: bool) -> Attribution:
+        return self._attribute(rows, show_progress) if self._grouped else super()._explained_values(rows, show_progress)
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
         return self._finished(self._run(X, self._background.data, show_progress))
@@ -172,10 +205,12 @@ class KernelExplainer(BaseExplainer):
         return self._finished(whole).features(self._subset)
 
     def _run(self, X: Any, background: Any, show_progress: bool) -> Attribution:
+        groups = None if self._players is None else _partition(self._players, count_columns(X))
         result = kernel_shap(
             self._box.target,
             X,
             background,
+            groups=groups,
             weights=self._background.weights,
             link=self.link,
             n_samples=self.nsamples,
@@ -184,9 +219,26 @@ class KernelExplainer(BaseExplainer):
             n_threads=self.n_threads,
             show_progress=show_progress,
         )
-        return Attribution(result.values, result.base_values, result.standard_errors, result.method)
+        whole = Attribution(result.values, result.base_values, result.standard_errors, result.method)
+        return whole if self._players is None else _spread(whole, self._players)
 
     def _finished(self, result: Attribution) -> Attribution:
         """The numbers as the explanation has them: the probability of class 1 alone becomes that of both classes."""
         self._path = result.path
         return result.both_classes() if self._box.doubles and self.link == "identity" else result
+
+
+def _partition(players: list[NDArray[np.intp]], n_columns: int) -> list[list[int]]:
+    """Players that have columns, and one of the columns that no player has: constants, which get 0."""
+    rest = np.setdiff1d(np.arange(n_columns), np.concatenate(players))
+    return [columns.tolist() for columns in [*players, rest] if len(columns)]
+
+
+def _spread(result: Attribution, players: list[NDArray[np.intp]]) -> Attribution:
+    """Numbers of all players, also of those that have no columns, whose values are 0."""
+    present = np.flatnonzero([len(columns) > 0 for columns in players])
+    feature_map = map_of_parents(present, len(players))
+    values = result.values[:, : len(present)]
+    errors = result.standard_errors
+    kept = result._replace(values=values, standard_errors=None if errors is None else errors[:, : len(present)])
+    return kept.of_raw_features(feature_map)

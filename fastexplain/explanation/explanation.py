@@ -348,6 +348,58 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
             self._predict = None
         return self._predictions
 
+    # Raw features
+
+    def get_raw_explanation(
+        self, feature_maps: list[Any], raw_feature_names: Sequence[Any] | None = None, eval_data: Any = None
+    ) -> Explanation:
+        """Explanation of the features before a transformation; see `fastexplain.explanation.get_raw_explanation`.
+
+        Parameters
+        ----------
+        feature_maps : list of array or sparse matrix
+            Of the transformation's steps, in order: weights >= 0 of shape (n_raw, n_engineered).
+        raw_feature_names : sequence, optional
+            Default: indices.
+        eval_data : array-like, optional
+            The explained rows before the transformation.
+
+        Returns
+        -------
+        Explanation
+            Of the same kind, with `is_raw` True; this explanation's `is_engineered` becomes True.
+
+        Raises
+        ------
+        ValueError
+            `feature_maps` is no list of such maps, or does not fit the explanation.
+        """
+        from fastexplain.explanation.feature_maps import get_raw_explanation
+
+        return get_raw_explanation(self, feature_maps, raw_feature_names, eval_data)
+
+    def get_raw_feature_importances(self, feature_maps: list[Any]) -> list[Any]:
+        """Importances of the features before a transformation: sums of those of the columns made of them.
+
+        Parameters
+        ----------
+        feature_maps : list of array or sparse matrix
+            As in `get_raw_explanation`.
+
+        Returns
+        -------
+        list
+            Nested as `global_importance_values`; for an explanation that is only local, as `local_importance_values`.
+
+        Raises
+        ------
+        ValueError
+            `feature_maps` is no list of such maps, or does not fit the explanation.
+        """
+        from fastexplain.explanation.feature_maps import get_raw_feature_importances
+
+        return get_raw_feature_importances(self, feature_maps)
+
     # Pictures
 
     @property
