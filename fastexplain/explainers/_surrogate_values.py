@@ -17,8 +17,17 @@ from fastexplain.explainers.surrogates._base import (
 )
 from fastexplain.explainers.surrogates._trees import TreeSurrogate
 from fastexplain.explanation.aggregation import MeanAbs
+from fastexplain.explanation.feature_maps import map_values
 
-__all__ = ["SurrogateMeans", "both_classes", "surrogate_values", "takes_output"]
+__all__ = [
+    "SurrogateMeans",
+    "both_classes",
+    "filled",
+    "of_raw_features",
+    "raw_importances",
+    "surrogate_values",
+    "takes_output",
+]
 
 Float = NDArray[np.float64]
 
@@ -64,6 +73,34 @@ def both_classes(values: SurrogateValues) -> SurrogateValues:
     if isinstance(values.values, list):
         return SurrogateValues([-values.values[0], values.values[0]], base)
     return SurrogateValues(np.concatenate([-values.values, values.values], axis=2), base)
+
+
+def of_raw_features(values: SurrogateValues, feature_map: Any) -> SurrogateValues:
+    """Of engineered columns, those of the raw features; sparse values stay sparse."""
+    if isinstance(values.values, list):
+        return SurrogateValues([(each @ feature_map.T).tocsr() for each in values.values], values.base_values)
+    mapped = np.asarray(map_values(values.values, feature_map), dtype=np.float64)
+    return SurrogateValues(mapped, values.base_values)
+
+
+def raw_importances(importances: Float, feature_map: Any) -> Float:
+    """A surrogate's own importances of engineered columns, added up to those of the raw features.
+
+    Where a feature has several columns, their sizes are: coefficients of opposite signs, as a category's columns have
+    them, would cancel out.
+    """
+    of_several = (feature_map > 0).astype(np.float64).T @ (feature_map.getnnz(axis=1) > 1)
+    return np.asarray(feature_map @ np.where(of_several > 0, np.abs(importances), importances))
+
+
+def filled(values: SurrogateValues) -> SurrogateValues:
+    """Dense values of sparse ones, if more than a third of the cells are filled."""
+    if not isinstance(values.values, list):
+        return values
+    n_cells = sum(each.shape[0] * each.shape[1] for each in values.values)
+    if sum(each.nnz for each in values.values) <= n_cells / 3:
+        return values
+    return SurrogateValues(np.stack([each.toarray() for each in values.values], axis=2), values.base_values)
 
 
 class SurrogateMeans:

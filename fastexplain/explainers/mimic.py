@@ -16,9 +16,17 @@ from fastexplain.explainers._categories import column_indices
 from fastexplain.explainers._checks import check_subset, list_of_names, plain_output
 from fastexplain.explainers._distillation import distill, held_out_fidelity
 from fastexplain.explainers._mimic_saving import loaded_mimic, saved_mimic
+from fastexplain.explainers._raw_features import raw_features
 from fastexplain.explainers._rows import as_table, column_names, count_columns, count_rows, slice_rows
 from fastexplain.explainers._surrogate_rows import SurrogateRows, reset_rows
-from fastexplain.explainers._surrogate_values import SurrogateMeans, both_classes, surrogate_values, takes_output
+from fastexplain.explainers._surrogate_values import (
+    SurrogateMeans,
+    both_classes,
+    filled,
+    of_raw_features,
+    surrogate_values,
+    takes_output,
+)
 from fastexplain.explainers._teacher import find_teacher
 from fastexplain.explainers.options import ResetIndex, ShapValuesOutput
 from fastexplain.explainers.surrogates._base import BaseExplainableModel, SurrogateValues
@@ -71,10 +79,11 @@ class MimicExplainer:
         Names; default: those of the examples' table.
     classes : sequence, optional
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
-    transformations : optional
-        Must be None: mapping back to the columns before a transformation is not there yet.
+    transformations : ColumnTransformer, Pipeline or list of tuple, optional
+        Fitted. Rows are then those before the transformations, and so are the explained features: values of the columns
+        that a feature becomes are added up. `categorical_features` are columns that the transformations make.
     allow_all_transformations : bool, default False
-        Has no effect without `transformations`.
+        Whether a column may come of several features; its values are then shared out among them.
     shap_values_output : {"default", "probability", "teacher_probability"}
         What values and base value of a classifier add up to: the surrogate's log-odds; or, scaled approximately, the
         surrogate's own probability or the teacher's (of a regression, the teacher's output).
@@ -158,10 +167,20 @@ class MimicExplainer:
         self._shap_values_output = plain_output(shap_values_output)
         rows, _ = as_table(initialization_examples)
         self.initialization_examples = rows
-        names = list_of_names(features, "features")
-        self._index_names = reset_rows(rows)[1] if self.reset_index == ResetIndex.Reset else []
-        self._n_given = count_columns(rows)
-        self.features = _feature_names(names, column_names(rows), self._n_given, self._index_names)
+        self._raw = raw_features(transformations, rows, features, allow_all_transformations, None)
+        self._index_names: list[Any] = []
+        if self._raw is not None:
+            if self.reset_index == ResetIndex.Reset:
+                raise ValueError("reset_index='reset' is not supported with transformations: they make no index.")
+            rows = self._raw.transform(rows)
+            self.features = self._raw.raw_features
+            self._columns = self._raw.engineered_features
+        else:
+            if self.reset_index == ResetIndex.Reset:
+                self._index_names = reset_rows(rows)[1]
+            names = list_of_names(features, "features")
+            self.features = _feature_names(names, column_names(rows), count_columns(rows), self._index_names)
+            self._columns = self.features
         n_rows = count_rows(rows)
         if augment_data:
             rows = augmented(rows, max_num_of_augmentations)
@@ -183,9 +202,10 @@ class MimicExplainer:
         rows = self._surrogate_columns(rows)
         n_columns = count_columns(rows)
         self._subset = check_subset(self.explain_subset, self.features, n_columns)
-        categorical = column_indices(categorical_features or [], self.features, n_columns)
+        given = [] if categorical_features is None else categorical_features
+        categorical = column_indices(given, self._columns, n_columns)
         splits_categories = _is_lightgbm(explainable_model)
-        self._rows = SurrogateRows(rows, categorical, not splits_categories, self.features)
+        self._rows = SurrogateRows(rows, categorical, not splits_categories, self._columns)
         args = dict(explainable_model_args or {})
         if splits_categories and self._rows.categories:
             args.setdefault("categorical_feature", list(self._rows.categories))
@@ -299,8 +319,9 @@ class MimicExplainer:
             raise ScenarioNotSupportedException(
                 "Replication measure for regression surrogate not supported because of single instance in training data"
             )
-        outputs = self._teacher.outputs(X)
-        predicted = np.asarray(self.surrogate_model.predict(self._rows.matrix(self._surrogate_columns(X)))).ravel()
+        rows = self._engineered(X)
+        outputs = self._teacher.outputs(rows)
+        predicted = np.asarray(self.surrogate_model.predict(self._rows.matrix(self._surrogate_columns(rows)))).ravel()
         if self._teacher.task == "regression":
             from sklearn.metrics import r2_score
 
@@ -334,7 +355,14 @@ class MimicExplainer:
 
     def _table(self, rows: Any) -> tuple[Any, bool]:
         """Rows as something 2-D, and whether they came as a single 1-D row."""
-        return as_table(rows, self.initialization_examples)
+        return as_table(rows, self.initialization_examples) if self._raw is None else self._raw.table(rows)
+
+    def _engineered(self, X: Any) -> Any:
+        """Rows as the teacher takes them."""
+        return X if self._raw is None else self._raw.transform_table(X)
+
+    def _predicted(self, X: Any) -> Predictions:
+        return self._teacher.predictions(self._engineered(X))
 
     def _surrogate_columns(self, rows: Any) -> Any:
         """Rows with the columns that the surrogate is trained on: also those of the index, where it is reset."""
@@ -343,25 +371,28 @@ class MimicExplainer:
     def _explained(self, X: Any) -> tuple[SurrogateValues, Callable[[], Predictions]]:
         """Local values of the explained features, and what predicts the rows; the teacher is called once at most."""
         predict, outputs = self._answers(X)
-        return self._values(X, outputs), predict
+        values = self._values(X, outputs)
+        return (values if self._raw is None else filled(values)), predict
 
     def _answers(self, X: Any) -> tuple[Callable[[], Predictions], NDArray[np.float64] | None]:
         """What gives the teacher's predictions, and its outputs where values are scaled to them."""
         if self._shap_values_output != ShapValuesOutput.TEACHER_PROBABILITY:
-            return partial(self._teacher.predictions, X), None
-        predictions = self._teacher.predictions(X)
+            return partial(self._predicted, X), None
+        predictions = self._predicted(X)
         return partial(_returned, predictions), self._teacher.outputs_from(predictions)
 
     def _values(self, X: Any, outputs: NDArray[np.float64] | None) -> SurrogateValues:
         classification = self._teacher.task == "classification"
         values = surrogate_values(
             self.surrogate_model,
-            self._rows.matrix(self._surrogate_columns(X)),
+            self._rows.matrix(self._surrogate_columns(self._engineered(X))),
             outputs,
             self._shap_values_output,
             classification,
         )
         values = SurrogateValues(self._rows.fold(values.values), values.base_values)
+        if self._raw is not None:
+            values = of_raw_features(values, self._raw.feature_map)
         if classification and len(values.base_values) == 1 and self._shap_values_output != ShapValuesOutput.DEFAULT:
             values = both_classes(values)
         if self._subset is None:
@@ -391,12 +422,16 @@ class MimicExplainer:
 
     def _own_importances(self) -> GlobalExplanation:
         importances = self._rows.fold_importances(self.surrogate_model.explain_global())
+        if self._raw is not None:
+            importances = raw_importances(importances, self._raw.feature_map)
         if self._subset is not None:
             importances = importances[self._subset]
         return GlobalExplanation(importances, **self._context(None, None))
 
     @property
     def _n_explained(self) -> int:
+        if self._raw is not None:
+            return self._raw.n_raw
         return self._rows.n_columns if self._subset is None else len(self._subset)
 
     def _context(self, evaluation_examples: Any, predict: Callable[[], Predictions] | None) -> Context:
@@ -415,6 +450,7 @@ class MimicExplainer:
             feature_columns=columns,
             predict=predict,
             n_classes=self._teacher.n_classes if predict is None else None,
+            is_raw=self._raw is not None,
             fidelity=self.fidelity,
         )
 

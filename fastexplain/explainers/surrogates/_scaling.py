@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.explainers._probability import scaled_to_probability
+
 __all__ = ["expit", "scaled_to"]
 
 Float = NDArray[np.float64]
@@ -36,13 +38,7 @@ def scaled_to(values: Float | list[Any], base_values: Float, target: Float) -> F
     """
     if isinstance(values, list):
         return [_scaled_sparse(values[k], base_values[k], target[:, k]) for k in range(len(values))]
-    size = np.abs(values)
-    total = size.sum(axis=1)
-    error = target - base_values - values.sum(axis=1)
-    shared = np.minimum(np.abs(error), total)
-    rate = np.divide(shared, total, out=np.zeros_like(total), where=total > 0)
-    rest = (np.abs(error) - shared) / values.shape[1]
-    return np.asarray(values + np.sign(error)[:, None] * (size * rate[:, None] + rest[:, None]))
+    return scaled_to_probability(values, base_values, target)[0]
 
 
 def _scaled_sparse(values: Any, base_value: float, target: Float) -> Any:
