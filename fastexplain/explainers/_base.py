@@ -19,7 +19,7 @@ from fastexplain.explainers._checks import (
     list_of_names,
 )
 from fastexplain.explainers._raw_features import RawFeatures
-from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows, take_rows
+from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows, take_rows, unwrapped_rows
 from fastexplain.explainers._sampling import checked_policy, sampled_rows
 from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
@@ -143,6 +143,7 @@ class BaseExplainer(abc.ABC):
         n_threads: int | None,
         show_progress: bool,
     ) -> None:
+        initialization_examples = unwrapped_rows(initialization_examples)
         self.model = model
         # as the user has them, and as the model takes them
         self.initialization_examples = initialization_examples if raw is None else raw.examples

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from fastexplain.explanation.adapter import ExplanationAdapter
 from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.factories import (
+    create_global_explanation,
+    create_global_from_local,
+    create_local_explanation,
+)
 from fastexplain.explanation.feature_maps import get_raw_explanation, get_raw_feature_importances
 from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
@@ -13,6 +19,7 @@ from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanat
 
 __all__ = [
     "Explanation",
+    "ExplanationAdapter",
     "GlobalExplanation",
     "GlobalLocalExplanation",
     "LocalExplanation",
@@ -20,6 +27,9 @@ __all__ = [
     "PermutationExplanation",
     "SparseGlobalLocalExplanation",
     "SparseLocalExplanation",
+    "create_global_explanation",
+    "create_global_from_local",
+    "create_local_explanation",
     "get_raw_explanation",
     "get_raw_feature_importances",
     "plot_bar",
