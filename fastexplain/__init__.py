@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from fastexplain.explainers import DeepExplainer, KernelExplainer, LinearExplainer, TabularExplainer, TreeExplainer
-    from fastexplain.explanation import Explanation
+    from fastexplain.explanation import Explanation, load_explanation, save_explanation
     from fastexplain.models import load_model
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
@@ -67,8 +67,10 @@ _EXPORTS = {
     "get_num_threads": "fastexplain._threads",
     "kernel_shap": "fastexplain.engine",
     "linear_shap": "fastexplain.engine",
+    "load_explanation": "fastexplain.explanation",
     "load_model": "fastexplain.models",
     "permutation_importance": "fastexplain.engine",
+    "save_explanation": "fastexplain.explanation",
     "set_num_threads": "fastexplain._threads",
     "summarize_background": "fastexplain.engine",
     "tree_shap": "fastexplain.engine",
@@ -99,8 +101,10 @@ __all__ = [
     "get_num_threads",
     "kernel_shap",
     "linear_shap",
+    "load_explanation",
     "load_model",
     "permutation_importance",
+    "save_explanation",
     "set_num_threads",
     "summarize_background",
     "tree_shap",
