@@ -9,44 +9,41 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["filled_directory", "new_directory", "whole_file"]
+__all__ = ["filled_directory", "flush", "hidden_name", "new_directory", "whole_file"]
 
 
 @contextmanager
-def whole_file(path: Path, *, exist_ok: bool = True) -> Iterator[Path]:
+def whole_file(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`; what is written under it is moved to `path` when the block ends.
 
     An error inside the block, or a crash, leaves nothing under `path`, or the file that was there before.
     """
-    temporary = _hidden(path)
+    temporary = hidden_name(path)
     try:
         yield temporary
-        _flush(temporary)
-        if exist_ok:
-            os.replace(temporary, path)
-        else:
-            os.link(temporary, path)  # fails where another process made the file meanwhile; a rename would replace it
+        flush(temporary)
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
     """A hidden directory beside `path`, which gets that name when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _hidden(path)
+    temporary = hidden_name(path)
     temporary.mkdir()
     try:
         yield temporary
         for file in temporary.iterdir():
-            _flush(file)
-        _flush(temporary)
+            flush(file)
+        flush(temporary)
         os.rename(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _flush(path.parent)
+    flush(path.parent)
 
 
 @contextmanager
@@ -56,13 +53,13 @@ def filled_directory(path: Path, marker: str, known: Iterable[str]) -> Iterator[
     Files named in `known` that the new set lacks are removed, others stay. The file named `marker` is taken away first
     and put in last, so that a set of files with the marker is never a mixture.
     """
-    temporary = _hidden(path / "new")
+    temporary = hidden_name(path / "new")
     temporary.mkdir()
     try:
         yield temporary
         names = sorted(file.name for file in temporary.iterdir())
         for name in names:
-            _flush(temporary / name)
+            flush(temporary / name)
         (path / marker).unlink(missing_ok=True)
         for name in set(known) - set(names):
             (path / name).unlink(missing_ok=True)
@@ -70,14 +67,15 @@ def filled_directory(path: Path, marker: str, known: Iterable[str]) -> Iterator[
             os.replace(temporary / name, path / name)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _flush(path)
+    flush(path)
 
 
-def _hidden(path: Path) -> Path:
+def hidden_name(path: Path) -> Path:
+    """A name beside `path` that nothing else has."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Have the disk hold a file, or the names in a directory, before the next step."""
     if os.name == "nt":  # opens no directories, and flushes no file that is open for reading
         return

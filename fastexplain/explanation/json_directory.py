@@ -130,7 +130,9 @@ def _write_files(explanation: Explanation, record: Record, folder: Path) -> None
         "facts": {key: value for key, value in record.facts.items() if key not in ELSEWHERE},
         "n_outputs": explanation._n_outputs,
         "single_row": record.single_row,
-        "dtype": None if record.values is None else str(record.values[0].dtype),
+        "dtype": None
+        if record.values is None
+        else str((record.values[0] if record.is_sparse else record.values).dtype),
         "base_values": _listed(record.base_values),
         "importances": _listed(record.importances),
         "importance_errors": _listed(record.importance_errors),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastexplain._optional import optional
 
-__all__ = ["KINDS", "decoded", "described", "write_value"]
+__all__ = ["KINDS", "cells_to_json", "decoded", "described", "write_value"]
 
 KINDS = ("DataFrame", "DatasetWrapper", "DatasetWrapperSparse", "DenseData", "list", "ndarray", "other", "sparse")
 _SPARSE_KINDS = ("DatasetWrapperSparse", "sparse")
@@ -79,6 +79,11 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, default=_cell, separators=(",", ":"))
 
 
+def cells_to_json(cells: Iterable[Any]) -> list[str | None]:
+    """JSON of each cell; None stays None."""
+    return [None if cell is None else _dumps(cell) for cell in cells]
+
+
 def _cell(value: Any) -> Any:
     """A cell of a data set as JSON can hold it."""
     if isinstance(value, np.generic) and value.dtype.kind in "biufSU":
@@ -112,12 +117,17 @@ def described(data: Any) -> tuple[str, Any, dict[str, Any]]:
     if hasattr(data, "tocsr"):
         matrix = data.tocsr()
         return "sparse", matrix, {"container": "csr", "dtype": str(matrix.dtype), "nnz": int(matrix.nnz)}
-    if hasattr(data, "columns") and hasattr(data, "to_numpy"):
-        library = type(data).__module__.partition(".")[0]
+    library = type(data).__module__.partition(".")[0]
+    if library == "pandas" and hasattr(data, "columns"):
         description = {"container": library, "columns": [_column_name(name) for name in data.columns]}
-        if library == "pandas":
-            description["dtypes"] = [_pandas_type(data.iloc[:, i].dtype) for i in range(data.shape[1])]
+        description["dtypes"] = [_pandas_type(data.iloc[:, i].dtype) for i in range(data.shape[1])]
         return "list", np.asarray(data.to_numpy()), {**description, "shape": list(data.shape)}
+    if library in ("polars", "pyarrow") and hasattr(data, "columns"):
+        names = data.columns if library == "polars" else data.schema.names
+        columns = data.get_columns() if library == "polars" else data.columns
+        listed = [column.to_list() if library == "polars" else column.to_pylist() for column in columns]
+        rows = [list(row) for row in zip(*listed, strict=True)]
+        return "list", rows, {"container": library, "columns": list(names)}
     array = np.asarray(data)
     return "list", array, {"container": "array", "dtype": array.dtype.str, "shape": list(array.shape)}
 
@@ -159,7 +169,7 @@ def decoded(kind: str, data: Any, description: dict[str, Any] | None = None) -> 
     if isinstance(data, str):
         return data
     container = None if description is None else description["container"]
-    if description is not None and container in ("pandas", "polars"):
+    if description is not None and container in ("pandas", "polars", "pyarrow"):
         return _frame(data, description)
     if description is not None and container == "array":
         return np.array(data, dtype=np.dtype(description["dtype"])).reshape(description["shape"])
@@ -200,7 +210,10 @@ def _frame(rows: Any, description: dict[str, Any]) -> Any:
     names = description["columns"]
     if description["container"] == "polars":
         polars = optional("polars", "polars", "A polars data frame")
-        return polars.DataFrame(rows, schema=[str(name) for name in names], orient="row")
+        return polars.DataFrame(rows, schema=names, orient="row")
+    if description["container"] == "pyarrow":
+        pa = optional("pyarrow", "arrow", "An Arrow table")
+        return pa.table([list(column) for column in zip(*rows, strict=True)] or [[] for _ in names], names=names)
     pd = optional("pandas", "pandas", "A pandas data frame")
     cells = np.array(rows, dtype=object).reshape(description["shape"])
     columns = [_column(pd, cells[:, i], dtype) for i, dtype in enumerate(description["dtypes"])]

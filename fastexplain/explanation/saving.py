@@ -18,7 +18,9 @@ def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exi
     explanation : Explanation
         Predictions that were not computed yet are computed, once.
     path : path-like
-        A directory in interpret-community's form: a JSON file for each property. Directories above it are made.
+        Ends in ``.parquet`` or ``.pq``: one Parquet file, the small and fast form, which table engines read.
+        ``.arrow``, ``.feather`` or ``.ipc``: one Arrow file. Anything else: a directory in interpret-community's form,
+        a JSON file for each property. Directories above it are made.
     exist_ok : bool, default False
         Whether `path` may exist. Its files of an explanation are then replaced, others in a directory are kept.
 
@@ -26,6 +28,8 @@ def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exi
     ------
     FileExistsError
         `path` exists and `exist_ok` is False.
+    MissingDependencyError
+        One file is asked for and pyarrow is not installed.
     TypeError
         The data hold objects that the form has no place for, or this is no explanation of fastexplain.
 
@@ -34,9 +38,24 @@ def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exi
     An error or a crash half-way leaves nothing under `path`, or what was there before. While files of an existing
     directory are being replaced, it has no ``explanation_metadata.json`` and is refused by `load_explanation`.
     """
-    from fastexplain.explanation.json_directory import write_directory
+    from fastexplain.explanation._arrow_files import is_one_file
 
-    write_directory(explanation, Path(path), exist_ok=exist_ok)
+    path = Path(path)
+    if not is_one_file(path):
+        from fastexplain.explanation.json_directory import write_directory
+
+        write_directory(explanation, path, exist_ok=exist_ok)
+        return
+    from fastexplain.explanation.parquet import write_parquet
+
+    if path.exists() and not exist_ok:
+        raise FileExistsError(f"{path} already exists. Please pass in a new file or set exist_ok=True.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory; an explanation with this suffix is saved as one file.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not isinstance(explanation, Explanation):
+        raise TypeError(f"Only explanations of fastexplain can be saved; got {type(explanation)!r}.")
+    write_parquet(explanation, path)
 
 
 def load_explanation(path: str | os.PathLike[str]) -> Explanation:
@@ -59,9 +78,13 @@ def load_explanation(path: str | os.PathLike[str]) -> Explanation:
         What is there is no explanation, is damaged, or was written by a newer version; the message names the file and
         what is wrong with it.
     """
-    from fastexplain.explanation.json_reader import read_directory
-
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no explanation at {path}: no such file or directory.")
-    return read_directory(path)
+    if path.is_dir():
+        from fastexplain.explanation.json_reader import read_directory
+
+        return read_directory(path)
+    from fastexplain.explanation._arrow_reader import read_one_file
+
+    return read_one_file(path)
