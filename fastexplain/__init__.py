@@ -14,7 +14,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastexplain._threads import get_num_threads, set_num_threads
+    from fastexplain._threads import (
+        get_num_threads,
+        set_num_threads,
+    )
     from fastexplain.engine import (
         Background,
         DeepLiftResult,
@@ -50,7 +53,12 @@ if TYPE_CHECKING:
         TabularExplainer,
         TreeExplainer,
     )
-    from fastexplain.explainers.options import MetricConstants, ModelTask, SamplingPolicy, ShapValuesOutput
+    from fastexplain.explainers.options import (
+        MetricConstants,
+        ModelTask,
+        SamplingPolicy,
+        ShapValuesOutput,
+    )
     from fastexplain.explainers.surrogates import (
         BaseExplainableModel,
         DecisionTreeExplainableModel,
@@ -58,9 +66,18 @@ if TYPE_CHECKING:
         LinearExplainableModel,
         SGDExplainableModel,
     )
-    from fastexplain.explanation import Explanation, ExplanationAdapter
-    from fastexplain.explanation.fidelity import FidelityReport
-    from fastexplain.models import load_model
+    from fastexplain.explanation import (
+        Explanation,
+        ExplanationAdapter,
+        load_explanation,
+        save_explanation,
+    )
+    from fastexplain.explanation.fidelity import (
+        FidelityReport,
+    )
+    from fastexplain.models import (
+        load_model,
+    )
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
@@ -103,8 +120,10 @@ _EXPORTS = {
     "get_num_threads": "fastexplain._threads",
     "kernel_shap": "fastexplain.engine",
     "linear_shap": "fastexplain.engine",
+    "load_explanation": "fastexplain.explanation",
     "load_model": "fastexplain.models",
     "permutation_importance": "fastexplain.engine",
+    "save_explanation": "fastexplain.explanation",
     "set_num_threads": "fastexplain._threads",
     "summarize_background": "fastexplain.engine",
     "tree_shap": "fastexplain.engine",
@@ -151,8 +170,10 @@ __all__ = [
     "get_num_threads",
     "kernel_shap",
     "linear_shap",
+    "load_explanation",
     "load_model",
     "permutation_importance",
+    "save_explanation",
     "set_num_threads",
     "summarize_background",
     "tree_shap",

@@ -16,6 +16,11 @@ from fastexplain.explanation.keywords import expected_to_base, in_own_words, pla
 from fastexplain.explanation.quacks import FeatureImportanceExplanation
 
 if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    import pyarrow as pa
+
     from fastexplain.explanation.fidelity import FidelityReport
     from fastexplain.explanation.plots import ExplanationPlots
 
@@ -408,6 +413,26 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
         from fastexplain.explanation.plots import ExplanationPlots
 
         return ExplanationPlots(self)
+
+    # Tables and files
+
+    def to_arrow(self, **options: Any) -> pa.Table:
+        """A row for each explained row, or each feature; see `fastexplain.explanation.to_arrow`."""
+        from fastexplain.explanation.parquet import to_arrow
+
+        return to_arrow(self, **options)
+
+    def to_pandas(self, **options: Any) -> pd.DataFrame:
+        """`to_arrow` as a pandas data frame."""
+        from fastexplain.explanation.parquet import to_pandas
+
+        return to_pandas(self, **options)
+
+    def to_parquet(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write one file, which `load_explanation` reads; see `fastexplain.explanation.write_parquet`."""
+        from fastexplain.explanation.parquet import write_parquet
+
+        write_parquet(self, path, **options)
 
     # Plumbing
 
