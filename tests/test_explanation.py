@@ -257,12 +257,12 @@ def test_kinds_are_told_apart_by_isinstance():
 
 
 def test_feature_names_of_wrong_number_give_both():
-    with pytest.raises(ValueError, match="features has 2 names; the values have 3 features"):
+    with pytest.raises(ValueError, match="Number of features: 3 feature names: 2"):
         LocalExplanation(MARGIN, [0.0], features=["a", "b"])
 
 
 def test_class_labels_of_wrong_number_give_both():
-    with pytest.raises(ValueError, match="classes has 3 labels; the values have 2 classes"):
+    with pytest.raises(ValueError, match=r"number of classes passed in must be the same.*classes: 2 class labels: 3"):
         LocalExplanation(MARGIN, [0.0], classes=["a", "b", "c"])
 
 

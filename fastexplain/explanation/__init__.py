@@ -7,6 +7,7 @@ from fastexplain.explanation.global_explanation import GlobalExplanation, Global
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
 from fastexplain.explanation.plots import plot_bar, plot_beeswarm, plot_waterfall
+from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
 __all__ = [
     "Explanation",
@@ -14,6 +15,8 @@ __all__ = [
     "GlobalLocalExplanation",
     "LocalExplanation",
     "ParquetWriter",
+    "SparseGlobalLocalExplanation",
+    "SparseLocalExplanation",
     "plot_bar",
     "plot_beeswarm",
     "plot_waterfall",

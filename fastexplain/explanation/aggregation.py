@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK_ROWS", "MeanAbs", "mean_abs"]
+__all__ = ["BLOCK_ROWS", "MeanAbs", "mean_abs", "sparse_mean_abs"]
 
 # Rows summed at a time. Batches that hold whole blocks give the same bits as the array in one piece.
 BLOCK_ROWS = 128
@@ -46,7 +47,7 @@ class MeanAbs:
         Raises
         ------
         ValueError
-            The last two dimensions differ from the first batch's.
+            The last two dimensions differ from those given at the start.
         """
         if values.shape[1:] != self._shape:
             raise ValueError(f"values has shape {values.shape}; expected (n_rows, {self._shape[0]}, {self._shape[1]}).")
@@ -59,6 +60,26 @@ class MeanAbs:
                 columns = slice(left, left + _BLOCK_COLUMNS)
                 self._sum[columns] += np.abs(flat[:, columns]).sum(axis=0, dtype=np.float64)
         self.n_rows += len(values)
+
+    def add_sparse(self, values: Sequence[Any]) -> None:
+        """Add rows of sparse values, whose duplicate entries, if any, were summed.
+
+        Parameters
+        ----------
+        values : list of csr matrices of shape (n_rows, n_features), one per output
+
+        Raises
+        ------
+        ValueError
+            The number of features or outputs differs from that given at the start.
+        """
+        shape = (values[0].shape[1], len(values))
+        if shape != self._shape:
+            raise ValueError(f"values are {shape[1]} matrices of {shape[0]} columns; expected {self._shape[::-1]}.")
+        sums = self._sum.reshape(self._shape)
+        for i, matrix in enumerate(values):
+            sums[:, i] += np.bincount(matrix.indices, weights=np.abs(matrix.data), minlength=shape[0])
+        self.n_rows += int(values[0].shape[0])
 
     def result(self) -> NDArray[np.float64]:
         """Mean of |values|, one row of importances per output: shape (n_outputs, n_features).
@@ -91,4 +112,25 @@ def mean_abs(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """
     running = MeanAbs(values.shape[1], values.shape[2])
     running.add(values)
+    return running.result()
+
+
+def sparse_mean_abs(values: Sequence[Any]) -> NDArray[np.float64]:
+    """Mean of |values| over rows, of sparse values; makes no dense array of them.
+
+    Parameters
+    ----------
+    values : list of csr matrices of shape (n_rows, n_features), one per output
+
+    Returns
+    -------
+    float64 array of shape (n_outputs, n_features)
+
+    Raises
+    ------
+    ValueError
+        There are no rows.
+    """
+    running = MeanAbs(values[0].shape[1], len(values))
+    running.add_sparse(values)
     return running.result()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.explanation._display import html_table, shortened
 
@@ -19,7 +19,8 @@ __all__ = ["Context", "Explanation", "Predictions"]
 
 _FOR_CLASSIFIERS = frozenset({"classes", "num_classes", "per_class_values", "per_class_rank", "_per_class_values"})
 
-Predictions = tuple[NDArray[Any] | None, NDArray[Any] | None]
+# arrays as the model gives them; lists, or a dataset's id, where an explanation was built by hand
+Predictions = tuple[Any, Any]
 
 
 class Context(TypedDict, total=False):
@@ -86,9 +87,7 @@ class Explanation:
         The number of features or classes differs from that of the values; the message gives both.
     """
 
-    def __init__(
-        self, n_features: int, base_values: NDArray[np.floating[Any]] | None, **context: Unpack[Context]
-    ) -> None:
+    def __init__(self, n_features: int, base_values: ArrayLike | None, **context: Unpack[Context]) -> None:
         self._base_values = None if base_values is None else np.array(base_values, dtype=np.float64, ndmin=1)
         self._n_features = n_features
         features, classes = context.get("features"), context.get("classes")
@@ -114,13 +113,19 @@ class Explanation:
         if self._model_task not in ("classification", "regression"):
             raise ValueError(f"model_task must be 'classification' or 'regression'; got {self._model_task!r}.")
         if len(self._features) != self._n_features:
-            raise ValueError(f"features has {len(self._features)} names; the values have {self._n_features} features.")
+            raise ValueError(
+                "The number of feature names passed in must be the same as the number of columns in the data.  "
+                f"Number of features: {self._n_features} feature names: {len(self._features)}"
+            )
         if self._classes is None:
             return
         if self._model_task != "classification":
             raise ValueError(f"classes are given ({self._classes!r}), but model_task is 'regression'.")
         if len(self._classes) != self._n_classes:
-            raise ValueError(f"classes has {len(self._classes)} labels; the values have {self._n_classes} classes.")
+            raise ValueError(
+                "The number of classes passed in must be the same as the number of classes in the data.  "
+                f"Number of classes: {self._n_classes} class labels: {len(self._classes)}"
+            )
 
     # Names and facts
 
@@ -215,18 +220,22 @@ class Explanation:
     @property
     def eval_y_predicted(self) -> list[Any] | None:
         """The model's own predictions of the explained rows, computed on first use; None if they are not known."""
-        predictions = self._eval_y_predicted
-        return None if predictions is None else list(predictions.tolist())
+        listed: list[Any] | None = _as_list(self._eval_y_predicted)
+        return listed
 
     @property
     def eval_y_predicted_proba(self) -> list[list[float]] | None:
         """The model's own class probabilities, (n_rows, n_classes), computed on first use; None if it has none."""
-        probabilities = self._resolved()[1]
-        return None if probabilities is None else list(probabilities.tolist())
+        listed: list[list[float]] | None = _as_list(self._eval_y_predicted_proba)
+        return listed
 
     @property
-    def _eval_y_predicted(self) -> NDArray[Any] | None:
+    def _eval_y_predicted(self) -> Any:
         return self._resolved()[0]
+
+    @property
+    def _eval_y_predicted_proba(self) -> Any:
+        return self._resolved()[1]
 
     def _resolved(self) -> Predictions:
         """The predictions; the model is let go once it has made them."""
@@ -254,6 +263,7 @@ class Explanation:
 
     @property
     def _n_outputs(self) -> int:
+        """Outputs that the numbers are told apart by; 0 where they are of the model as a whole."""
         return 0 if self._base_values is None else len(self._base_values)
 
     @property

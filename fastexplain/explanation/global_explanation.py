@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.explanation.aggregation import mean_abs
 from fastexplain.explanation.explanation import Context, Explanation
@@ -24,7 +24,7 @@ class GlobalExplanation(Explanation):
         Mean of |value| for each output. One-dimensional: of the model as a whole, as permutation importance or a
         surrogate's own importances, which may be negative; `per_class_values` is then absent.
     base_values : array of shape (n_outputs,), optional
-        Needed for importances of each output.
+        None where the method has none; `expected_values` is then absent.
     importance_errors : array of shape (n_features,), optional
         Standard errors of `global_importance_values`.
     **context
@@ -41,27 +41,37 @@ class GlobalExplanation(Explanation):
 
     def __init__(
         self,
-        importances: NDArray[np.floating[Any]],
-        base_values: NDArray[np.floating[Any]] | None = None,
+        importances: ArrayLike,
+        base_values: ArrayLike | None = None,
         *,
-        importance_errors: NDArray[np.floating[Any]] | None = None,
+        importance_errors: ArrayLike | None = None,
         **context: Unpack[Context],
     ) -> None:
-        self._importances = np.asarray(importances, dtype=np.float64)
+        self._set_importances(importances, importance_errors)
         shape = self._importances.shape
         base_shape = None if base_values is None else np.shape(base_values)
-        if len(shape) not in (1, 2) or (len(shape) == 2 and base_shape != shape[:1]):
+        if base_shape is not None and len(shape) == 2 and base_shape != shape[:1]:
             raise ValueError(
                 f"importances has shape {shape} and base_values {base_shape}; expected (n_outputs, "
                 "n_features) and (n_outputs,), or (n_features,) and None."
             )
+        super().__init__(shape[-1], base_values, **context)
+
+    def _set_importances(self, importances: ArrayLike, importance_errors: ArrayLike | None) -> None:
+        self._importances = np.asarray(importances, dtype=np.float64)
+        shape = self._importances.shape
+        if len(shape) not in (1, 2):
+            raise ValueError(f"importances has shape {shape}; expected (n_outputs, n_features) or (n_features,).")
         if importance_errors is not None:
             self.importance_errors = np.asarray(importance_errors, dtype=np.float64)
             if self.importance_errors.shape != shape[-1:]:
                 raise ValueError(
                     f"importance_errors has shape {self.importance_errors.shape}; there are {shape[-1]} features."
                 )
-        super().__init__(shape[-1], base_values, **context)
+
+    @property
+    def _n_outputs(self) -> int:
+        return len(self._importances) if self._importances.ndim == 2 else super()._n_outputs
 
     @property
     def _per_class_values(self) -> NDArray[np.float64]:
@@ -163,24 +173,44 @@ class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
     Parameters
     ----------
     values, base_values, standard_errors, **context
-        As in `LocalExplanation`; the importances are computed from the values.
+        As in `LocalExplanation`.
+    importances : array of shape (n_outputs, n_features) or (n_features,), optional
+        As in `GlobalExplanation`. Default: the mean of |values|.
+    importance_errors : array of shape (n_features,), optional
+        Standard errors of `global_importance_values`.
 
     Raises
     ------
     ValueError
-        There are no rows, or the shapes contradict each other.
+        There are no rows and no importances, or the shapes contradict each other.
     """
 
     def __init__(
         self,
         values: NDArray[np.floating[Any]],
-        base_values: NDArray[np.floating[Any]],
+        base_values: ArrayLike | None = None,
         *,
+        importances: ArrayLike | None = None,
+        importance_errors: ArrayLike | None = None,
         standard_errors: NDArray[np.float64] | None = None,
         **context: Unpack[Context],
     ) -> None:
         LocalExplanation.__init__(self, values, base_values, standard_errors=standard_errors, **context)
-        self._importances = mean_abs(self.values)
+        self._set_importances(mean_abs(self.values) if importances is None else importances, importance_errors)
+        self._check_importances()
+
+    def _check_importances(self) -> None:
+        """Raise ValueError where given importances do not fit the local values."""
+        expected = (self._n_outputs, self._n_features)
+        if self._importances.shape not in (expected, expected[1:]):
+            raise ValueError(
+                f"importances has shape {self._importances.shape}; the local values have {expected[0]} outputs and "
+                f"{expected[1]} features."
+            )
+
+    @property
+    def _n_outputs(self) -> int:
+        return int(self.values.shape[2])
 
     def to_global(self) -> Self:
         """Return this explanation, which is global already."""

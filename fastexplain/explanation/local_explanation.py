@@ -6,7 +6,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.explanation.aggregation import mean_abs
 from fastexplain.explanation.explanation import Context, Explanation
@@ -30,7 +30,8 @@ class LocalExplanation(Explanation):
     ----------
     values : array of shape (n_rows, n_features, n_outputs)
         Kept without a copy.
-    base_values : array of shape (n_outputs,)
+    base_values : array of shape (n_outputs,), optional
+        None where the method has none; `expected_values` is then absent.
     single_row : bool, default False
         The one explained row came as a 1-D array: lists lose their row axis.
     standard_errors : array of the values' shape, optional
@@ -56,7 +57,7 @@ class LocalExplanation(Explanation):
     def __init__(
         self,
         values: NDArray[np.floating[Any]],
-        base_values: NDArray[np.floating[Any]],
+        base_values: ArrayLike | None = None,
         *,
         single_row: bool = False,
         standard_errors: NDArray[np.float64] | None = None,
@@ -65,7 +66,7 @@ class LocalExplanation(Explanation):
         values = np.asarray(values)
         if values.ndim != 3:
             raise ValueError(f"values has shape {values.shape}; expected (n_rows, n_features, n_outputs).")
-        if np.shape(base_values) != values.shape[2:]:
+        if base_values is not None and np.shape(base_values) != values.shape[2:]:
             raise ValueError(f"base_values has shape {np.shape(base_values)}; values have {values.shape[2]} outputs.")
         if single_row and len(values) != 1:
             raise ValueError(f"single_row is True, but values hold {len(values)} rows.")
@@ -77,13 +78,17 @@ class LocalExplanation(Explanation):
         super().__init__(values.shape[1], base_values, **context)
 
     @property
+    def _n_outputs(self) -> int:
+        return int(self.values.shape[2])
+
+    @property
     def num_examples(self) -> int:
         """Number of explained rows."""
         return len(self.values)
 
     @property
     def is_local_sparse(self) -> bool:
-        """Whether local values are sparse matrices; never so far."""
+        """Whether local values are sparse matrices, as `SparseLocalExplanation` has them."""
         return False
 
     @property
@@ -170,7 +175,7 @@ class LocalExplanation(Explanation):
         from fastexplain.explanation.global_explanation import GlobalLocalExplanation
 
         return GlobalLocalExplanation(
-            self.values, self.base_values, standard_errors=self.standard_errors, **self._context()
+            self.values, self._base_values, standard_errors=self.standard_errors, **self._context()
         )
 
     def to_arrow(self) -> pa.Table:
@@ -199,4 +204,4 @@ class LocalExplanation(Explanation):
         return "mean |value|", mean_abs(self.values).mean(axis=0)
 
     def _summary(self) -> list[tuple[str, str]]:
-        return [("rows", f"{len(self.values):,}"), *super()._summary()]
+        return [("rows", f"{self.num_examples:,}"), *super()._summary()]

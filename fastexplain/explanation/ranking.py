@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["rank", "ranked_names", "ranked_values"]
+__all__ = ["checked_top_k", "named", "rank", "ranked_names", "ranked_values"]
 
 
 def rank(values: NDArray[Any]) -> NDArray[np.intp]:
@@ -22,19 +22,25 @@ def rank(values: NDArray[Any]) -> NDArray[np.intp]:
 
 def ranked_names(features: Sequence[Any], values: NDArray[Any], top_k: int | None) -> list[Any]:
     """Names of the `top_k` largest values along the last axis, nested as `values` is."""
-    names = np.empty(len(features), dtype=object)
-    names[:] = features
-    listed: list[Any] = names[rank(values)[..., : _checked(top_k)]].tolist()
+    listed: list[Any] = named(features)[rank(values)[..., : checked_top_k(top_k)]].tolist()
     return listed
 
 
 def ranked_values(values: NDArray[Any], top_k: int | None) -> list[Any]:
     """The `top_k` largest values along the last axis, nested as `values` is."""
-    listed: list[Any] = np.take_along_axis(values, rank(values)[..., : _checked(top_k)], axis=-1).tolist()
+    listed: list[Any] = np.take_along_axis(values, rank(values)[..., : checked_top_k(top_k)], axis=-1).tolist()
     return listed
 
 
-def _checked(top_k: int | None) -> int | None:
+def named(features: Sequence[Any]) -> NDArray[np.object_]:
+    """Names as an array of the objects themselves, to be indexed by a ranking."""
+    names = np.empty(len(features), dtype=object)
+    names[:] = features
+    return names
+
+
+def checked_top_k(top_k: int | None) -> int | None:
+    """`top_k` as a plain int or None; ValueError if it is anything but a positive whole number."""
     if top_k is None:
         return None
     if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or top_k < 1:
