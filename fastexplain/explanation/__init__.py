@@ -6,7 +6,15 @@ from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
-from fastexplain.explanation.plots import plot_bar, plot_beeswarm, plot_waterfall
+from fastexplain.explanation.plots import (
+    plot_bar,
+    plot_beeswarm,
+    plot_decision,
+    plot_force,
+    plot_heatmap,
+    plot_scatter,
+    plot_waterfall,
+)
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
 __all__ = [
@@ -19,6 +27,10 @@ __all__ = [
     "SparseLocalExplanation",
     "plot_bar",
     "plot_beeswarm",
+    "plot_decision",
+    "plot_force",
+    "plot_heatmap",
+    "plot_scatter",
     "plot_waterfall",
     "read_parquet",
     "to_arrow",

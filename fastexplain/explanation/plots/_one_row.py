@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._choice import ClassIndex, Output, choose_features, choose_output, choose_row
 from fastexplain.explanation.plots._values import Columns, Values, base_value, columns
-from fastexplain.explanation.plots._words import number, others, tick_names, value
+from fastexplain.explanation.plots._words import NAME_LENGTH, number, others, tick_names, value
 
 __all__ = ["HALF_95", "OneRow", "end_word", "named_values", "one_row", "standard_errors"]
 
@@ -52,7 +52,14 @@ class OneRow(NamedTuple):
     title: str
 
 
-def one_row(explanation: Explanation, row: int, X: Any, max_display: int, class_index: ClassIndex) -> OneRow:
+def one_row(
+    explanation: Explanation,
+    row: int,
+    X: Any,
+    max_display: int,
+    class_index: ClassIndex,
+    name_length: int = NAME_LENGTH,
+) -> OneRow:
     """The row's `max_display` largest values; features beyond are added up in the last one.
 
     Raises
@@ -69,7 +76,7 @@ def one_row(explanation: Explanation, row: int, X: Any, max_display: int, class_
     if len(values) > len(shown):
         shown = shown[: max(1, max_display - 1)]
     n_others = len(values) - len(shown)
-    names = named_values(explanation, shown, columns(explanation, X, n_rows), row)
+    names = named_values(explanation, shown, columns(explanation, X, n_rows), row, name_length)
     steps, spread = values[shown], errors[shown]
     if n_others:
         rest = np.setdiff1d(np.arange(len(values)), shown)
@@ -87,7 +94,7 @@ def one_row(explanation: Explanation, row: int, X: Any, max_display: int, class_
 
 
 def named_values(
-    explanation: Explanation, shown: NDArray[np.intp], column: Columns | None, row: int, length: int = 34
+    explanation: Explanation, shown: NDArray[np.intp], column: Columns | None, row: int, length: int = NAME_LENGTH
 ) -> list[str]:
     """Names of features, and their values in a row if they are known."""
     names = tick_names(explanation, shown, length)

@@ -25,6 +25,7 @@ __all__ = [
     "direction",
     "finish",
     "legend_text",
+    "limits",
     "name_features",
     "new_axes",
     "notes",
@@ -49,6 +50,8 @@ def new_axes(ax: Axes | None, n_lines: float, width: float = 7.5, extra: float =
     pyplot = optional("matplotlib.pyplot", "plot", "Drawing a picture")
     made: Axes
     _, made = pyplot.subplots(figsize=(width, extra + _ROW_INCHES * max(n_lines, 2)), layout="constrained")
+    engine: Any = made.figure.get_layout_engine()
+    engine.set(w_pad=0.1, h_pad=0.08)
     return made
 
 
@@ -107,6 +110,30 @@ def text_widths(ax: Axes, texts: Sequence[str], names: Sequence[str] = (), size:
     return widths
 
 
+def limits(
+    points: NDArray[np.float64], anchors: NDArray[np.float64], sides: NDArray[Any], widths: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Ends of an axis that holds all points, and texts that begin at anchors and go left (-1) or right (1).
+
+    Parameters
+    ----------
+    points : array
+    anchors, sides, widths : arrays of one length
+        Widths as `text_widths` has them, in parts of the axis.
+    """
+    low, high = float(points.min()), float(points.max())
+    if high <= low:
+        low, high = low - 0.5 * max(abs(low), 1.0), high + 0.5 * max(abs(high), 1.0)
+    widest = 3.0 * (high - low)
+    for _ in range(30):  # texts grow with the axis that they make longer; few rounds settle it
+        ends = anchors + sides * widths * (high - low)
+        low, high = min(low, float(ends.min(initial=low))), max(high, float(ends.max(initial=high)))
+        if high - low > widest:  # names too long for these axes: keep the data visible
+            break
+    margin = 0.01 * (high - low)
+    return low - margin, high + margin
+
+
 def legend_text(text: str) -> str:
     """Matplotlib leaves out of its legends what begins with an underscore."""
     return f"\u200b{text}" if text.startswith("_") else text
@@ -146,5 +173,5 @@ def colour_bar(ax: Axes, label: str, ticks: Sequence[float] = (0, 1), texts: Seq
     bar = figure.colorbar(mappable, ax=ax, ticks=list(ticks), aspect=45, pad=0.015, fraction=0.03)
     bar.ax.set_yticklabels(list(texts), fontsize="small", color=INK)
     bar.ax.tick_params(length=0)
-    bar.set_label(label, color=INK, fontsize="small", labelpad=-8 if max(map(len, texts)) < 5 else 2)
+    bar.set_label(label, color=INK, fontsize="small", labelpad=-8 if max(map(len, texts)) < 5 else 6)
     bar.outline.set_visible(False)

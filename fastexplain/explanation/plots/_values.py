@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.explanation.aggregation import mean_abs
+from fastexplain.explanation.aggregation import mean_abs, sparse_mean_abs
 from fastexplain.explanation.explanation import Explanation
 
 __all__ = [
@@ -83,9 +83,7 @@ def _mean_abs(matrices: Any) -> NDArray[np.float64]:
     if not isinstance(matrices, list):
         return mean_abs(matrices)
     if hasattr(matrices[0], "toarray"):
-        sums = [np.asarray(abs(matrix).sum(axis=0), dtype=np.float64).ravel() for matrix in matrices]
-        means: NDArray[np.float64] = np.stack(sums) / matrices[0].shape[0]
-        return means
+        return sparse_mean_abs(matrices)
     return np.concatenate([mean_abs(matrix[:, :, None]) for matrix in matrices])
 
 

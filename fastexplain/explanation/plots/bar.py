@@ -25,6 +25,7 @@ from fastexplain.explanation.plots._style import (
     direction,
     finish,
     legend_text,
+    limits,
     name_features,
     new_axes,
     notes,
@@ -112,6 +113,9 @@ def plot_bar(
         ax.barh(np.arange(len(shown))[::-1], total[shown], height=0.68, color=colours, zorder=2)
     half = np.zeros(len(shown)) if errors is None else HALF_95 * np.nan_to_num(errors[shown])
     _label_ends(ax, total[shown], half, names)
+    units += (
+        f", averaged over {'classes' if explanation.model_task == 'classification' else 'outputs'}" if stacked else ""
+    )
     ax.set_xlabel(importance_words(explanation, units, whole=whole, of_rows=has_rows(explanation)))
     finish(ax)
     notes(ax, label, left_out(len(shown), len(total)), "whiskers: 95% interval" if half.any() else "")
@@ -165,17 +169,18 @@ def _label_ends(
     name_features(ax, names)
     position = np.arange(len(values))[::-1]
     whiskers(ax, values, position, half)
-    negative = bool((values < 0).any())
-    low, high = float((values - half).min(initial=0.0)), float((values + half).max(initial=0.0))
     texts = [number(value, signed=signed) for value in values]
-    room = float(text_widths(ax, texts, names).max(initial=0.0)) + 0.02
-    span = (high - low) / max(1 - room * (1 + negative), 0.3) or 1.0
-    ax.set_xlim(low - room * span if negative else low, high + room * span)
-    if low < 0:
+    sides = np.where(values < 0, -1, 1)
+    anchors = values + sides * half
+    low, high = limits(
+        np.concatenate([[0.0], values - half, values + half]), anchors, sides, text_widths(ax, texts, names) + 0.02
+    )
+    below_zero = bool((values - half < 0).any())
+    ax.set_xlim(low if below_zero else 0.0, high)
+    if below_zero:
         ax.axvline(0, color=GREY, linewidth=0.9, zorder=3)
-    for y, value, spread, text in zip(position, values, half, texts, strict=True):
-        side = -1 if value < 0 else 1
+    for y, x, side, text in zip(position, anchors, sides, texts, strict=True):
         ax.annotate(
-            text, (value + side * spread, y), (4 * side, 0), textcoords="offset points",
+            text, (x, y), (4 * side, 0), textcoords="offset points",
             ha="right" if side < 0 else "left", va="center", color=INK, fontsize="small",
         )  # fmt: skip

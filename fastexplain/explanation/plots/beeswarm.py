@@ -99,8 +99,10 @@ def plot_beeswarm(
     return ax
 
 
-def packed(x: NDArray[np.float64], edges: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
-    """Vertical offsets within +-0.42 that set points of the same bin side by side: a swarm as wide as it is dense."""
+def packed(
+    x: NDArray[np.float64], edges: NDArray[np.float64], random: np.random.Generator, step: float = 0.11
+) -> NDArray[np.float64]:
+    """Offsets within +-0.42, `step` apart, that set points of the same bin side by side: as wide as they are dense."""
     bins = np.searchsorted(edges, x)
     order = np.lexsort((random.random(len(x)), bins))  # shuffled within a bin, so that colours mix
     sorted_bins = bins[order]
@@ -108,7 +110,7 @@ def packed(x: NDArray[np.float64], edges: NDArray[np.float64], random: np.random
     place = np.arange(len(x)) - first  # 0, 1, 2, ... within the bin
     lane = np.empty(len(x))
     lane[order] = ((place + 1) // 2) * np.where(place % 2 == 1, 1.0, -1.0)
-    spread: NDArray[np.float64] = lane * min(0.11, 0.42 / max(1.0, float(np.abs(lane).max(initial=0.0))))
+    spread: NDArray[np.float64] = lane * min(step, 0.42 / max(1.0, float(np.abs(lane).max(initial=0.0))))
     return spread
 
 

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._choice import ClassIndex
 from fastexplain.explanation.plots._one_row import HALF_95, OneRow, one_row
-from fastexplain.explanation.plots._style import GREY, INK, direction, finish, new_axes, notes, text_widths, whiskers
+from fastexplain.explanation.plots._style import (
+    GREY,
+    INK,
+    direction,
+    finish,
+    limits,
+    new_axes,
+    notes,
+    text_widths,
+    whiskers,
+)
 from fastexplain.explanation.plots._words import number, value_words
 
 if TYPE_CHECKING:
@@ -82,24 +92,23 @@ def _bars(ax: Axes, bars: _Bars) -> None:
     """Bars, the thin lines between them, and each bar's number: inside where it fits, else beyond its end."""
     starts, ends, half, names = bars
     steps, position = ends - starts, np.arange(len(starts))
-    low = min(float(starts.min()), float((ends - half).min()))
-    high = max(float(starts.max()), float((ends + half).max()))
     texts = [number(step, signed=True) for step in steps]
     widths = text_widths(ax, texts, names)
-    room = min(float(widths.max()) + 0.02, 0.3)
-    span = (high - low) / (1 - 2 * room) or max(abs(low), 1.0)
-    ax.set_xlim((low + high - span) / 2, (low + high + span) / 2)
+    sides = np.where(steps >= 0, 1, -1)
+    anchors = ends + sides * half
+    low, high = limits(np.concatenate([starts, ends - half, ends + half]), anchors, sides, widths + 0.02)
+    ax.set_xlim(low, high)
     ax.barh(position, steps, left=starts, height=0.68, color=direction(steps), zorder=2)
     whiskers(ax, ends, position, half)
     for y in range(len(starts) - 1):
         ax.plot([ends[y], ends[y]], [y - 0.34, y + 1.34], color=GREY, linewidth=0.8, zorder=1)
-    for y, (start, end, spread, text, width) in enumerate(zip(starts, ends, half, texts, widths, strict=True)):
+    for y, (start, step, spread, text) in enumerate(zip(starts, steps, half, texts, strict=True)):
         # with a whisker across the bar's end, room inside begins before it
-        fits = abs(end - start) - spread > 1.1 * width * span
-        side = 1 if end >= start else -1
+        fits = abs(step) - spread > 1.1 * widths[y] * (high - low)
+        side = int(sides[y])
         ax.annotate(
             text,
-            ((start + end - side * spread) / 2 if fits else end + side * spread, y),
+            (start + (step - side * spread) / 2 if fits else anchors[y], y),
             (0 if fits else 4 * side, 0),
             textcoords="offset points",
             ha="center" if fits else ("left" if side > 0 else "right"),
