@@ -82,7 +82,9 @@ def choose_output(explanation: Explanation, class_index: ClassIndex, row: int | 
     else:
         index = int(output_importances(explanation).sum(axis=1).argmax())
     label = output_name(explanation, index) if n_shown > 1 else None
-    units = explanation.units if label is None else f"{explanation.units} of {label}"
+    units = explanation.units
+    if label is not None:
+        units = label if units == "model output" and not is_classifier else f"{units} of {label}"
     if mirrored:
         return Output(0, 1.0 if index == 1 else -1.0, label, units)
     return Output(index, 1.0, label, units)

@@ -13,7 +13,7 @@ from fastexplain.explanation.plots._choice import ClassIndex, Output, choose_fea
 from fastexplain.explanation.plots._values import Columns, Values, base_value, columns
 from fastexplain.explanation.plots._words import NAME_LENGTH, number, others, tick_names, value
 
-__all__ = ["HALF_95", "OneRow", "end_word", "named_values", "one_row", "standard_errors"]
+__all__ = ["HALF_95", "OneRow", "base_words", "end_word", "named_values", "one_row", "standard_errors"]
 
 # Half a 95% interval, in standard errors.
 HALF_95 = NormalDist().inv_cdf(0.975)
@@ -88,9 +88,8 @@ def one_row(
     base = 0.0 if known is None else known
     end = float(base + values.sum())
     title = ", ".join(part for part in (f"row {row:,}" if n_rows > 1 else "", output.label) if part)
-    base_text = "no base value" if known is None else f"base value = {number(base, digits=4)}"
     end_text = f"{end_word(explanation)} = {number(end, digits=4)}"
-    return OneRow(names, steps, spread, n_others, base, end, base_text, end_text, output, title)
+    return OneRow(names, steps, spread, n_others, base, end, base_words(known), end_text, output, title)
 
 
 def named_values(
@@ -109,6 +108,11 @@ def standard_errors(explanation: Explanation, row: int, output: int) -> NDArray[
     if errors is None:
         return np.zeros(explanation.num_features)
     return np.nan_to_num(np.asarray(errors[row, :, output], dtype=np.float64))
+
+
+def base_words(base: float | None) -> str:
+    """What a picture says where it starts from."""
+    return "0 (no base value)" if base is None else f"base value = {number(base, digits=4)}"
 
 
 def end_word(explanation: Explanation) -> str:

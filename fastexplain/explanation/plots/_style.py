@@ -26,6 +26,7 @@ __all__ = [
     "finish",
     "legend_text",
     "limits",
+    "mark",
     "name_features",
     "new_axes",
     "notes",
@@ -132,6 +133,17 @@ def limits(
             break
     margin = 0.01 * (high - low)
     return low - margin, high + margin
+
+
+def mark(ax: Axes, x: float, y: float, text: str, line: tuple[float, float]) -> None:
+    """A short dashed line with a bold text beside it, on the side where there is more room."""
+    ax.plot([x, x], line, color=INK, linewidth=1.1, linestyle=(0, (2, 2)), zorder=1)
+    low, high = ax.get_xlim()
+    left = x < (low + high) / 2
+    ax.annotate(
+        text, (x, y), (5 if left else -5, 0), textcoords="offset points", ha="left" if left else "right", va="center",
+        color=INK, fontsize="small", fontweight="bold", zorder=5,
+    )  # fmt: skip
 
 
 def legend_text(text: str) -> str:

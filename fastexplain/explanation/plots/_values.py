@@ -71,6 +71,11 @@ class Values:
         signed: NDArray[np.float64] = self._sign * np.asarray(dense, dtype=np.float64)
         return signed
 
+    def totals(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Sum of all values of some rows: (n_rows,)."""
+        sums: NDArray[np.float64] = np.asarray(self._matrix[rows].sum(axis=1), dtype=np.float64).ravel()
+        return self._sign * sums
+
     def importances(self, rows: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         """Mean |value| of each feature over some rows, or all."""
         matrix = self._matrix if rows is None else self._matrix[rows]

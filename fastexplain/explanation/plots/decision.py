@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from fastexplain._optional import optional
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._choice import ClassIndex, Rows, choose_features, choose_output, choose_rows
-from fastexplain.explanation.plots._one_row import end_word, named_values
-from fastexplain.explanation.plots._style import CLASS_COLOURS, GREY, INK, colour_map, finish, new_axes, notes
+from fastexplain.explanation.plots._one_row import base_words, end_word, named_values
+from fastexplain.explanation.plots._style import CLASS_COLOURS, GREY, INK, colour_map, finish, mark, new_axes, notes
 from fastexplain.explanation.plots._values import Values, base_value, columns
 from fastexplain.explanation.plots._words import number, others, tick_names
 
@@ -86,12 +86,16 @@ def plot_decision(
     _strong_lines(ax, _paths(values, strong, shown, base or 0.0), strong)
     _frame(ax, names, base)
     if only is not None:
-        end = _paths(values, drawn, shown, base or 0.0)[0, -1]
-        ax.annotate(
-            f"{end_word(explanation)} = {number(float(end), digits=4)}", (float(end), len(names)), (0, 4),
-            textcoords="offset points", ha="center", va="bottom", color=INK, fontsize="small", fontweight="bold",
-        )  # fmt: skip
-    ax.set_xlabel(f"model output ({chosen.units})" if chosen.units != "model output" else "model output")
+        end = float(_paths(values, drawn, shown, base or 0.0)[0, -1])
+        ax.set_ylim(top=len(names) + 0.5)
+        mark(
+            ax,
+            end,
+            len(names) + 0.26,
+            f"{end_word(explanation)} = {number(end, digits=4)}",
+            (len(names), len(names) + 0.45),
+        )
+    ax.set_xlabel(chosen.units)
     title = ", ".join(part for part in ("" if only is None or n_rows == 1 else f"row {only:,}", chosen.label) if part)
     notes(ax, title, sampled)
     return ax
@@ -99,10 +103,9 @@ def plot_decision(
 
 def _paths(values: Values, rows: NDArray[np.intp], shown: NDArray[np.intp], base: float) -> NDArray[np.float64]:
     """Cumulative sums from the base value: first what is not shown, then the least important feature, and so on."""
-    every = values.take(rows)
-    steps = every[:, shown[::-1]]
+    steps = values.take(rows, shown[::-1])
     if len(shown) < values.n_features:
-        steps = np.column_stack([every.sum(axis=1) - steps.sum(axis=1), steps])
+        steps = np.column_stack([values.totals(rows) - steps.sum(axis=1), steps])
     return base + np.concatenate([np.zeros((len(rows), 1)), np.cumsum(steps, axis=1)], axis=1)
 
 
@@ -146,15 +149,12 @@ def _strong_lines(ax: Axes, paths: NDArray[np.float64], rows: NDArray[np.intp]) 
 def _frame(ax: Axes, names: list[str], base: float | None) -> None:
     """Names between the lines' bends, the base value, limits."""
     ax.set_yticks(np.arange(len(names))[::-1] + 0.5, names)
-    ax.set_ylim(0, len(names))
+    ax.set_ylim(-0.5, len(names))
     ax.autoscale_view(scaley=False)
     finish(ax)
-    ax.set_yticks(np.arange(1, len(names)), minor=True)
+    ax.set_yticks(np.arange(len(names) + 1), minor=True)
     ax.tick_params(axis="y", which="minor", length=0)
     ax.grid(axis="y", which="minor", color="#eef0f3", linewidth=0.8)
     start = 0.0 if base is None else base
-    ax.axvline(start, color=GREY, linewidth=1.0, zorder=1)
-    text = "no base value" if base is None else f"base value = {number(base, digits=4)}"
-    ax.annotate(
-        text, (start, 0), (4, 3), textcoords="offset points", color=INK, fontsize="x-small", va="bottom", zorder=5
-    )
+    ax.axvline(start, color=GREY, linewidth=0.9, zorder=1)
+    mark(ax, start, -0.26, base_words(base), (-0.45, 0.0))

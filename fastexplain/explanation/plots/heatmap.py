@@ -71,10 +71,10 @@ def plot_heatmap(
     drawn, sampled = choose_rows(n_rows, rows, MAX_COLUMNS)
     importances = values.importances(None if rows is None else drawn)
     shown = choose_features(importances, max_display)
-    every = values.take(drawn)
-    outputs = every.sum(axis=1) + (base_value(explanation, chosen.column, chosen.sign) or 0.0)
-    place = _order(order, every[:, shown], outputs, drawn, n_rows)
-    cells, outputs = every[place][:, shown].T, outputs[place]
+    cells = values.take(drawn, shown)
+    outputs = values.totals(drawn) + (base_value(explanation, chosen.column, chosen.sign) or 0.0)
+    place = _order(order, cells, outputs, drawn, n_rows)
+    cells, outputs = cells[place].T, outputs[place]
     ax = new_axes(ax, len(shown), width=8.5, extra=2.0)
     largest = float(np.quantile(np.abs(cells), 0.99)) or float(np.abs(cells).max()) or 1.0
     image = ax.imshow(
@@ -87,6 +87,7 @@ def plot_heatmap(
     ax.tick_params(axis="y", which="minor", length=0)
     ax.grid(axis="y", which="minor", color="white", linewidth=1.2)
     ax.set_axisbelow(False)
+    ax.locator_params(axis="x", integer=True)
     top = _line(ax, outputs, f"{end_word(explanation)}\n{chosen.units}")
     _bars(ax, importances[shown])
     _scale(ax, image, value_words(explanation, chosen.units))
@@ -147,6 +148,8 @@ def _line(ax: Axes, outputs: NDArray[np.float64], label: str) -> Axes:
     top.plot(np.arange(len(outputs)), outputs, color=INK, linewidth=1.0)
     if len(outputs) == 1:
         top.plot([0], outputs, marker="o", color=INK, markersize=4)
+    middle, width = (outputs.min() + outputs.max()) / 2, float(np.ptp(outputs)) or 2.0
+    top.set_ylim(middle - 0.6 * width, middle + 0.6 * width)
     top.axhline(float(outputs.mean()), color=GREY, linewidth=0.8, linestyle=(0, (3, 2)))
     finish(top, sides=("top", "right", "bottom"), grid="")
     top.tick_params(axis="x", length=0, labelbottom=False)
@@ -167,7 +170,7 @@ def _bars(ax: Axes, importances: NDArray[np.float64]) -> None:
         )  # fmt: skip
     side.set_xlim(0, (float(importances.max(initial=0.0)) or 1.0) * 1.6)
     side.set_xlabel("mean |value|", fontsize="x-small", color=INK)
-    side.tick_params(labelleft=False, labelbottom=False, length=0)
+    side.tick_params(labelleft=False, labelbottom=False, length=0, which="both")
     for spine in side.spines.values():
         spine.set_visible(False)
 

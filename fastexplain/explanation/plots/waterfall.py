@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._choice import ClassIndex
-from fastexplain.explanation.plots._one_row import HALF_95, OneRow, one_row
+from fastexplain.explanation.plots._one_row import HALF_95, one_row
 from fastexplain.explanation.plots._style import (
     GREY,
     INK,
     direction,
     finish,
     limits,
+    mark,
     new_axes,
     notes,
     text_widths,
@@ -74,7 +75,9 @@ def plot_waterfall(
     ax.set_yticks(np.arange(len(steps)), drawn.names[::-1])
     ax.set_ylim(-1.15, len(steps) + 0.15)
     _bars(ax, _Bars(ends - steps, ends, HALF_95 * errors, drawn.names))
-    _end_labels(ax, drawn)
+    n_bars = len(steps)
+    mark(ax, drawn.base, -0.72, drawn.base_text, (-0.95, -0.34))
+    mark(ax, drawn.end, n_bars - 0.28, drawn.end_text, (n_bars - 0.66, n_bars - 0.05))
     ax.set_xlabel(value_words(explanation, drawn.output.units))
     finish(ax)
     notes(ax, drawn.title, "whiskers: 95% interval" if errors.any() else "")
@@ -117,19 +120,3 @@ def _bars(ax: Axes, bars: _Bars) -> None:
             fontsize="small",
             zorder=6,
         )
-
-
-def _end_labels(ax: Axes, drawn: OneRow) -> None:
-    """Say where the waterfall starts and ends."""
-    low, high = ax.get_xlim()
-    n_bars = len(drawn.steps)
-    for x, y, line, text in (
-        (drawn.base, -0.72, (-0.95, -0.34), drawn.base_text),
-        (drawn.end, n_bars - 0.28, (n_bars - 1 + 0.34, n_bars - 0.05), drawn.end_text),
-    ):
-        ax.plot([x, x], line, color=INK, linewidth=1.1, linestyle=(0, (2, 2)), zorder=1)
-        left = x < (low + high) / 2
-        ax.annotate(
-            text, (x, y), (5 if left else -5, 0), textcoords="offset points", ha="left" if left else "right",
-            va="center", color=INK, fontsize="small", fontweight="bold",
-        )  # fmt: skip
