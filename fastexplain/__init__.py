@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from fastexplain.explainers import DeepExplainer, KernelExplainer, LinearExplainer, TabularExplainer, TreeExplainer
-    from fastexplain.explanation import Explanation
+    from fastexplain.explanation import Explanation, ExplanationAdapter
     from fastexplain.models import load_model
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
@@ -49,6 +49,7 @@ _EXPORTS = {
     "DeepLiftResult": "fastexplain.engine",
     "ExpectedGradientsResult": "fastexplain.engine",
     "Explanation": "fastexplain.explanation",
+    "ExplanationAdapter": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
     "KernelExplainer": "fastexplain.explainers",
     "KernelShapResult": "fastexplain.engine",
@@ -80,6 +81,7 @@ __all__ = [
     "DeepLiftResult",
     "ExpectedGradientsResult",
     "Explanation",
+    "ExplanationAdapter",
     "FastExplainError",
     "KernelExplainer",
     "KernelShapResult",

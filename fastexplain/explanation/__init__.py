@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from fastexplain.explanation.adapter import ExplanationAdapter
 from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.factories import (
+    create_global_explanation,
+    create_global_from_local,
+    create_local_explanation,
+)
 from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
@@ -19,12 +25,16 @@ from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanat
 
 __all__ = [
     "Explanation",
+    "ExplanationAdapter",
     "GlobalExplanation",
     "GlobalLocalExplanation",
     "LocalExplanation",
     "ParquetWriter",
     "SparseGlobalLocalExplanation",
     "SparseLocalExplanation",
+    "create_global_explanation",
+    "create_global_from_local",
+    "create_local_explanation",
     "plot_bar",
     "plot_beeswarm",
     "plot_decision",
