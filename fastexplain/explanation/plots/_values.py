@@ -188,7 +188,7 @@ def columns(explanation: Explanation, X: Any, n_rows: int) -> Columns | None:
         X was given and has other rows or columns than the explanation.
     """
     rows = explanation._eval_data if X is None else X
-    if rows is None:
+    if rows is None or isinstance(rows, str):  # a data set's id, in explanations from elsewhere
         return None
     if not hasattr(rows, "shape"):
         rows = np.array(rows, dtype=object)

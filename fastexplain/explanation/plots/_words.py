@@ -98,7 +98,8 @@ def importance_words(explanation: Explanation, units: str, *, whole: bool, of_ro
         The explanation has rows with values that the importances may be means of.
     """
     if explanation.method.startswith("pfi"):
-        return "importance (drop in score when the feature is permuted)"
+        metric = getattr(explanation, "metric", None)
+        return f"importance (drop in score{'' if metric is None else f', {plain(metric)}'})"
     if whole and not of_rows:
         return "importance"
     return f"mean |{_noun(explanation)}| (impact on {units})"
