@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastexplain.explanation.aggregation import mean_abs
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.keywords import is_classification, local_values
 from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
@@ -244,13 +243,6 @@ class LocalExplanation(Explanation):
         from fastexplain.explanation.shap_interop import from_shap
 
         return from_shap(explanation, classes=classes, model_task=model_task, **context)
-
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        if not len(self.values):
-            return None
-        if self._single_row and not self._class_first:
-            return "value", self.values[0, :, 0].astype(np.float64)
-        return "mean |value|", mean_abs(self.values).mean(axis=0)
 
     def _summary(self) -> list[tuple[str, str]]:
         return [("rows", f"{self.num_examples:,}"), *super()._summary()]
