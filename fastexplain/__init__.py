@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastexplain._threads import get_num_threads, set_num_threads
+    from fastexplain.compat.install import install_as
     from fastexplain.engine import (
         Background,
         DeepLiftResult,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from fastexplain.explainers import DeepExplainer, KernelExplainer, LinearExplainer, TabularExplainer, TreeExplainer
     from fastexplain.explanation import Explanation
     from fastexplain.models import load_model
+    from fastexplain.models.wrapped import wrap_model
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
@@ -65,6 +67,7 @@ _EXPORTS = {
     "deep_lift": "fastexplain.engine",
     "expected_gradients": "fastexplain.engine",
     "get_num_threads": "fastexplain._threads",
+    "install_as": "fastexplain.compat.install",
     "kernel_shap": "fastexplain.engine",
     "linear_shap": "fastexplain.engine",
     "load_model": "fastexplain.models",
@@ -72,6 +75,7 @@ _EXPORTS = {
     "set_num_threads": "fastexplain._threads",
     "summarize_background": "fastexplain.engine",
     "tree_shap": "fastexplain.engine",
+    "wrap_model": "fastexplain.models.wrapped",
 }
 
 __all__ = [
@@ -97,6 +101,7 @@ __all__ = [
     "deep_lift",
     "expected_gradients",
     "get_num_threads",
+    "install_as",
     "kernel_shap",
     "linear_shap",
     "load_model",
@@ -104,6 +109,7 @@ __all__ = [
     "set_num_threads",
     "summarize_background",
     "tree_shap",
+    "wrap_model",
 ]
 
 

@@ -7,6 +7,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelConversionError",
     "PredictionError",
+    "ScenarioNotSupportedException",
     "UnsupportedModelError",
 ]
 
@@ -29,3 +30,7 @@ class PredictionError(FastExplainError, ValueError):
 
 class MissingDependencyError(FastExplainError, ImportError):
     """An optional package is needed; the message holds the pip command that installs it."""
+
+
+class ScenarioNotSupportedException(FastExplainError):  # interpret-community's name
+    """What was asked for has no meaning for this model or these rows."""

@@ -1,0 +1,1 @@
+"""Training of surrogates; interpret-community keeps functions of its own here, all private."""
