@@ -177,7 +177,7 @@ def test_the_dashboard_warns_and_says_what_there_is() -> None:
 def test_gpu_kernel_explainer_says_what_to_use() -> None:
     from fastexplain.compat.interpret_community.shap import GPUKernelExplainer
 
-    with pytest.raises(RuntimeError, match="no GPU backend.*KernelExplainer computes the same"):
+    with pytest.raises(RuntimeError, match=r"no GPU backend.*KernelExplainer computes the same"):
         GPUKernelExplainer(lambda X: X, np.zeros((3, 2)))
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 import threading
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 __all__ = ["install_as", "uninstall"]
@@ -36,8 +35,19 @@ class _Aliases(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         ours = self.ours(fullname)
-        found = None if ours is None else importlib.util.find_spec(ours)
-        return found and ModuleSpec(fullname, self, is_package=found.submodule_search_locations is not None)
+        if ours is None:
+            return None
+        if path is None:
+            return ModuleSpec(fullname, self, is_package=True)
+        # `path` is that of our parent package. Nothing may be imported here: the import system holds its global lock,
+        # and another thread may hold a module's lock and wait for it.
+        found = PathFinder.find_spec(ours, path)
+        if found is None:
+            return None
+        spec = ModuleSpec(fullname, self)
+        # so that another thread finds sub-modules while this one loads the package
+        spec.submodule_search_locations = found.submodule_search_locations
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None  # an empty module, which exec_module replaces
