@@ -209,6 +209,8 @@ class WrappedPytorchModel(_Network):
 
         weights = next(self._model.parameters(), torch.zeros(0))
         rows = _plain(_two_dimensional(dataset))
+        if not torch.is_tensor(rows):
+            rows = np.array(rows)  # a copy: tensors cannot share memory that is read-only, as data frames' may be
         with torch.no_grad():
             outputs = self._model(torch.as_tensor(rows, dtype=weights.dtype, device=weights.device))
         return np.asarray(outputs.cpu().numpy())
@@ -286,10 +288,10 @@ def _probability_shape(outputs: NDArray[Any]) -> str:
     try:
         p = outputs.astype(np.float64)
     except ValueError as error:
-        raise ValueError(f"Classification needs probabilities; the model returned {outputs[0]!r}.") from error
+        raise ValueError(f"Classification needs probabilities; the model returned {outputs.tolist()[0]!r}.") from error
     wrong = ~((p >= 0) & (p <= 1))
     if wrong.any():
-        raise ValueError(f"Probability values outside of valid range: {p[wrong][0]!r}; expected 0 to 1.")
+        raise ValueError(f"Probability values outside of valid range: {float(p[wrong][0])!r}; expected 0 to 1.")
     return "two_columns" if (p < 1).any() else "column"
 
 
