@@ -6,6 +6,7 @@ __all__ = [
     "FastExplainError",
     "MissingDependencyError",
     "ModelConversionError",
+    "PoorFidelityWarning",
     "PredictionError",
     "ScenarioNotSupportedException",
     "UnsupportedModelError",
@@ -32,5 +33,9 @@ class MissingDependencyError(FastExplainError, ImportError):
     """An optional package is needed; the message holds the pip command that installs it."""
 
 
-class ScenarioNotSupportedException(FastExplainError):  # interpret-community's name
-    """What was asked for has no meaning for this model or these rows."""
+class ScenarioNotSupportedException(FastExplainError, ValueError):
+    """What was asked for does not exist in this case, such as the R2 of a single row."""
+
+
+class PoorFidelityWarning(UserWarning):
+    """A surrogate does not predict its teacher well, so its explanations say little of the teacher."""

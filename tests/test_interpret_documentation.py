@@ -204,7 +204,7 @@ def test_raw_features(run: Any, title: str) -> None:
 
 def test_raw_features_from_a_map(run: Any) -> None:
     names = run("Raw features from a feature map")
-    assert list(names["importances"])[0] == "fare"
+    assert next(iter(names["importances"])) == "fare"
     engineered = np.array(names["explanation"].local_importance_values)
     raw = np.array(names["raw"].local_importance_values)
     np.testing.assert_allclose(raw[..., 2], engineered[..., 2:].sum(axis=-1))

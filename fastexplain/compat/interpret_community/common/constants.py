@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import ClassVar
 
-from fastexplain.explainers.options import ModelTask, ResetIndex, ShapValuesOutput
+from fastexplain.explainers.options import ExplainableModelType, ModelTask, ResetIndex, ShapValuesOutput
 
 __all__ = [
     "Attributes",
@@ -179,13 +178,6 @@ class LightGBMParams:
 
     CATEGORICAL_FEATURE = "categorical_feature"
     MIN_DATA_IN_LEAF = "min_data_in_leaf"
-
-
-class ExplainableModelType(StrEnum):
-    """Kinds of surrogate models."""
-
-    TREE_EXPLAINABLE_MODEL_TYPE = "tree_explainable_model_type"
-    LINEAR_EXPLAINABLE_MODEL_TYPE = "linear_explainable_model_type"
 
 
 class MimicSerializationConstants:

@@ -6,8 +6,8 @@ What explainers return are ordinary classes of ours, which have the members of s
 from __future__ import annotations
 
 from fastexplain.explanation import GlobalExplanation, LocalExplanation
-from fastexplain.explanation.adapter import create_global_explanation as _create_global_explanation
-from fastexplain.explanation.adapter import create_local_explanation as _create_local_explanation
+from fastexplain.explanation.factories import create_global_explanation as _create_global_explanation
+from fastexplain.explanation.factories import create_local_explanation as _create_local_explanation
 from fastexplain.explanation.quacks import (
     BaseExplanation,
     ClassesMixin,

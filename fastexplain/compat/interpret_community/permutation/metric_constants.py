@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explainers.options import MetricConstants
+from fastexplain.explainers.options import MetricConstants, error_metrics
 
 __all__ = ["MetricConstants", "error_metrics"]
-
-# those of which a smaller score is better
-error_metrics = {
-    MetricConstants.MEAN_ABSOLUTE_ERROR,
-    MetricConstants.MEAN_SQUARED_ERROR,
-    MetricConstants.MEAN_SQUARED_LOG_ERROR,
-    MetricConstants.MEDIAN_ABSOLUTE_ERROR,
-}
