@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.utils
 
 import fastexplain
 from fastexplain.compat.install import uninstall
@@ -72,7 +73,7 @@ def extensions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 @pytest.fixture
-def run(extensions: None) -> Iterator[Any]:
+def run(extensions: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Runs a section's code and returns the names that it leaves."""
 
     def run_section(title: str) -> dict[str, Any]:
@@ -84,6 +85,8 @@ def run(extensions: None) -> Iterator[Any]:
             exec(compile(SECTIONS[title], f"<{title}>", "exec"), names)
         return names
 
+    # sklearn-pandas 2.2, its last release, imports a function that scikit-learn 1.6 took away
+    monkeypatch.setattr(sklearn.utils, "tosequence", list, raising=False)
     fastexplain.install_as("interpret_community")
     yield run_section
     uninstall("interpret_community")
