@@ -18,6 +18,9 @@ if TYPE_CHECKING:
         get_num_threads,
         set_num_threads,
     )
+    from fastexplain.compat.install import (
+        install_as,
+    )
     from fastexplain.engine import (
         Background,
         DeepLiftResult,
@@ -78,6 +81,9 @@ if TYPE_CHECKING:
     from fastexplain.models import (
         load_model,
     )
+    from fastexplain.models.wrapped import (
+        wrap_model,
+    )
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
@@ -118,6 +124,7 @@ _EXPORTS = {
     "deep_lift": "fastexplain.engine",
     "expected_gradients": "fastexplain.engine",
     "get_num_threads": "fastexplain._threads",
+    "install_as": "fastexplain.compat.install",
     "kernel_shap": "fastexplain.engine",
     "linear_shap": "fastexplain.engine",
     "load_explanation": "fastexplain.explanation",
@@ -127,6 +134,7 @@ _EXPORTS = {
     "set_num_threads": "fastexplain._threads",
     "summarize_background": "fastexplain.engine",
     "tree_shap": "fastexplain.engine",
+    "wrap_model": "fastexplain.models.wrapped",
 }
 
 __all__ = [
@@ -168,6 +176,7 @@ __all__ = [
     "deep_lift",
     "expected_gradients",
     "get_num_threads",
+    "install_as",
     "kernel_shap",
     "linear_shap",
     "load_explanation",
@@ -177,6 +186,7 @@ __all__ = [
     "set_num_threads",
     "summarize_background",
     "tree_shap",
+    "wrap_model",
 ]
 
 
