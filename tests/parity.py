@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from fixtures.interpret_community import record
@@ -47,9 +48,11 @@ class Ours:
     @cached_property
     def quacks(self) -> Any:
         """The classes whose ``_does_quack`` the stored answers name."""
-        from fastexplain.compat.interpret_community.explanation import explanation
+        import fastexplain.explanation
+        from fastexplain.explanation import quacks
 
-        return explanation
+        homes = {name: quacks if hasattr(quacks, name) else fastexplain.explanation for name in record.QUACKS}
+        return SimpleNamespace(**{name: getattr(home, name) for name, home in homes.items()})
 
 
 @dataclass(frozen=True)
