@@ -24,6 +24,7 @@ from fastexplain.explainers._surrogate_values import (
     both_classes,
     filled,
     of_raw_features,
+    raw_importances,
     surrogate_values,
     takes_output,
 )
