@@ -28,6 +28,7 @@ from fastexplain import (
     DeepExplainer,
     KernelExplainer,
     LinearExplainer,
+    ModelConversionError,
     PFIExplainer,
     TabularExplainer,
     TreeExplainer,
@@ -245,6 +246,36 @@ def test_a_classifier_without_probabilities_is_explained_by_its_margins() -> Non
     assert explanation.units == "margin"
     with pytest.raises(ValueError, match="model_task is 'classification', but the LinearRegression model does regress"):
         KernelExplainer(LinearRegression().fit(X, Y), X, model_task="classification")
+
+
+class Relabelled(LogisticRegression):
+    """The same margins, other labels."""
+
+    def predict(self, rows: Any) -> Any:
+        return np.array(NAMES)[super().predict(rows)]
+
+
+class Linear:
+    """Coefficients, and no base class."""
+
+    coef_, intercept_ = np.array([1.0, -1.0, 0.0, 2.0]), 0.5
+
+    def predict(self, rows: Any) -> Any:
+        return np.asarray(rows) @ self.coef_ + self.intercept_
+
+
+class Squared(Linear):
+    def predict(self, rows: Any) -> Any:
+        return super().predict(rows) ** 2
+
+
+def test_any_model_with_coefficients_is_linear_if_it_predicts_what_they_give() -> None:
+    model = Relabelled(max_iter=1000).fit(X, Y)
+    assert_allclose(TabularExplainer(model, X).explain_local(X[:3]).values, all_kinds()[1].explain_local(X[:3]).values)
+    values = LinearExplainer(Linear(), X).explain_local(X[:3]).values[..., 0]
+    assert_allclose(values, (X[:3] - X.mean(axis=0)) * Linear.coef_)
+    with pytest.raises(ModelConversionError, match="Squared is not what its coef_ and intercept_ give"):
+        LinearExplainer(Squared(), X)
 
 
 # How often the model is asked
