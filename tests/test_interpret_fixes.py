@@ -365,3 +365,20 @@ def test_examples_of_every_kind(kind: str) -> None:
 def test_unknown_keywords_are_named(explainer: Any) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         explainer(forest(), X, colour="red")
+
+
+@pytest.mark.parametrize("data", ["rows", 3.0, {"a": 1}], ids=["str", "float", "dict"])
+@pytest.mark.parametrize("kind", ["tree", "linear", "kernel"])
+def test_what_holds_no_rows_is_named(kind: str, data: Any) -> None:
+    message = f"Got type <class '{type(data).__name__}'> which is not supported"
+    make: dict[str, Any] = {
+        "tree": lambda: TabularExplainer(forest(), data),
+        "linear": lambda: TabularExplainer(logistic(), data),
+        "kernel": lambda: KernelExplainer(logistic(), data),
+    }
+    with pytest.raises(TypeError, match=message):
+        make[kind]()
+    with pytest.raises(TypeError, match=message):
+        all_kinds()[KINDS.index(kind)].explain_local(data)
+    with pytest.raises(TypeError, match=message):
+        PFIExplainer(forest()).explain_global(data, Y)
