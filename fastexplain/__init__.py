@@ -14,7 +14,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastexplain._threads import get_num_threads, set_num_threads
+    from fastexplain._threads import (
+        get_num_threads,
+        set_num_threads,
+    )
+    from fastexplain.compat.install import (
+        install_as,
+    )
     from fastexplain.engine import (
         Background,
         DeepLiftResult,
@@ -50,7 +56,12 @@ if TYPE_CHECKING:
         TabularExplainer,
         TreeExplainer,
     )
-    from fastexplain.explainers.options import MetricConstants, ModelTask, SamplingPolicy, ShapValuesOutput
+    from fastexplain.explainers.options import (
+        MetricConstants,
+        ModelTask,
+        SamplingPolicy,
+        ShapValuesOutput,
+    )
     from fastexplain.explainers.surrogates import (
         BaseExplainableModel,
         DecisionTreeExplainableModel,
@@ -58,9 +69,21 @@ if TYPE_CHECKING:
         LinearExplainableModel,
         SGDExplainableModel,
     )
-    from fastexplain.explanation import Explanation, ExplanationAdapter
-    from fastexplain.explanation.fidelity import FidelityReport
-    from fastexplain.models import load_model
+    from fastexplain.explanation import (
+        Explanation,
+        ExplanationAdapter,
+        load_explanation,
+        save_explanation,
+    )
+    from fastexplain.explanation.fidelity import (
+        FidelityReport,
+    )
+    from fastexplain.models import (
+        load_model,
+    )
+    from fastexplain.models.wrapped import (
+        wrap_model,
+    )
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
@@ -101,13 +124,17 @@ _EXPORTS = {
     "deep_lift": "fastexplain.engine",
     "expected_gradients": "fastexplain.engine",
     "get_num_threads": "fastexplain._threads",
+    "install_as": "fastexplain.compat.install",
     "kernel_shap": "fastexplain.engine",
     "linear_shap": "fastexplain.engine",
+    "load_explanation": "fastexplain.explanation",
     "load_model": "fastexplain.models",
     "permutation_importance": "fastexplain.engine",
+    "save_explanation": "fastexplain.explanation",
     "set_num_threads": "fastexplain._threads",
     "summarize_background": "fastexplain.engine",
     "tree_shap": "fastexplain.engine",
+    "wrap_model": "fastexplain.models.wrapped",
 }
 
 __all__ = [
@@ -149,13 +176,17 @@ __all__ = [
     "deep_lift",
     "expected_gradients",
     "get_num_threads",
+    "install_as",
     "kernel_shap",
     "linear_shap",
+    "load_explanation",
     "load_model",
     "permutation_importance",
+    "save_explanation",
     "set_num_threads",
     "summarize_background",
     "tree_shap",
+    "wrap_model",
 ]
 
 

@@ -72,7 +72,8 @@ class Attribution(NamedTuple):
     Attributes
     ----------
     values : array of shape (n_rows, n_features, n_outputs)
-    base_values : float64 array of shape (n_outputs,)
+    base_values : float64 array of shape (n_outputs,), or None
+        None where values add up to no output.
     standard_errors : float64 array of the values' shape, or None
         0 where values are exact; None where the method tells no error.
     path : str or None
@@ -82,7 +83,7 @@ class Attribution(NamedTuple):
     """
 
     values: NDArray[np.floating[Any]]
-    base_values: NDArray[np.float64]
+    base_values: NDArray[np.float64] | None
     standard_errors: NDArray[np.float64] | None = None
     path: str | None = None
     probabilities: NDArray[np.float64] | None = None
@@ -100,10 +101,10 @@ class Attribution(NamedTuple):
 
     def both_classes(self) -> Attribution:
         """Of the probability of class 1, those of both classes."""
-        errors = self.standard_errors
+        errors, base = self.standard_errors, self.base_values
         return self._replace(
             values=np.concatenate([-self.values, self.values], axis=2),
-            base_values=np.concatenate([1.0 - self.base_values, self.base_values]),
+            base_values=None if base is None else np.concatenate([1.0 - base, base]),
             standard_errors=None if errors is None else np.concatenate([errors, errors], axis=2),
         )
 

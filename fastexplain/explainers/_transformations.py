@@ -129,20 +129,24 @@ def _trace_blocks(
     """Transformers side by side: their maps, each at its columns of the output."""
     import scipy.sparse
 
-    n_in, n_out, end, made = width(rows), width(out), 0, 0
+    n_in, n_out, made = width(rows), width(out), 0
     raw, engineered, weights, by_column = [], [], [], True
     for block, place in blocks:
         names = columns if len(columns) != n_in else [columns[i] for i in block.columns]
         traced = trace(block.transformer, select(rows, block), names, allow_all)
         entries = traced.map.tocoo()
-        start = end if place is None else place.start
-        end = start + entries.shape[1]
+        if place is not None and place.stop - place.start != entries.shape[1]:
+            raise ValueError(
+                f"{type(block.transformer).__name__} made {entries.shape[1]} columns of some rows, but "
+                f"{place.stop - place.start} in fit. Each transformer must make the same columns of any rows."
+            )
+        start = made if place is None else place.start
         made += entries.shape[1]
         raw.append(block.columns[entries.row])
         engineered.append(start + entries.col)
         weights.append(entries.data)
         by_column &= traced.by_column
-    if made != n_out or end > n_out:
+    if made != n_out:
         raise ValueError(f"The transformation made {n_out} columns, but its parts make {made}.")
     joined = (np.concatenate([[], *weights]), (np.concatenate([[], *raw]), np.concatenate([[], *engineered])))
     return Traced(scipy.sparse.csr_matrix(joined, shape=(n_in, n_out)), out, by_column)

@@ -137,6 +137,7 @@ class KernelExplainer(BaseExplainer):
         )
         examples = initialization_examples if raw is None else raw.transform_examples(initialization_examples)
         rows = rows_of(examples)
+        n_features = count_columns(rows)
         self._players: list[NDArray[np.intp]] | None = None
         self._grouped = raw is not None and raw.aggregate == "group"
         if raw is None or not self._grouped:
@@ -155,7 +156,7 @@ class KernelExplainer(BaseExplainer):
         super().__init__(
             model,
             rows,
-            self._box.explained(count_columns(rows), self.link),
+            self._box.explained(n_features, self.link),
             explain_subset=explain_subset,
             features=features,
             classes=classes,

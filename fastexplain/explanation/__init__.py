@@ -14,7 +14,16 @@ from fastexplain.explanation.global_explanation import GlobalExplanation, Global
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
 from fastexplain.explanation.permutation_explanation import PermutationExplanation
-from fastexplain.explanation.plots import plot_bar, plot_beeswarm, plot_waterfall
+from fastexplain.explanation.plots import (
+    plot_bar,
+    plot_beeswarm,
+    plot_decision,
+    plot_force,
+    plot_heatmap,
+    plot_scatter,
+    plot_waterfall,
+)
+from fastexplain.explanation.saving import load_explanation, save_explanation
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
 __all__ = [
@@ -32,10 +41,16 @@ __all__ = [
     "create_local_explanation",
     "get_raw_explanation",
     "get_raw_feature_importances",
+    "load_explanation",
     "plot_bar",
     "plot_beeswarm",
+    "plot_decision",
+    "plot_force",
+    "plot_heatmap",
+    "plot_scatter",
     "plot_waterfall",
     "read_parquet",
+    "save_explanation",
     "to_arrow",
     "to_pandas",
     "write_parquet",

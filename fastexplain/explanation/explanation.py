@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -10,12 +9,17 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastexplain.explanation._display import html_table, shortened
+from fastexplain.explanation._display import html_view, shortened
 from fastexplain.explanation.interpret_members import InterpretMembers
 from fastexplain.explanation.keywords import expected_to_base, in_own_words, plain_list
 from fastexplain.explanation.quacks import FeatureImportanceExplanation
 
 if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    import pyarrow as pa
+
     from fastexplain.explanation.fidelity import FidelityReport
     from fastexplain.explanation.plots import ExplanationPlots
 
@@ -409,6 +413,26 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
 
         return ExplanationPlots(self)
 
+    # Tables and files
+
+    def to_arrow(self, **options: Any) -> pa.Table:
+        """A row for each explained row, or each feature; see `fastexplain.explanation.to_arrow`."""
+        from fastexplain.explanation.parquet import to_arrow
+
+        return to_arrow(self, **options)
+
+    def to_pandas(self, **options: Any) -> pd.DataFrame:
+        """`to_arrow` as a pandas data frame."""
+        from fastexplain.explanation.parquet import to_pandas
+
+        return to_pandas(self, **options)
+
+    def to_parquet(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write one file, which `load_explanation` reads; see `fastexplain.explanation.write_parquet`."""
+        from fastexplain.explanation.parquet import write_parquet
+
+        write_parquet(self, path, **options)
+
     # Plumbing
 
     def _set_n_features(self, n_features: int) -> None:
@@ -478,10 +502,6 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
         def __getattr__(self, name: str) -> Any:
             raise AttributeError(_absent(type(self), name))
 
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        """Heading and one number per feature for the HTML view; None where there are none."""
-        return None
-
     def _summary(self) -> list[tuple[str, str]]:
         """What `repr` and the HTML view say, in order."""
         facts = [("method", self._method), ("task", self._model_task), ("units", self._units)]
@@ -497,12 +517,7 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
         return f"{type(self).__name__}({', '.join(f'{key}={value}' for key, value in self._summary())})"
 
     def _repr_html_(self) -> str:
-        facts = " · ".join(f"{html.escape(key)}: {html.escape(value)}" for key, value in self._summary())
-        text = f"<div><b>{type(self).__name__}</b><br><small>{facts}</small>"
-        shown = self._importances_for_display()
-        if shown is not None:
-            text += html_table(self._features, *shown)
-        return text + "</div>"
+        return html_view(self, self._summary())
 
 
 def _absent(cls: type[Explanation], name: str) -> str:

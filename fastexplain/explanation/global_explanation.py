@@ -192,10 +192,6 @@ class GlobalExplanation(Explanation):
         """
         return ranked_values(self._per_class_values, top_k)
 
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        heading = "importance" if self._importances.ndim == 1 else "mean |value|"
-        return heading, self._global_importance_values
-
 
 class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
     """A global explanation that keeps the local values it was made from.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.explanation.aggregation import sparse_mean_abs
-from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
+from fastexplain.explanation.global_explanation import GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.ranking import checked_top_k, named
 
@@ -160,11 +160,6 @@ class SparseLocalExplanation(LocalExplanation):
             dense[:, :, i] = matrix.toarray()
         return dense
 
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        if not self.num_examples:
-            return None
-        return "mean |value|", sparse_mean_abs(self.values).mean(axis=0)
-
 
 class SparseGlobalLocalExplanation(GlobalLocalExplanation, SparseLocalExplanation):
     """A global explanation that keeps the sparse local values it was made from.
@@ -220,9 +215,6 @@ class SparseGlobalLocalExplanation(GlobalLocalExplanation, SparseLocalExplanatio
             importance_errors=self.importance_errors,
             **self._context(),
         )
-
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        return GlobalExplanation._importances_for_display(self)
 
 
 def _canonical(values: Sequence[Any]) -> list[Any]:
