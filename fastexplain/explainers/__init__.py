@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastexplain.explainers.kernel import KernelExplainer
     from fastexplain.explainers.lime import LIMEExplainer
     from fastexplain.explainers.linear import LinearExplainer
+    from fastexplain.explainers.mimic import MimicExplainer
     from fastexplain.explainers.pfi import PFIExplainer
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "KernelExplainer",
     "LIMEExplainer",
     "LinearExplainer",
+    "MimicExplainer",
     "PFIExplainer",
     "TabularExplainer",
     "TreeExplainer",
@@ -33,6 +35,7 @@ _MODULES = {
     "KernelExplainer": "kernel",
     "LIMEExplainer": "lime",
     "LinearExplainer": "linear",
+    "MimicExplainer": "mimic",
     "PFIExplainer": "pfi",
 }
 

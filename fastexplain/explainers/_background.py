@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.background import Background, as_background, has_weights, summarize_background
-from fastexplain.explainers._rows import count_columns, count_rows, take_rows
+from fastexplain.explainers._rows import count_columns, count_rows, take_rows, unwrapped_rows
 
 __all__ = ["background_at", "explainer_background", "representative_rows", "rows_of"]
 
@@ -22,6 +22,7 @@ ROWS_PER_CLUSTER = 10
 
 def rows_of(examples: Any) -> Any:
     """The rows of initialization examples that may come with weights (a `Background`, a shap.kmeans result)."""
+    examples = unwrapped_rows(examples, keep_weights=True)
     return as_background(examples).data if has_weights(examples) else examples
 
 
@@ -37,6 +38,7 @@ def explainer_background(examples: Any, nclusters: int, seed: int) -> Background
         sizes. Tables with columns that are not numbers have no centres; they are sampled, ten rows per cluster.
     seed : int
     """
+    examples = unwrapped_rows(examples, keep_weights=True)
     if has_weights(examples):
         return as_background(examples)
     n_rows = count_rows(examples)

@@ -19,7 +19,7 @@ from fastexplain.explainers._checks import (
     list_of_names,
 )
 from fastexplain.explainers._raw_features import RawFeatures
-from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows, take_rows
+from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows, take_rows, unwrapped_rows
 from fastexplain.explainers._sampling import checked_policy, sampled_rows
 from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
@@ -72,7 +72,8 @@ class Attribution(NamedTuple):
     Attributes
     ----------
     values : array of shape (n_rows, n_features, n_outputs)
-    base_values : float64 array of shape (n_outputs,)
+    base_values : float64 array of shape (n_outputs,), or None
+        None where values add up to no output.
     standard_errors : float64 array of the values' shape, or None
         0 where values are exact; None where the method tells no error.
     path : str or None
@@ -82,7 +83,7 @@ class Attribution(NamedTuple):
     """
 
     values: NDArray[np.floating[Any]]
-    base_values: NDArray[np.float64]
+    base_values: NDArray[np.float64] | None
     standard_errors: NDArray[np.float64] | None = None
     path: str | None = None
     probabilities: NDArray[np.float64] | None = None
@@ -100,10 +101,10 @@ class Attribution(NamedTuple):
 
     def both_classes(self) -> Attribution:
         """Of the probability of class 1, those of both classes."""
-        errors = self.standard_errors
+        errors, base = self.standard_errors, self.base_values
         return self._replace(
             values=np.concatenate([-self.values, self.values], axis=2),
-            base_values=np.concatenate([1.0 - self.base_values, self.base_values]),
+            base_values=None if base is None else np.concatenate([1.0 - base, base]),
             standard_errors=None if errors is None else np.concatenate([errors, errors], axis=2),
         )
 
@@ -142,6 +143,7 @@ class BaseExplainer(abc.ABC):
         n_threads: int | None,
         show_progress: bool,
     ) -> None:
+        initialization_examples = unwrapped_rows(initialization_examples)
         self.model = model
         # as the user has them, and as the model takes them
         self.initialization_examples = initialization_examples if raw is None else raw.examples

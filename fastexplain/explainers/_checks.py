@@ -16,10 +16,12 @@ __all__ = [
     "check_subset",
     "check_task",
     "list_of_names",
+    "plain_output",
     "plain_task",
 ]
 
 TASKS = ("unknown", "classification", "regression")
+OUTPUTS = ("default", "probability", "teacher_probability")
 
 
 def plain_task(model_task: Any) -> str:
@@ -28,6 +30,16 @@ def plain_task(model_task: Any) -> str:
     if task not in TASKS:
         raise ValueError(f"model_task must be 'unknown', 'classification' or 'regression'; got {model_task!r}.")
     return task
+
+
+def plain_output(shap_values_output: Any) -> str:
+    """What values add up to as a plain string, from a string or a str enum such as ShapValuesOutput."""
+    output = str(getattr(shap_values_output, "value", shap_values_output))
+    if output not in OUTPUTS:
+        raise ValueError(
+            f"shap_values_output must be 'default', 'probability' or 'teacher_probability'; got {shap_values_output!r}."
+        )
+    return output
 
 
 def check_task(model_task: Any, task: str, name: str) -> None:

@@ -18,6 +18,7 @@ from fastexplain.explainers._checks import check_examples, check_task, list_of_n
 from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions
 from fastexplain.explainers._raw_features import RawFeatures, raw_features
+from fastexplain.explainers._rows import unwrapped_rows
 
 __all__ = ["LinearExplainer"]
 
@@ -101,6 +102,7 @@ class LinearExplainer(BaseExplainer):
     ) -> None:
         if initialization_examples is None:
             raise ValueError("LinearExplainer needs initialization_examples: the features' means are theirs.")
+        initialization_examples = unwrapped_rows(initialization_examples, keep_weights=True)
         raw = raw_features(
             transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate
         )

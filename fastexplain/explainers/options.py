@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["MetricConstants", "ModelTask", "ResetIndex", "SamplingPolicy", "ShapValuesOutput", "error_metrics"]
+__all__ = [
+    "ExplainableModelType",
+    "MetricConstants",
+    "ModelTask",
+    "ResetIndex",
+    "SamplingPolicy",
+    "ShapValuesOutput",
+    "error_metrics",
+]
 
 
 class ModelTask(StrEnum):
@@ -34,6 +42,13 @@ class ResetIndex(StrEnum):
     Ignore = "ignore"
     Reset = "reset"
     ResetTeacher = "reset_teacher"
+
+
+class ExplainableModelType(StrEnum):
+    """Kind of a surrogate."""
+
+    TREE_EXPLAINABLE_MODEL_TYPE = "tree_explainable_model_type"
+    LINEAR_EXPLAINABLE_MODEL_TYPE = "linear_explainable_model_type"
 
 
 class MetricConstants(StrEnum):

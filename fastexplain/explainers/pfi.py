@@ -16,6 +16,7 @@ from fastexplain.engine.permutation_importance import PermutationImportanceResul
 from fastexplain.explainers._checks import check_classes, check_count, check_subset, list_of_names
 from fastexplain.explainers._metric_choice import chosen_metric, default_metric
 from fastexplain.explainers._networks import as_rows
+from fastexplain.explainers._raw_features import RawFeatures, raw_features
 from fastexplain.explainers._rows import as_table, column_names, count_columns
 from fastexplain.explainers._scored_target import scored_target
 from fastexplain.explanation.explanation import Context
@@ -56,11 +57,11 @@ class PFIExplainer:
         columns before them.
     classes : sequence, optional
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
-    transformations : ColumnTransformer or list of (columns, transformer), optional
-        Fitted; what turns the rows that are passed into those that the model takes. Importances are then of the columns
-        before them.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and importances are then those of
+        the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
     allow_all_transformations : bool, default False
-        Also transformers whose outputs each depend on several columns.
+        Whether a transformer of several columns may mix them, as PCA does.
     seed : int or None, default 0
         None: another one at every call.
     for_classifier_use_predict_proba : bool, default False
@@ -127,8 +128,7 @@ class PFIExplainer:
     ) -> None:
         if transformations is not None and explain_subset is not None:
             raise ValueError("explain_subset not supported with transformations")
-        if aggregate not in ("sum", "group"):
-            raise ValueError(f"aggregate must be 'sum' or 'group'; got {aggregate!r}.")
+        self._raw = raw_features(transformations, None, features, allow_all_transformations, None, aggregate)
         self.model, self.is_function = model, is_function
         self._target = scored_target(model, is_function, model_task)
         self.metric, self.is_error_metric = metric, is_error_metric
@@ -181,16 +181,17 @@ class PFIExplainer:
         """
         if true_labels is None:
             raise TypeError("PFI explainer requires true_labels parameter to be passed in for explain_global")
-        rows, _ = as_table(as_rows(evaluation_examples))
-        labels = _labels(true_labels)
-        raw = self._raw_features(rows)
-        seen = rows if raw is None else raw.transform(rows)
+        rows, labels, raw = as_rows(evaluation_examples), _labels(true_labels), self._raw
         if raw is None:
+            rows = seen = as_table(rows)[0]
             self._check_features(count_columns(seen))
-        names = self.features or column_names(rows) or (self._target.feature_names if raw is None else None)
+            names = self.features or column_names(rows) or self._target.feature_names
+        else:
+            rows = raw.table(rows)[0]
+            seen, names = raw.transform_table(rows), raw.raw_features
         subset = check_subset(self.explain_subset, names, count_columns(rows))
         task = self._target.task_for(seen, labels)
-        result = self._importances(seen, labels, task, subset, None if raw is None else self._groups(raw))
+        result = self._importances(seen, labels, task, subset)
         importances, errors = result.importances, result.standard_errors
         if raw is not None:
             importances, errors = self._of_raw_features(raw, result)
@@ -229,40 +230,35 @@ class PFIExplainer:
             raise ValueError(f"evaluation_examples has {n_columns} columns; the model has {n_features} features.")
         if self.features is not None and len(self.features) != n_columns:
             raise ValueError(f"features has {len(self.features)} names; there are {n_columns} features.")
-        check_subset(self.explain_subset, self.features or self._target.feature_names, n_columns)
+        names = self.features or self._target.feature_names
+        if names is not None or not any(isinstance(column, str) for column in self.explain_subset or ()):
+            check_subset(self.explain_subset, names, n_columns)  # else names are those of the rows to come
 
     # Raw features
 
-    def _raw_features(self, rows: Any) -> Any:
-        if self.transformations is None:
-            return None
-        from fastexplain.explainers._raw_features import RawFeatures
-
-        return RawFeatures(
-            self.transformations, rows, self.features, self.allow_all_transformations, aggregate=self.aggregate
-        )
-
-    def _groups(self, raw: Any) -> dict[str, list[int]] | None:
+    def _groups(self) -> dict[str, list[int]] | None:
         """Engineered columns of each raw feature; None where each is permuted alone."""
-        if self.aggregate == "sum":
+        if self._raw is None or self.aggregate == "sum":
             return None
-        return {str(i): columns.tolist() for i, columns in enumerate(raw.groups()) if len(columns)}
+        columns = enumerate(self._raw.groups())
+        return {f"raw feature {i}": found.tolist() for i, found in columns if len(found)}
 
-    def _of_raw_features(self, raw: Any, result: PermutationImportanceResult) -> tuple[Floats, Floats]:
+    def _of_raw_features(self, raw: RawFeatures, result: PermutationImportanceResult) -> tuple[Floats, Floats]:
         """Importances and errors of raw features; a sum's error is at most the sum of the errors."""
         if self.aggregate == "sum":
-            totals = np.asarray(raw.feature_map.sum(axis=0)).ravel()
-            shares = raw.feature_map.multiply(1.0 / np.where(totals > 0, totals, 1.0)).tocsr()
-            return shares @ result.importances, shares @ result.standard_errors
+            return raw.feature_map @ result.importances, raw.feature_map @ result.standard_errors
         importances, errors = np.zeros((raw.n_raw, self.n_repeats)), np.zeros(raw.n_raw)
-        at = [int(name) for name in result.feature_names]
-        importances[at], errors[at] = result.importances, result.standard_errors
+        position = {name: k for k, name in enumerate(result.feature_names)}
+        for i in range(raw.n_raw):  # a feature that nothing is made of has no importance
+            k = position.get(f"raw feature {i}")
+            if k is not None:
+                importances[i], errors[i] = result.importances[k], result.standard_errors[k]
         return importances, errors
 
     # The call
 
     def _importances(
-        self, rows: Any, labels: NDArray[Any], task: str, subset: NDArray[np.intp] | None, groups: Any
+        self, rows: Any, labels: NDArray[Any], task: str, subset: NDArray[np.intp] | None
     ) -> PermutationImportanceResult:
         metric = default_metric(task) if self.metric is None else self._chosen_metric()
         _logger.info("PFIExplainer scores %s by %s: %d features.", self._target.name, metric.name, count_columns(rows))
@@ -272,7 +268,7 @@ class PFIExplainer:
             labels,
             metrics=metric,
             n_repeats=self.n_repeats,
-            groups=groups,
+            groups=self._groups(),
             columns=None if subset is None else subset.tolist(),
             seed=secrets.randbits(64) if self.seed is None else self.seed,
             n_threads=self.n_threads,
