@@ -7,6 +7,7 @@ interpret-community logged.
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
@@ -22,8 +23,6 @@ from fastexplain.explanation.json_directory import explanation_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
-    from mlflow.models import Model
-    from mlflow.models.model import ModelInfo
 
 __all__ = ["LoggedExplanation", "get_explanation", "log_explanation", "save_model"]
 
@@ -69,9 +68,7 @@ class LoggedExplanation:
         return self.explanation.to_pandas()
 
 
-def log_explanation(
-    name: str, explanation: Explanation, *, file_format: Literal["json", "parquet"] = "json"
-) -> ModelInfo:
+def log_explanation(name: str, explanation: Explanation, *, file_format: Literal["json", "parquet"] = "json") -> Any:
     """Log an explanation to the active MLflow run; a run is started where none is active.
 
     Parameters
@@ -102,7 +99,7 @@ def log_explanation(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ("explanation" if file_format == "json" else "explanation.parquet")
         save_explanation(explanation, path)
-        info: ModelInfo = models.Model.log(
+        info = models.Model.log(
             artifact_path=None,
             name=name,
             flavor=sys.modules[__name__],
@@ -149,9 +146,9 @@ def save_model(
     loader_module: str | None = None,
     data_path: str | os.PathLike[str] | None = None,
     conda_env: dict[str, Any] | str | os.PathLike[str] | None = None,
-    mlflow_model: Model | None = None,
+    mlflow_model: Any = None,
     **kwargs: Any,
-) -> Model:
+) -> Any:
     """Write a saved explanation as an MLflow model in a directory of its own.
 
     Parameters
@@ -197,7 +194,7 @@ def save_model(
     else:
         shutil.copy2(data_path, path / data)
     _write_environment(conda_env, path / _CONDA_FILE)
-    model: Model = models.Model() if mlflow_model is None else mlflow_model
+    model = models.Model() if mlflow_model is None else mlflow_model
     mlflow.pyfunc.add_to_model(
         model, loader_module=loader_module or __name__, data=data.as_posix(), conda_env=_CONDA_FILE, **kwargs
     )
@@ -241,9 +238,8 @@ def _write_environment(conda_env: Any, path: Path) -> None:
 
 def _mlflow(doing: str) -> Any:
     try:
-        import mlflow
+        return importlib.import_module("mlflow")
     except ImportError as error:
         raise MissingDependencyError(
             f"Could not {doing} mlflow. Missing mlflow dependency, pip install mlflow to resolve the error: {error}."
         ) from error
-    return mlflow
