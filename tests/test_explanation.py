@@ -286,7 +286,7 @@ def test_data_come_back_as_lists():
     assert explanation.init_data == [[1.0, 0.0], [0.0, 1.0]]
     assert explanation.eval_data == [[1.0, 3.5], [2.0, 4.5]]
     assert explanation._eval_data is frame
-    assert regression().eval_data is None
+    assert explanation.eval_y_predicted is None
 
 
 def test_predictions_are_made_on_first_use_and_once():
@@ -451,7 +451,7 @@ def test_writer_carries_columns_of_the_caller(tmp_path):
     assert pyarrow.parquet.read_table(tmp_path / "e.parquet")["prediction"].to_pylist() == ["u", "v"]
     back = read_parquet(tmp_path / "e.parquet")
     np.testing.assert_array_equal(back.values, MARGIN)
-    assert back.eval_y_predicted is None
+    assert not hasattr(back, "eval_y_predicted")
 
 
 def test_writer_refuses_an_extra_column_named_like_its_own(tmp_path):

@@ -21,7 +21,11 @@ from fastexplain.explanation import (  # noqa: E402
     plot_beeswarm,
     plot_waterfall,
 )
-from fastexplain.explanation.plots import GREY, HIGH, LOW, MAX_POINTS, _number, _packed, _shade, _value  # noqa: E402
+from fastexplain.explanation.plots._style import GREY, HIGH, LOW, rank_shade  # noqa: E402
+from fastexplain.explanation.plots._values import as_numbers  # noqa: E402
+from fastexplain.explanation.plots._words import number  # noqa: E402
+from fastexplain.explanation.plots._words import value as value_text  # noqa: E402
+from fastexplain.explanation.plots.beeswarm import MAX_POINTS, packed  # noqa: E402
 
 # Positions on an axis are float64 sums of a few bars.
 POSITION = 1e-12
@@ -37,7 +41,9 @@ def _close_figures():
 
 
 def binary(**context) -> LocalExplanation:
-    return LocalExplanation(VALUES, [0.5], features=NAMES, classes=["no", "yes"], units="margin", **context)
+    return LocalExplanation(
+        VALUES, [0.5], features=NAMES, classes=["no", "yes"], units="margin", method="shap_tree", **context
+    )
 
 
 def multiclass(n_classes: int = 3) -> LocalExplanation:
@@ -157,9 +163,10 @@ def test_beeswarm_draws_the_same_sample_each_time_and_leaves_the_global_generato
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
-def test_beeswarm_of_three_classes_asks_for_one():
-    with pytest.raises(ValueError, match=r"class_index is needed: one of 0\.\.2, for \['class 0'"):
-        plot_beeswarm(multiclass())
+def test_beeswarm_of_three_classes_takes_the_most_explained_one():
+    explanation = multiclass()
+    best = int(np.abs(explanation.values).sum(axis=(0, 1)).argmax())
+    assert plot_beeswarm(explanation).get_title(loc="left") == f"class class {best}"
 
 
 def test_beeswarm_of_subset_takes_its_columns_of_the_full_rows():
@@ -171,25 +178,25 @@ def test_beeswarm_of_subset_takes_its_columns_of_the_full_rows():
 
 def test_packed_points_stay_on_their_line_and_apart():
     x = np.concatenate([np.zeros(5), np.linspace(1, 2, 400)])
-    offset = _packed(x, np.linspace(0, 2, 140), np.random.default_rng(0))
+    offset = packed(x, np.linspace(0, 2, 140), np.random.Generator(np.random.Philox(0)))
     assert np.abs(offset).max() <= 0.42
     assert len(np.unique(offset[:5])) == 5
 
 
 def test_shade_is_the_rank_scaled_to_0_and_1():
-    np.testing.assert_array_equal(_shade(np.array([10.0, 1e9, 10.0, np.nan])), [0.0, 1.0, 0.0, np.nan])
-    np.testing.assert_array_equal(_shade(np.array([True, False])), [1.0, 0.0])
-    np.testing.assert_array_equal(_shade(np.array([7, 7])), [0.5, 0.5])
+    np.testing.assert_array_equal(rank_shade(as_numbers(np.array([10.0, 1e9, 10.0, np.nan]))), [0.0, 1.0, 0.0, np.nan])
+    np.testing.assert_array_equal(rank_shade(as_numbers(np.array([True, False]))), [1.0, 0.0])
+    np.testing.assert_array_equal(rank_shade(as_numbers(np.array([7, 7]))), [0.5, 0.5])
 
 
 def test_shade_of_categories_is_none():
-    assert _shade(np.array(["a", "b"], dtype=object)) is None
-    assert _shade(np.array([np.nan, np.nan])) is None
+    assert rank_shade(as_numbers(np.array(["a", "b"], dtype=object))) is None
+    assert rank_shade(as_numbers(np.array([np.nan, np.nan]))) is None
 
 
 def test_shade_of_dates_follows_time():
     dates = np.array(["2020-01-02", "NaT", "2020-01-01"], dtype="datetime64[D]")
-    np.testing.assert_array_equal(_shade(dates), [1.0, np.nan, 0.0])
+    np.testing.assert_array_equal(rank_shade(as_numbers(dates)), [1.0, np.nan, 0.0])
 
 
 def test_waterfall_leads_from_base_value_to_output():
@@ -298,14 +305,14 @@ def test_long_names_are_cut_in_the_middle():
     [(0.0, "0"), (1234.5, "1,234"), (-0.03, "−0.0300"), (100.0, "100"), (999.9, "1,000"), (2.5e-7, "2.50e−07")],
 )
 def test_numbers_have_three_digits(value, text):
-    assert _number(value) == text
+    assert number(value) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "missing"), (np.nan, "missing"), (53780.2, "53,780"), (-1.5, "−1.5"), ("UA", "UA")]
 )
 def test_feature_values_are_short(value, text):
-    assert _value(value) == text
+    assert value_text(value) == text
 
 
 def test_missing_matplotlib_is_told_with_the_pip_command(monkeypatch):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastexplain.explanation._display import html_table, shortened
+from fastexplain.explanation._display import html_view, shortened
+from fastexplain.explanation.interpret_members import InterpretMembers
+from fastexplain.explanation.keywords import expected_to_base, in_own_words, plain_list
+from fastexplain.explanation.quacks import FeatureImportanceExplanation
 
 if TYPE_CHECKING:
     import os
@@ -18,12 +20,26 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from fastexplain.explanation.fidelity import FidelityReport
     from fastexplain.explanation.plots import ExplanationPlots
 
 __all__ = ["Context", "Explanation", "Predictions"]
 
-_FOR_CLASSIFIERS = frozenset({"classes", "num_classes", "per_class_values", "per_class_rank", "_per_class_values"})
-
+# why members that the class has are absent on an object
+_ABSENT = {
+    **dict.fromkeys(
+        ("classes", "num_classes", "per_class_values", "per_class_rank", "_per_class_values"),
+        "is for classifiers; this explanation's model_task is 'regression'.",
+    ),
+    **dict.fromkeys(
+        ("base_values", "expected_values"), "does not exist for this method: its importances add up to no output."
+    ),
+    **dict.fromkeys(
+        ("init_data", "eval_data", "eval_y_predicted", "eval_y_predicted_proba"),
+        "is absent: this explanation was made without data sets.",
+    ),
+    "model_id": "is absent: this explanation was made without one.",
+}
 # arrays as the model gives them; lists, or a dataset's id, where an explanation was built by hand
 Predictions = tuple[Any, Any]
 
@@ -46,9 +62,32 @@ class Context(TypedDict, total=False):
     is_engineered: bool
     id: str | None
     n_classes: int | None
+    fidelity: FidelityReport | None
+    model_id: str | None
+    predictions: Predictions | None
 
 
-class Explanation:
+_OWN_KEYWORDS = frozenset(Context.__annotations__)
+
+
+class _Once:
+    """A model's predictions, made on the first call; explanations of the same rows share them through it.
+
+    The model is let go once it has made them.
+    """
+
+    def __init__(self, predict: Callable[[], Predictions]) -> None:
+        self._predict: Callable[[], Predictions] | None = predict
+        self._known: Predictions = (None, None)
+
+    def __call__(self) -> Predictions:
+        if self._predict is not None:
+            self._known = self._predict()
+            self._predict = None
+        return self._known
+
+
+class Explanation(InterpretMembers, FeatureImportanceExplanation):
     """Attributions of a model's outputs to its features: what all explanations share.
 
     Made by explainers; see `LocalExplanation` and `GlobalExplanation` for the numbers. A binary classifier with one
@@ -56,8 +95,7 @@ class Explanation:
 
     Parameters
     ----------
-    n_features : int
-    base_values : array of shape (n_outputs,), or None
+    base_values : array of shape (n_outputs,), optional
         None where the method has none, as permutation importance; `expected_values` is then absent.
     features : sequence, optional
         Names; the indices 0, 1, ... stand in where there are none.
@@ -85,36 +123,60 @@ class Explanation:
         Default: a new uuid4.
     n_classes : int, optional
         Classes of a classifier whose values are not told apart by class. Default: one per output.
+    fidelity : FidelityReport, optional
+        How well the surrogate that was explained predicts the model.
+    model_id : str, optional
+        Name of the model in a registry.
+    predictions : pair, optional
+        Known predictions, and class probabilities or None, in place of `predict`.
+    **context
+        interpret-community's names of the above are understood too: ``explanation_id``, ``expected_values``,
+        ``num_features``, ``num_classes``, ``classification``, ``eval_y_predicted``, ``eval_y_predicted_proba``. Other
+        keywords go on to the next class among the bases.
 
     Raises
     ------
     ValueError
         The number of features or classes differs from that of the values; the message gives both.
+    TypeError
+        A keyword that no base knows; the message names it.
     """
 
-    def __init__(self, n_features: int, base_values: ArrayLike | None, **context: Unpack[Context]) -> None:
-        self._base_values = None if base_values is None else np.array(base_values, dtype=np.float64, ndmin=1)
-        self._n_features = n_features
+    _n_features: int
+
+    def __init__(self, base_values: ArrayLike | None = None, **context: Any) -> None:
+        rest: dict[str, Any] = {}
+        if not context.keys() <= _OWN_KEYWORDS:
+            context, rest = in_own_words(context, _OWN_KEYWORDS)
+        expected = rest.pop("expected_values", None)
         features, classes = context.get("features"), context.get("classes")
-        self._features = list(range(n_features)) if features is None else list(features)
-        self._classes = None if classes is None else list(classes)
-        self._model_task = context.get("model_task") or ("regression" if classes is None else "classification")
-        self._model_type = context.get("model_type")
-        self._method = context.get("method", "unknown")
-        self._path = context.get("path")
-        self._units = context.get("units", "model output")
+        self._features = list(range(self._n_features)) if features is None else plain_list(features)
+        self._classes = None if classes is None else plain_list(classes)
+        task = context.get("model_task") or ("regression" if classes is None else "classification")
+        self._model_task = str(getattr(task, "value", task))
+        self._model_type: str | None = context.get("model_type")
+        self._method: str = context.get("method") or "unknown"
+        self._path: str | None = context.get("path")
+        self._units: str = context.get("units", "model output")
         self._init_data = context.get("init_data")
         self._eval_data = context.get("eval_data")
         self._feature_columns = context.get("feature_columns")
-        self._predict = context.get("predict")
-        self._predictions: Predictions | None = None
-        self._is_raw = context.get("is_raw", False)
-        self._is_eng = context.get("is_engineered", False)
-        self._id = context.get("id") or str(uuid.uuid4())
-        self._given_n_classes = context.get("n_classes")
-        self._check_names()
+        self._fidelity: FidelityReport | None = context.get("fidelity")
+        predict = context.get("predict")
+        self._predict = predict if predict is None or isinstance(predict, _Once) else _Once(predict)
+        self._predictions: Predictions | None = context.get("predictions")
+        self._is_raw = bool(context.get("is_raw"))
+        self._is_eng = bool(context.get("is_engineered"))
+        self._id: str = context.get("id") or str(uuid.uuid4())
+        self._model_id: str | None = context.get("model_id")
+        self._given_n_classes: int | None = context.get("n_classes")
+        if base_values is None and expected is not None:
+            base_values = expected_to_base(expected, self._n_outputs, self._is_antisymmetric)
+        self._base_values = None if base_values is None else np.array(base_values, dtype=np.float64, ndmin=1)
+        self._check_names(rest.pop("num_features", None), rest.pop("num_classes", None))
+        super().__init__(**rest)
 
-    def _check_names(self) -> None:
+    def _check_names(self, num_features: int | None, num_classes: int | None) -> None:
         if self._model_task not in ("classification", "regression"):
             raise ValueError(f"model_task must be 'classification' or 'regression'; got {self._model_task!r}.")
         if len(self._features) != self._n_features:
@@ -122,6 +184,13 @@ class Explanation:
                 "The number of feature names passed in must be the same as the number of columns in the data.  "
                 f"Number of features: {self._n_features} feature names: {len(self._features)}"
             )
+        if num_features is not None and num_features != self._n_features:
+            raise ValueError(f"num_features is {num_features}; the values have {self._n_features} features.")
+        if num_classes is not None and self._model_task == "classification":
+            if self._n_outputs == 0 and self._given_n_classes is None:
+                self._given_n_classes = num_classes
+            elif num_classes != self._n_classes:
+                raise ValueError(f"num_classes is {num_classes}; the values have {self._n_classes} classes.")
         if self._classes is None:
             return
         if self._model_task != "classification":
@@ -153,6 +222,11 @@ class Explanation:
     def units(self) -> str:
         """The output that the values add up to: ``"margin"``, ``"probability"`` or ``"model output"``."""
         return self._units
+
+    @property
+    def fidelity(self) -> FidelityReport | None:
+        """How well the surrogate predicts the model, on rows that it has not seen; None without a surrogate."""
+        return self._fidelity
 
     @property
     def model_task(self) -> str:
@@ -187,6 +261,13 @@ class Explanation:
         return self._n_classes
 
     @property
+    def model_id(self) -> str:
+        """Name of the model in a registry; absent where none was given."""
+        if self._model_id is None:
+            raise AttributeError(_absent(type(self), "model_id"))
+        return self._model_id
+
+    @property
     def is_raw(self) -> bool:
         """Whether the features are those before a data transformation."""
         return self._is_raw
@@ -210,27 +291,39 @@ class Explanation:
         doubled: list[float] = (np.array([-base[0], base[0]]) if self._single_margin else base).tolist()
         return doubled
 
+    @property
+    def _expected_values(self) -> NDArray[np.float64]:
+        return np.array(self.expected_values)
+
     # Data and predictions
 
     @property
     def init_data(self) -> Any:
-        """Rows that the explainer was built on, as nested lists where they are an array or a data frame."""
+        """Rows that the explainer was built on, as nested lists where they are an array or a data frame.
+
+        Sparse matrices, data set wrappers and ids come back as they are. None where there are none; like the other
+        three data sets, absent where the explanation has no data set at all.
+        """
+        self._needs_datasets("init_data")
         return _as_list(self._init_data)
 
     @property
     def eval_data(self) -> Any:
         """The explained rows, as nested lists where they are an array or a data frame."""
+        self._needs_datasets("eval_data")
         return _as_list(self._eval_data)
 
     @property
     def eval_y_predicted(self) -> list[Any] | None:
         """The model's own predictions of the explained rows, computed on first use; None if they are not known."""
+        self._needs_datasets("eval_y_predicted")
         listed: list[Any] | None = _as_list(self._eval_y_predicted)
         return listed
 
     @property
     def eval_y_predicted_proba(self) -> list[list[float]] | None:
         """The model's own class probabilities, (n_rows, n_classes), computed on first use; None if it has none."""
+        self._needs_datasets("eval_y_predicted_proba")
         listed: list[list[float]] | None = _as_list(self._eval_y_predicted_proba)
         return listed
 
@@ -242,12 +335,74 @@ class Explanation:
     def _eval_y_predicted_proba(self) -> Any:
         return self._resolved()[1]
 
+    @property
+    def _has_datasets(self) -> bool:
+        sources = (self._init_data, self._eval_data, self._predict, self._predictions)
+        return any(source is not None for source in sources)
+
+    def _needs_datasets(self, name: str) -> None:
+        if not self._has_datasets:
+            raise AttributeError(_absent(type(self), name))
+
     def _resolved(self) -> Predictions:
-        """The predictions; the model is let go once it has made them."""
         if self._predictions is None:
-            self._predictions = (None, None) if self._predict is None else self._predict()
+            if self._predict is None:
+                return None, None
+            self._predictions = self._predict()
             self._predict = None
         return self._predictions
+
+    # Raw features
+
+    def get_raw_explanation(
+        self, feature_maps: list[Any], raw_feature_names: Sequence[Any] | None = None, eval_data: Any = None
+    ) -> Explanation:
+        """Explanation of the features before a transformation; see `fastexplain.explanation.get_raw_explanation`.
+
+        Parameters
+        ----------
+        feature_maps : list of array or sparse matrix
+            Of the transformation's steps, in order: weights >= 0 of shape (n_raw, n_engineered).
+        raw_feature_names : sequence, optional
+            Default: indices.
+        eval_data : array-like, optional
+            The explained rows before the transformation.
+
+        Returns
+        -------
+        Explanation
+            Of the same kind, with `is_raw` True; this explanation's `is_engineered` becomes True.
+
+        Raises
+        ------
+        ValueError
+            `feature_maps` is no list of such maps, or does not fit the explanation.
+        """
+        from fastexplain.explanation.feature_maps import get_raw_explanation
+
+        return get_raw_explanation(self, feature_maps, raw_feature_names, eval_data)
+
+    def get_raw_feature_importances(self, feature_maps: list[Any]) -> list[Any]:
+        """Importances of the features before a transformation: sums of those of the columns made of them.
+
+        Parameters
+        ----------
+        feature_maps : list of array or sparse matrix
+            As in `get_raw_explanation`.
+
+        Returns
+        -------
+        list
+            Nested as `global_importance_values`; for an explanation that is only local, as `local_importance_values`.
+
+        Raises
+        ------
+        ValueError
+            `feature_maps` is no list of such maps, or does not fit the explanation.
+        """
+        from fastexplain.explanation.feature_maps import get_raw_feature_importances
+
+        return get_raw_feature_importances(self, feature_maps)
 
     # Pictures
 
@@ -279,6 +434,15 @@ class Explanation:
         write_parquet(self, path, **options)
 
     # Plumbing
+
+    def _set_n_features(self, n_features: int) -> None:
+        known = self.__dict__.setdefault("_n_features", n_features)
+        if known != n_features:
+            raise ValueError(f"The numbers of features differ: {known} and {n_features}.")
+
+    def _is_antisymmetric(self) -> bool:
+        """Whether the values of the second of two classes are minus those of the first, as far as they are known."""
+        return True
 
     @property
     def _single_margin(self) -> bool:
@@ -318,12 +482,14 @@ class Explanation:
             init_data=self._init_data,
             eval_data=self._eval_data,
             feature_columns=self._feature_columns,
-            # through this object, so that a local and a global explanation of the same rows predict once
-            predict=self._resolved,
+            predict=self._predict,
+            predictions=self._predictions,
             is_raw=self._is_raw,
             is_engineered=self._is_eng,
             id=self._id,
             n_classes=self._given_n_classes,
+            fidelity=self._fidelity,
+            model_id=self._model_id,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -336,10 +502,6 @@ class Explanation:
         def __getattr__(self, name: str) -> Any:
             raise AttributeError(_absent(type(self), name))
 
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        """Heading and one number per feature for the HTML view; None where there are none."""
-        return None
-
     def _summary(self) -> list[tuple[str, str]]:
         """What `repr` and the HTML view say, in order."""
         facts = [("method", self._method), ("task", self._model_task), ("units", self._units)]
@@ -347,18 +509,15 @@ class Explanation:
         if self._model_task == "classification":
             labels = "" if self._classes is None else f" {shortened(self._classes)}"
             facts.append(("classes", f"{self._n_classes}{labels}"))
+        if self._fidelity is not None:
+            facts.append(("fidelity", self._fidelity.summary()))
         return facts
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{key}={value}' for key, value in self._summary())})"
 
     def _repr_html_(self) -> str:
-        facts = " · ".join(f"{html.escape(key)}: {html.escape(value)}" for key, value in self._summary())
-        text = f"<div><b>{type(self).__name__}</b><br><small>{facts}</small>"
-        shown = self._importances_for_display()
-        if shown is not None:
-            text += html_table(self._features, *shown)
-        return text + "</div>"
+        return html_view(self, self._summary())
 
 
 def _absent(cls: type[Explanation], name: str) -> str:
@@ -367,14 +526,12 @@ def _absent(cls: type[Explanation], name: str) -> str:
     from fastexplain.explanation.local_explanation import LocalExplanation
 
     if not name.startswith("__"):
-        if hasattr(GlobalExplanation, name) and not issubclass(cls, GlobalExplanation):
+        if hasattr(GlobalExplanation, name) and not hasattr(cls, name):
             return f"{name} belongs to global explanations, and this one is local: call explain_global, or to_global()."
         if (hasattr(LocalExplanation, name) or name == "values") and not issubclass(cls, LocalExplanation):
             return f"{name} needs local values, which this explanation lacks: call explain_global(include_local=True)."
-        if name in ("base_values", "expected_values"):
-            return f"{name} does not exist for this method: its importances add up to no output."
-        if name in _FOR_CLASSIFIERS:
-            return f"{name} is for classifiers; this explanation's model_task is 'regression'."
+        if name in _ABSENT:
+            return f"{name} {_ABSENT[name]}"
     return f"{cls.__name__!r} object has no attribute {name!r}"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, Unpack
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.explanation.aggregation import mean_abs
-from fastexplain.explanation.explanation import Context, Explanation
+from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.keywords import global_values
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
 
@@ -22,9 +23,12 @@ class GlobalExplanation(Explanation):
     ----------
     importances : array of shape (n_outputs, n_features) or (n_features,)
         Mean of |value| for each output. One-dimensional: of the model as a whole, as permutation importance or a
-        surrogate's own importances, which may be negative; `per_class_values` is then absent.
+        surrogate's own importances, which may be negative; `per_class_values` is then absent. interpret-community's
+        ``global_importance_values`` and ``per_class_values`` may be given instead, with their ranks.
     base_values : array of shape (n_outputs,), optional
         None where the method has none; `expected_values` is then absent.
+    global_importances : array of shape (n_features,), optional
+        Importances over all outputs. Default: the mean of `importances` over the outputs.
     importance_errors : array of shape (n_features,), optional
         Standard errors of `global_importance_values`.
     **context
@@ -34,20 +38,28 @@ class GlobalExplanation(Explanation):
     ------
     ValueError
         The shapes of importances and base_values, or the numbers of names, contradict each other.
+    TypeError
+        There are no importances, or a keyword is unknown.
     """
 
     _importances: NDArray[np.float64]
+    _given_global: NDArray[np.float64] | None = None
     importance_errors: NDArray[np.float64] | None = None
 
     def __init__(
         self,
-        importances: ArrayLike,
+        importances: ArrayLike | None = None,
         base_values: ArrayLike | None = None,
         *,
+        global_importances: ArrayLike | None = None,
         importance_errors: ArrayLike | None = None,
-        **context: Unpack[Context],
+        **context: Any,
     ) -> None:
-        self._set_importances(importances, importance_errors)
+        if importances is None:
+            importances, global_importances = global_values(context)
+        if importances is None:
+            raise TypeError("A global explanation needs importances (or global_importance_values).")
+        self._set_importances(importances, global_importances, importance_errors)
         shape = self._importances.shape
         base_shape = None if base_values is None else np.shape(base_values)
         if base_shape is not None and len(shape) == 2 and base_shape != shape[:1]:
@@ -55,19 +67,35 @@ class GlobalExplanation(Explanation):
                 f"importances has shape {shape} and base_values {base_shape}; expected (n_outputs, "
                 "n_features) and (n_outputs,), or (n_features,) and None."
             )
-        super().__init__(shape[-1], base_values, **context)
+        # by name: a LocalExplanation may follow among the bases
+        super().__init__(base_values=base_values, **context)
 
-    def _set_importances(self, importances: ArrayLike, importance_errors: ArrayLike | None) -> None:
+    def _set_importances(
+        self, importances: ArrayLike, global_importances: ArrayLike | None, importance_errors: ArrayLike | None
+    ) -> None:
         self._importances = np.asarray(importances, dtype=np.float64)
         shape = self._importances.shape
         if len(shape) not in (1, 2):
             raise ValueError(f"importances has shape {shape}; expected (n_outputs, n_features) or (n_features,).")
-        if importance_errors is not None:
-            self.importance_errors = np.asarray(importance_errors, dtype=np.float64)
-            if self.importance_errors.shape != shape[-1:]:
-                raise ValueError(
-                    f"importance_errors has shape {self.importance_errors.shape}; there are {shape[-1]} features."
-                )
+        self._set_n_features(shape[-1])
+        self._given_global = self._per_feature("global_importances", global_importances)
+        self.importance_errors = self._per_feature("importance_errors", importance_errors)
+
+    def _per_feature(self, name: str, given: ArrayLike | None) -> NDArray[np.float64] | None:
+        if given is None:
+            return None
+        array = np.asarray(given, dtype=np.float64)
+        if array.shape != (self._n_features,):
+            raise ValueError(f"{name} has shape {array.shape}; there are {self._n_features} features.")
+        return array
+
+    @classmethod
+    def _does_quack(cls, explanation: Any) -> bool:
+        """Whether an object of any library has the members of a global explanation."""
+        if type.__instancecheck__(GlobalExplanation, explanation):
+            return True
+        names = ("global_importance_values", "global_importance_rank")
+        return super()._does_quack(explanation) and all(getattr(explanation, name, None) is not None for name in names)
 
     @property
     def _n_outputs(self) -> int:
@@ -83,6 +111,8 @@ class GlobalExplanation(Explanation):
     @property
     def _global_importance_values(self) -> NDArray[np.float64]:
         # Both classes of a single margin have the same |values|, so the mean over outputs is that over classes.
+        if self._given_global is not None:
+            return self._given_global
         if self._importances.ndim == 1:
             return self._importances
         means: NDArray[np.float64] = self._importances.mean(axis=0)
@@ -162,10 +192,6 @@ class GlobalExplanation(Explanation):
         """
         return ranked_values(self._per_class_values, top_k)
 
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        heading = "importance" if self._importances.ndim == 1 else "mean |value|"
-        return heading, self._global_importance_values
-
 
 class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
     """A global explanation that keeps the local values it was made from.
@@ -176,8 +202,8 @@ class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
         As in `LocalExplanation`.
     importances : array of shape (n_outputs, n_features) or (n_features,), optional
         As in `GlobalExplanation`. Default: the mean of |values|.
-    importance_errors : array of shape (n_features,), optional
-        Standard errors of `global_importance_values`.
+    global_importances, importance_errors : array of shape (n_features,), optional
+        As in `GlobalExplanation`.
 
     Raises
     ------
@@ -187,21 +213,30 @@ class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
 
     def __init__(
         self,
-        values: NDArray[np.floating[Any]],
+        values: NDArray[np.floating[Any]] | None = None,
         base_values: ArrayLike | None = None,
         *,
         importances: ArrayLike | None = None,
+        global_importances: ArrayLike | None = None,
         importance_errors: ArrayLike | None = None,
         standard_errors: NDArray[np.float64] | None = None,
-        **context: Unpack[Context],
+        **context: Any,
     ) -> None:
+        if importances is None:
+            importances, overall = global_values(context)
+            global_importances = overall if global_importances is None else global_importances
         LocalExplanation.__init__(self, values, base_values, standard_errors=standard_errors, **context)
-        self._set_importances(mean_abs(self.values) if importances is None else importances, importance_errors)
+        self._set_importances(
+            mean_abs(self.values) if importances is None else importances, global_importances, importance_errors
+        )
         self._check_importances()
 
     def _check_importances(self) -> None:
         """Raise ValueError where given importances do not fit the local values."""
         expected = (self._n_outputs, self._n_features)
+        if self._single_margin and self._importances.shape == (2, self._n_features):
+            first, second = self._importances  # of both classes, which have the same |values|
+            self._importances = self._importances[:1] if np.array_equal(first, second) else self._importances
         if self._importances.shape not in (expected, expected[1:]):
             raise ValueError(
                 f"importances has shape {self._importances.shape}; the local values have {expected[0]} outputs and "
@@ -215,3 +250,13 @@ class GlobalLocalExplanation(GlobalExplanation, LocalExplanation):
     def to_global(self) -> Self:
         """Return this explanation, which is global already."""
         return self
+
+    def without_local(self) -> GlobalExplanation:
+        """The same importances without the local values, which memory is then free of."""
+        return GlobalExplanation(
+            self._importances,
+            self._base_values,
+            global_importances=self._given_global,
+            importance_errors=self.importance_errors,
+            **self._context(),
+        )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastexplain.explanation.aggregation import mean_abs
-from fastexplain.explanation.explanation import Context, Explanation
+from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.keywords import is_classification, local_values
 from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class LocalExplanation(Explanation):
     Parameters
     ----------
     values : array of shape (n_rows, n_features, n_outputs)
-        Kept without a copy.
+        Kept without a copy. interpret-community's ``local_importance_values``, class-first, may be given instead.
     base_values : array of shape (n_outputs,), optional
         None where the method has none; `expected_values` is then absent.
     single_row : bool, default False
@@ -47,17 +48,21 @@ class LocalExplanation(Explanation):
     ------
     ValueError
         The shapes of values, base_values and standard_errors, or the numbers of names, contradict each other.
+    TypeError
+        There are no values; they are sparse; or a keyword is unknown.
     """
 
     def __init__(
         self,
-        values: NDArray[np.floating[Any]],
+        values: NDArray[np.floating[Any]] | None = None,
         base_values: ArrayLike | None = None,
         *,
         single_row: bool = False,
         standard_errors: NDArray[np.float64] | None = None,
-        **context: Unpack[Context],
+        **context: Any,
     ) -> None:
+        if values is None:
+            values, single_row = _given_values(context)
         values = np.asarray(values)
         if values.ndim != 3:
             raise ValueError(f"values has shape {values.shape}; expected (n_rows, n_features, n_outputs).")
@@ -70,7 +75,22 @@ class LocalExplanation(Explanation):
         self.values = values
         self.standard_errors = standard_errors
         self._single_row = single_row
-        super().__init__(values.shape[1], base_values, **context)
+        self._set_n_features(values.shape[1])
+        super().__init__(base_values, **context)
+
+    @classmethod
+    def _does_quack(cls, explanation: Any) -> bool:
+        """Whether an object of any library has the members of a local explanation."""
+        if type.__instancecheck__(LocalExplanation, explanation):
+            return True  # without making a list of the values
+        if not super()._does_quack(explanation):
+            return False
+        values = getattr(explanation, "local_importance_values", None)
+        has_values = isinstance(values, list) or hasattr(values, "tocsr")
+        return has_values and hasattr(explanation, "num_examples") and hasattr(explanation, "is_local_sparse")
+
+    def _is_antisymmetric(self) -> bool:
+        return bool(np.array_equal(self.values[..., 0], -self.values[..., 1], equal_nan=True))
 
     @property
     def _n_outputs(self) -> int:
@@ -173,12 +193,68 @@ class LocalExplanation(Explanation):
             self.values, self._base_values, standard_errors=self.standard_errors, **self._context()
         )
 
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        if not len(self.values):
-            return None
-        if self._single_row and not self._class_first:
-            return "value", self.values[0, :, 0].astype(np.float64)
-        return "mean |value|", mean_abs(self.values).mean(axis=0)
+    def to_shap(self) -> Any:
+        """As shap's own Explanation, for its plots.
+
+        Returns
+        -------
+        shap.Explanation
+            ``values`` (n_rows, n_features), or (n_rows, n_features, n_outputs) of several outputs, without a copy; a
+            binary classifier's one margin is that of class 1. ``base_values`` per row. A single row has no row axis.
+            ``error_std`` and 95 % bounds where there are standard errors. Categories in ``data`` are numbered in
+            alphabetical order, with the rows as they were in ``display_data``.
+
+        Raises
+        ------
+        MissingDependencyError
+            shap is not installed.
+        ValueError
+            The values are sparse.
+        """
+        from fastexplain.explanation.shap_interop import to_shap
+
+        return to_shap(self)
+
+    @classmethod
+    def from_shap(
+        cls, explanation: Any, *, classes: Sequence[Any] | None = None, model_task: str | None = None, **context: Any
+    ) -> LocalExplanation:
+        """From shap's Explanation, or one of `fastexplain.compat.shap`.
+
+        Parameters
+        ----------
+        explanation : shap.Explanation
+            Values (n_rows, n_features) or (n_rows, n_features, n_outputs), or of one row of it. Kept without a copy.
+        classes : sequence, optional
+            Labels of a classifier; two labels for values of one output, which are class 1's margin. Default: the
+            names of several outputs.
+        model_task : {"classification", "regression"}, optional
+            Default: classification for several outputs or with `classes`.
+        **context
+            As in `Explanation`, over what shap's object says.
+
+        Raises
+        ------
+        ValueError
+            Values have more axes, or base values differ from row to row.
+        TypeError
+            Values are not numbers.
+        """
+        from fastexplain.explanation.shap_interop import from_shap
+
+        return from_shap(explanation, classes=classes, model_task=model_task, **context)
 
     def _summary(self) -> list[tuple[str, str]]:
         return [("rows", f"{self.num_examples:,}"), *super()._summary()]
+
+
+def _given_values(context: dict[str, Any]) -> tuple[NDArray[Any], bool]:
+    """Values of interpret-community's keyword, taken out of the keywords, and whether they are of one single row."""
+    if context.get("local_importance_values") is None:
+        raise TypeError("A local explanation needs values (or local_importance_values).")
+    given = local_values(context.pop("local_importance_values"), is_classification(context))
+    if given.is_sparse:
+        raise TypeError(
+            "local_importance_values are sparse: use create_local_explanation, or SparseLocalExplanation itself."
+        )
+    return given.values, given.single_row

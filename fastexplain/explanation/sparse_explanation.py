@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Self, Unpack
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.explanation.aggregation import sparse_mean_abs
-from fastexplain.explanation.explanation import Context
-from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
+from fastexplain.explanation.global_explanation import GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.ranking import checked_top_k, named
 
@@ -53,11 +52,16 @@ class SparseLocalExplanation(LocalExplanation):
     standard_errors = None
     _single_row = False
 
-    def __init__(self, values: Sequence[Any], base_values: ArrayLike | None = None, **context: Unpack[Context]) -> None:
+    def __init__(self, values: Sequence[Any], base_values: ArrayLike | None = None, **context: Any) -> None:
         self.values = _canonical(values)
         if base_values is not None and np.shape(base_values) != (len(self.values),):
             raise ValueError(f"base_values has shape {np.shape(base_values)}; values have {len(self.values)} outputs.")
-        super(LocalExplanation, self).__init__(self.values[0].shape[1], base_values, **context)
+        self._set_n_features(self.values[0].shape[1])
+        super(LocalExplanation, self).__init__(base_values, **context)
+
+    def _is_antisymmetric(self) -> bool:
+        total = self.values[0] + self.values[1]
+        return bool(total.nnz == 0 or not total.data.any())
 
     @property
     def _n_outputs(self) -> int:
@@ -156,11 +160,6 @@ class SparseLocalExplanation(LocalExplanation):
             dense[:, :, i] = matrix.toarray()
         return dense
 
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        if not self.num_examples:
-            return None
-        return "mean |value|", sparse_mean_abs(self.values).mean(axis=0)
-
 
 class SparseGlobalLocalExplanation(GlobalLocalExplanation, SparseLocalExplanation):
     """A global explanation that keeps the sparse local values it was made from.
@@ -171,8 +170,8 @@ class SparseGlobalLocalExplanation(GlobalLocalExplanation, SparseLocalExplanatio
         As in `SparseLocalExplanation`.
     importances : array of shape (n_outputs, n_features) or (n_features,), optional
         As in `GlobalExplanation`. Default: the mean of |values|.
-    importance_errors : array of shape (n_features,), optional
-        Standard errors of `global_importance_values`.
+    global_importances, importance_errors : array of shape (n_features,), optional
+        As in `GlobalExplanation`.
 
     Raises
     ------
@@ -188,11 +187,14 @@ class SparseGlobalLocalExplanation(GlobalLocalExplanation, SparseLocalExplanatio
         base_values: ArrayLike | None = None,
         *,
         importances: ArrayLike | None = None,
+        global_importances: ArrayLike | None = None,
         importance_errors: ArrayLike | None = None,
-        **context: Unpack[Context],
+        **context: Any,
     ) -> None:
         SparseLocalExplanation.__init__(self, values, base_values, **context)
-        self._set_importances(sparse_mean_abs(self.values) if importances is None else importances, importance_errors)
+        self._set_importances(
+            sparse_mean_abs(self.values) if importances is None else importances, global_importances, importance_errors
+        )
         self._check_importances()
 
     @property
@@ -209,12 +211,10 @@ class SparseGlobalLocalExplanation(GlobalLocalExplanation, SparseLocalExplanatio
             self._dense_values(),
             self._base_values,
             importances=self._importances,
+            global_importances=self._given_global,
             importance_errors=self.importance_errors,
             **self._context(),
         )
-
-    def _importances_for_display(self) -> tuple[str, NDArray[np.float64]] | None:
-        return GlobalExplanation._importances_for_display(self)
 
 
 def _canonical(values: Sequence[Any]) -> list[Any]:
