@@ -118,7 +118,7 @@ def test_pictures_of_rows_need_local_values(picture: str) -> None:
         GlobalExplanation(np.ones((1, 3)), [0.0]),
         GlobalExplanation(np.ones(3), method="pfi", model_task="regression"),
     ):
-        with pytest.raises(ValueError, match="needs local values.*include_local=True"):
+        with pytest.raises(ValueError, match=r"needs local values.*include_local=True"):
             draw(explanation, picture)
 
 
@@ -169,7 +169,7 @@ def test_numbers_have_three_digits(x: float, text: str) -> None:
     [
         (None, "missing"),
         (np.nan, "missing"),
-        (np.datetime64("NaT"), "missing"),
+        (np.datetime64("NaT", "D"), "missing"),
         (53780.2, "53,780"),
         (-1.5, "−1.5"),
         ("UA", "UA"),

@@ -96,8 +96,9 @@ def test_a_wrong_order_is_named(order: Any, message: str) -> None:
 
 
 def test_nothing_is_cut_off() -> None:
+    features = [f"a long name {i}" * 4 for i in range(12)]
     explanation = LocalExplanation(
-        np.random.default_rng(0).normal(size=(20, 12, 3)), np.zeros(3), features=[f"a long name {i}" * 4 for i in range(12)],
+        np.random.default_rng(0).normal(size=(20, 12, 3)), np.zeros(3), features=features,
         classes=["one", "two", "a class with a long name"], units="probability",
     )  # fmt: skip
     assert inside(plot_heatmap(explanation))
