@@ -14,7 +14,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastexplain._threads import get_num_threads, set_num_threads
+    from fastexplain._threads import (
+        get_num_threads,
+        set_num_threads,
+    )
+    from fastexplain.compat.install import (
+        install_as,
+    )
     from fastexplain.engine import (
         Background,
         DeepLiftResult,
@@ -35,30 +41,82 @@ if TYPE_CHECKING:
         FastExplainError,
         MissingDependencyError,
         ModelConversionError,
+        PoorFidelityWarning,
         PredictionError,
+        ScenarioNotSupportedException,
         UnsupportedModelError,
     )
-    from fastexplain.explainers import DeepExplainer, KernelExplainer, LinearExplainer, TabularExplainer, TreeExplainer
-    from fastexplain.explanation import Explanation, ExplanationAdapter
-    from fastexplain.models import load_model
+    from fastexplain.explainers import (
+        DeepExplainer,
+        KernelExplainer,
+        LIMEExplainer,
+        LinearExplainer,
+        MimicExplainer,
+        PFIExplainer,
+        TabularExplainer,
+        TreeExplainer,
+    )
+    from fastexplain.explainers.options import (
+        MetricConstants,
+        ModelTask,
+        SamplingPolicy,
+        ShapValuesOutput,
+    )
+    from fastexplain.explainers.surrogates import (
+        BaseExplainableModel,
+        DecisionTreeExplainableModel,
+        LGBMExplainableModel,
+        LinearExplainableModel,
+        SGDExplainableModel,
+    )
+    from fastexplain.explanation import (
+        Explanation,
+        ExplanationAdapter,
+        load_explanation,
+        save_explanation,
+    )
+    from fastexplain.explanation.fidelity import (
+        FidelityReport,
+    )
+    from fastexplain.models import (
+        load_model,
+    )
+    from fastexplain.models.wrapped import (
+        wrap_model,
+    )
 
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
     "Background": "fastexplain.engine",
+    "BaseExplainableModel": "fastexplain.explainers.surrogates",
+    "DecisionTreeExplainableModel": "fastexplain.explainers.surrogates",
     "DeepExplainer": "fastexplain.explainers",
     "DeepLiftResult": "fastexplain.engine",
     "ExpectedGradientsResult": "fastexplain.engine",
     "Explanation": "fastexplain.explanation",
     "ExplanationAdapter": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
+    "FidelityReport": "fastexplain.explanation.fidelity",
     "KernelExplainer": "fastexplain.explainers",
     "KernelShapResult": "fastexplain.engine",
+    "LGBMExplainableModel": "fastexplain.explainers.surrogates",
+    "LIMEExplainer": "fastexplain.explainers",
+    "LinearExplainableModel": "fastexplain.explainers.surrogates",
     "LinearExplainer": "fastexplain.explainers",
     "LinearShapResult": "fastexplain.engine",
+    "MetricConstants": "fastexplain.explainers.options",
+    "MimicExplainer": "fastexplain.explainers",
     "MissingDependencyError": "fastexplain.exceptions",
     "ModelConversionError": "fastexplain.exceptions",
-    "PredictionError": "fastexplain.exceptions",
+    "ModelTask": "fastexplain.explainers.options",
+    "PFIExplainer": "fastexplain.explainers",
     "PermutationImportanceResult": "fastexplain.engine",
+    "PoorFidelityWarning": "fastexplain.exceptions",
+    "PredictionError": "fastexplain.exceptions",
+    "SGDExplainableModel": "fastexplain.explainers.surrogates",
+    "SamplingPolicy": "fastexplain.explainers.options",
+    "ScenarioNotSupportedException": "fastexplain.exceptions",
+    "ShapValuesOutput": "fastexplain.explainers.options",
     "TabularExplainer": "fastexplain.explainers",
     "TreeExplainer": "fastexplain.explainers",
     "TreeShapResult": "fastexplain.engine",
@@ -66,31 +124,50 @@ _EXPORTS = {
     "deep_lift": "fastexplain.engine",
     "expected_gradients": "fastexplain.engine",
     "get_num_threads": "fastexplain._threads",
+    "install_as": "fastexplain.compat.install",
     "kernel_shap": "fastexplain.engine",
     "linear_shap": "fastexplain.engine",
+    "load_explanation": "fastexplain.explanation",
     "load_model": "fastexplain.models",
     "permutation_importance": "fastexplain.engine",
+    "save_explanation": "fastexplain.explanation",
     "set_num_threads": "fastexplain._threads",
     "summarize_background": "fastexplain.engine",
     "tree_shap": "fastexplain.engine",
+    "wrap_model": "fastexplain.models.wrapped",
 }
 
 __all__ = [
     "Background",
+    "BaseExplainableModel",
+    "DecisionTreeExplainableModel",
     "DeepExplainer",
     "DeepLiftResult",
     "ExpectedGradientsResult",
     "Explanation",
     "ExplanationAdapter",
     "FastExplainError",
+    "FidelityReport",
     "KernelExplainer",
     "KernelShapResult",
+    "LGBMExplainableModel",
+    "LIMEExplainer",
+    "LinearExplainableModel",
     "LinearExplainer",
     "LinearShapResult",
+    "MetricConstants",
+    "MimicExplainer",
     "MissingDependencyError",
     "ModelConversionError",
+    "ModelTask",
+    "PFIExplainer",
     "PermutationImportanceResult",
+    "PoorFidelityWarning",
     "PredictionError",
+    "SGDExplainableModel",
+    "SamplingPolicy",
+    "ScenarioNotSupportedException",
+    "ShapValuesOutput",
     "TabularExplainer",
     "TreeExplainer",
     "TreeShapResult",
@@ -99,13 +176,17 @@ __all__ = [
     "deep_lift",
     "expected_gradients",
     "get_num_threads",
+    "install_as",
     "kernel_shap",
     "linear_shap",
+    "load_explanation",
     "load_model",
     "permutation_importance",
+    "save_explanation",
     "set_num_threads",
     "summarize_background",
     "tree_shap",
+    "wrap_model",
 ]
 
 

@@ -6,7 +6,9 @@ __all__ = [
     "FastExplainError",
     "MissingDependencyError",
     "ModelConversionError",
+    "PoorFidelityWarning",
     "PredictionError",
+    "ScenarioNotSupportedException",
     "UnsupportedModelError",
 ]
 
@@ -29,3 +31,11 @@ class PredictionError(FastExplainError, ValueError):
 
 class MissingDependencyError(FastExplainError, ImportError):
     """An optional package is needed; the message holds the pip command that installs it."""
+
+
+class ScenarioNotSupportedException(FastExplainError, ValueError):
+    """What was asked for does not exist in this case, such as the R2 of a single row."""
+
+
+class PoorFidelityWarning(UserWarning):
+    """A surrogate does not predict its teacher well, so its explanations say little of the teacher."""

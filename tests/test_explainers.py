@@ -238,7 +238,7 @@ def test_catboost_is_refused_with_the_way_to_it() -> None:
 
 
 def test_use_gpu_is_refused() -> None:
-    with pytest.raises(ValueError, match="use_gpu=True is not supported"):
+    with pytest.raises(RuntimeError, match="cuML is required to use GPU explainers"):
         TabularExplainer(Ridge().fit(X, TARGET), X, use_gpu=True)
 
 
@@ -309,7 +309,7 @@ def test_names_of_a_frame_and_a_subset(fitted: Any) -> None:
         ({"classes": ["a"]}, "classes has 1 labels; the model has 3 classes"),
         ({"explain_subset": [9]}, r"explain_subset holds 9; .* 0\.\.3"),
         ({"model_task": "regression"}, "model_task is 'regression', but the .* model does classification"),
-        ({"transformations": []}, "transformations are not supported yet"),
+        ({"transformations": []}, "Non-supported transformations argument passed."),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )

@@ -347,7 +347,7 @@ def test_parquet_returns_the_same_explanation(tmp_path):
 
 
 def test_parquet_keeps_a_single_row_single(tmp_path):
-    LocalExplanation(MARGIN[:1], [0.5], single_row=True, units="margin").write_parquet(tmp_path / "e.parquet")
+    LocalExplanation(MARGIN[:1], [0.5], single_row=True, units="margin").to_parquet(tmp_path / "e.parquet")
     back = read_parquet(tmp_path / "e.parquet")
     assert back.local_importance_values == [0.5, -2.0, 0.1]
     assert back.units == "margin"
@@ -516,11 +516,6 @@ def test_file_of_a_newer_format_is_refused(tmp_path):
     pyarrow.parquet.write_table(newer, tmp_path / "newer.parquet")
     with pytest.raises(ValueError, match="format version 99"):
         read_parquet(tmp_path / "newer.parquet")
-
-
-def test_global_without_local_values_cannot_be_written(tmp_path):
-    with pytest.raises(ValueError, match="include_local=True"):
-        write_parquet(GlobalExplanation(np.ones((1, 3)), [0.0]), tmp_path / "e.parquet")
 
 
 def test_missing_pyarrow_is_told_with_the_pip_command(monkeypatch):

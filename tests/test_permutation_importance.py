@@ -657,3 +657,28 @@ def test_bad_arguments_are_named() -> None:
         _run(classifier, X, np.digitize(y, [-1, 1]), metrics="f1")
     with pytest.raises(ValueError, match="Use 'roc_auc_ovr'"):
         _run(classifier, X, np.digitize(y, [-1, 1]), metrics="roc_auc")
+
+
+def test_some_columns_have_the_importances_of_a_full_call() -> None:
+    rng = np.random.Generator(np.random.Philox(4))
+    X = rng.normal(size=(200, 4))
+    y = X @ [1.0, 2.0, 0.0, -1.0]
+
+    def predict(rows: Any) -> Any:
+        return rows @ [1.0, 2.0, 0.0, -1.0]
+
+    full = fastexplain.permutation_importance(predict, X, y, metrics="r2")
+    part = fastexplain.permutation_importance(predict, X, y, metrics="r2", columns=[3, "x1"])
+    assert part.feature_names == ["x3", "x1"]
+    assert np.array_equal(part.importances, full.importances[[3, 1]])
+    assert np.array_equal(part.standard_errors, full.standard_errors[[3, 1]])
+
+
+def test_columns_named_twice_or_beside_groups_are_refused() -> None:
+    X = np.eye(5)
+    with pytest.raises(ValueError, match="none twice"):
+        fastexplain.permutation_importance(lambda rows: rows[:, 0], X, X[:, 0], columns=[1, 1])
+    with pytest.raises(ValueError, match="columns: column 7 does not exist"):
+        fastexplain.permutation_importance(lambda rows: rows[:, 0], X, X[:, 0], columns=[7])
+    with pytest.raises(ValueError, match="groups or columns, not both"):
+        fastexplain.permutation_importance(lambda rows: rows[:, 0], X, X[:, 0], columns=[1], groups=[[0, 1]])

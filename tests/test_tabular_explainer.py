@@ -437,7 +437,7 @@ def test_unknown_model_task_is_refused(fitted):
         ({"explain_subset": [-1]}, "holds -1"),
         ({"explain_subset": ["nope"]}, "holds 'nope'"),
         ({"explain_subset": [2, 2]}, "a feature twice"),
-        ({"transformations": [("a", None)]}, "transformations are not supported yet"),
+        ({"transformations": [("a", None)]}, "transformations name the column 'a'"),
         (
             {"transformations": [("a", None)], "explain_subset": [0]},
             "explain_subset not supported with non-None transformations",

@@ -177,6 +177,18 @@ print(describe()["isa"], hashlib.sha256(values.tobytes() + base_values.tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 4])
+def test_calls_of_a_few_rows_have_the_bits_of_one_call(n_rows: int, dtype: str) -> None:
+    # up to three rows go one by one, with the quadrature points in the lanes
+    for seed, changes in enumerate([{}, {"n_outputs": 1, "n_leaves": 90, "max_depth": 30}, {"p_categorical": 0.9}]):
+        forest = big_forest(seed, **changes)
+        rows = rows_of(forest, 24)
+        together = tree_shap(forest, rows, dtype=dtype, n_threads=1).values
+        apart = [tree_shap(forest, rows[i : i + n_rows], dtype=dtype, n_threads=1).values for i in range(0, 24, n_rows)]
+        assert_array_equal(np.concatenate(apart).view(np.int64), together.view(np.int64))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_instruction_set_does_not_change_bits(isas: list[str], dtype: str) -> None:
     digests = set()
     for isa in isas:

@@ -21,6 +21,9 @@ constexpr std::size_t kBlockBytes = 384 * 1024;
 // Largest buffer for sums of chunks that are worked on apart.
 constexpr std::size_t kMaxPartialBytes = 32u << 20;
 
+// Rows of a tile that are explained one by one, because lanes of rows would mostly be idle.
+constexpr int kFewRows = 3;
+
 constexpr std::size_t kAlignment = 64;
 
 // Aligned, uninitialised memory.
@@ -87,6 +90,7 @@ struct Scratch {
   Buffer<double> total, chunk;  // [tile][output][feature][row]
   Buffer<T> products, child_values, tables, phi;
   Buffer<std::uint64_t> first, follow;
+  Buffer<std::uint8_t> goes;
 };
 
 }  // namespace
@@ -224,18 +228,23 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
 
     std::unique_ptr<Scratch<T>> allocate(std::int64_t block_tiles, bool with_sums) const {
       auto scratch = std::make_unique<Scratch<T>>();
-      const std::size_t level = static_cast<std::size_t>(kTileRows) * std::min(program_.max_points, kMaxPassPoints);
+      // A call of a few rows gets by with little: pages from the system would cost it as much as the work itself.
+      const bool few = rows_.n_rows <= kFewRows;
+      const std::size_t lanes = few ? 1 : kTileRows;
+      const std::size_t level = lanes * (few ? kMaxPassPoints : std::min(program_.max_points, kMaxPassPoints));
       const std::size_t n_levels = static_cast<std::size_t>(program_.max_levels) + 2;
       scratch->products.resize(n_levels * level);
       scratch->child_values.resize(n_levels * 2 * level);
       scratch->tables.resize(n_levels * 4 * kMaxPassPoints);
-      scratch->phi.resize(static_cast<std::size_t>(program_.max_slots) * kTileRows);
+      scratch->phi.resize(static_cast<std::size_t>(program_.max_slots) * lanes);
       scratch->first.resize(program_.max_decisions * kTileWords);
-      scratch->follow.resize(program_.max_decisions * kTileWords);
+      if (!few) scratch->follow.resize(program_.max_decisions * kTileWords);
+      scratch->goes.resize(program_.max_decisions);
       if (with_sums) {
         scratch->codes.resize(tile_codes_ * static_cast<std::size_t>(block_tiles));
-        scratch->total.resize(tile_values_ * static_cast<std::size_t>(block_tiles));
-        scratch->chunk.resize(tile_values_ * static_cast<std::size_t>(block_tiles));
+        const std::size_t n_sums = few ? sums_of(kFewRows) : tile_values_ * static_cast<std::size_t>(block_tiles);
+        scratch->total.resize(n_sums);
+        scratch->chunk.resize(n_sums);
       }
       return scratch;
     }
@@ -244,8 +253,9 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       return static_cast<int>(std::min<std::int64_t>(kTileRows, rows_.n_rows - tile * kTileRows));
     }
 
-    // Rows of a tile, rounded up to whole words: what its sums are made of.
-    int padded_rows(std::int64_t tile) const { return (rows_in(tile) + kWordRows - 1) / kWordRows * kWordRows; }
+    // Rows of a tile, rounded up to whole words except where they are explained one by one: what its sums are made of.
+    int padded_rows(std::int64_t tile) const { return padded(rows_in(tile)); }
+    static int padded(int n_rows) { return n_rows <= kFewRows ? n_rows : (n_rows + kWordRows - 1) / kWordRows * kWordRows; }
 
     std::size_t sums_of(int n_rows) const {
       return static_cast<std::size_t>(program_.n_outputs) * program_.features.size() * static_cast<std::size_t>(n_rows);
@@ -278,8 +288,9 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
 
     void explain_tile(std::int64_t number, int n_rows, Scratch<T>& scratch, const char* codes, double* sums) const {
       const TreeProgram<T>& tree = program_.trees[number];
-      const int n_words = (n_rows + kWordRows - 1) / kWordRows, n_padded = n_words * kWordRows;
-      decide(tree, shap_.category_columns_[number], scratch, codes, n_words);
+      const int n_words = (n_rows + kWordRows - 1) / kWordRows, n_padded = padded(n_rows);
+      const DecideTask decisions = decide_categories(tree, shap_.category_columns_[number], scratch, codes, n_words);
+      if (n_rows > kFewRows) kernels_.decide(decisions);
       PassTask<T> task{};
       task.ops = tree.ops.data();
       task.n_ops = tree.ops.size();
@@ -287,6 +298,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       task.leaf_stride = program_.n_leaf_outputs;
       task.first = scratch.first.get();
       task.follow = scratch.follow.get();
+      task.goes = scratch.goes.get();
       task.n_rows = n_rows;
       task.products = scratch.products.get();
       task.child_values = scratch.child_values.get();
@@ -294,35 +306,55 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       task.phi = scratch.phi.get();
       for (int output = 0; output < program_.n_leaf_outputs; ++output) {
         task.leaf_values = tree.leaf_values.data() + output;
+        const int to = program_.n_leaf_outputs == 1 ? tree.output : output;
+        double* of_output = sums + static_cast<std::size_t>(to) * program_.features.size() * n_padded;
+        if (n_rows <= kFewRows) {
+          explain_rows(tree, task, decisions, scratch.goes.get(), of_output);
+          continue;
+        }
         for (std::size_t slot = 0; slot < tree.features.size(); ++slot)
           std::fill_n(task.phi + slot * kTileRows, n_padded, T{0});
-        for (const auto& rule : *rules_[std::min(tree.n_points, max_points_)]) {
-          task.n_points = rule.n_points;
-          std::copy_n(rule.points, kMaxPassPoints, task.points);
-          std::copy_n(rule.weights, kMaxPassPoints, task.weights);
-          run_pass(task);
-        }
-        const int to = program_.n_leaf_outputs == 1 ? tree.output : output;
-        add(tree, task.phi, n_padded, sums + static_cast<std::size_t>(to) * program_.features.size() * n_padded);
+        run_passes(tree, task, kernels_.pass_f32, kernels_.pass_f64);
+        add(tree, task.phi, n_padded, of_output);
       }
     }
 
-    void run_pass(const PassTask<T>& task) const {
-      if constexpr (sizeof(T) == sizeof(float))
-        kernels_.pass_f32(task);
-      else
-        kernels_.pass_f64(task);
+    // The few rows of a tile one by one.
+    void explain_rows(const TreeProgram<T>& tree, PassTask<T>& task, const DecideTask& decisions, std::uint8_t* goes,
+                      double* sums) const {
+      const std::size_t n_slots = tree.features.size();
+      for (int row = 0; row < task.n_rows; ++row) {
+        kernels_.decide_row(decisions, row, goes);
+        std::fill_n(task.phi, n_slots, T{0});
+        run_passes(tree, task, kernels_.row_f32, kernels_.row_f64);
+        for (std::size_t slot = 0; slot < n_slots; ++slot)
+          sums[static_cast<std::size_t>(tree.features[slot]) * task.n_rows + row] += static_cast<double>(task.phi[slot]);
+      }
     }
 
-    void decide(const TreeProgram<T>& tree, const std::vector<std::vector<CategoryColumn>>& category_columns,
-                Scratch<T>& scratch, const char* codes, int n_words) const {
+    void run_passes(const TreeProgram<T>& tree, PassTask<T>& task, void (*pass_f32)(const PassTask<float>&),
+                    void (*pass_f64)(const PassTask<double>&)) const {
+      for (const auto& rule : *rules_[std::min(tree.n_points, max_points_)]) {
+        task.n_points = rule.n_points;
+        std::copy_n(rule.points, kMaxPassPoints, task.points);
+        std::copy_n(rule.weights, kMaxPassPoints, task.weights);
+        if constexpr (sizeof(T) == sizeof(float))
+          pass_f32(task);
+        else
+          pass_f64(task);
+      }
+    }
+
+    // Decides the categorical nodes, and returns what decides the others.
+    DecideTask decide_categories(const TreeProgram<T>& tree, const std::vector<std::vector<CategoryColumn>>& category_columns,
+                                 Scratch<T>& scratch, const char* codes, int n_words) const {
       for (std::size_t b = 0; b < tree.category_blocks.size(); ++b) {
         const auto& nodes = tree.category_blocks[b].nodes;
         kernels_.categories({category_columns[b].data(), category_columns[b].size(), nodes.data(), nodes.size(), codes,
                              program_.wide_codes, n_words, scratch.first.get()});
       }
-      kernels_.decide({tree.decisions.data(), tree.decisions.size(), codes, program_.wide_codes, n_words, scratch.first.get(),
-                       scratch.follow.get()});
+      return {tree.decisions.data(), tree.decisions.size(), codes, program_.wide_codes, n_words,
+              scratch.first.get(),   scratch.follow.get()};
     }
 
     static void add(const TreeProgram<T>& tree, const T* phi, int n_rows, double* sums) {

@@ -141,7 +141,7 @@ def _write_files(title: str, task: Task, explanation: GlobalLocalExplanation, ou
     from fastexplain.cli.demo_pictures import draw_global, draw_row
 
     parquet = out / f"{task.name}.parquet"
-    explanation.write_parquet(parquet)
+    explanation.to_parquet(parquet)
     overview, one_row = out / f"{task.name}.png", out / f"{task.name}_row.png"
     draw_global(explanation, task, title, overview)
     draw_row(explanation, task, _picked_row(task, explanation), one_row)

@@ -25,13 +25,15 @@ class Player:
     ----------
     name : str
     index : int
-        Stream of random numbers.
+        Position in the result.
     columns : int array
     codes : int32 array (n_rows,)
         Which of the distinct values (of all columns together) a row has; of a single column in the order of the values.
     n_values : int
     strata : int32 array (n_rows,) or None
         Rows are permuted within these; None is one stratum.
+    stream : int
+        Of random numbers; default: `index`.
     """
 
     name: str
@@ -40,6 +42,10 @@ class Player:
     codes: NDArray[np.int32]
     n_values: int
     strata: NDArray[np.int32] | None = None
+    stream: int = -1
+
+    def __post_init__(self) -> None:
+        self.stream = self.index if self.stream < 0 else self.stream
 
     def representatives(self) -> NDArray[np.int32]:
         """A row that holds each distinct value."""
@@ -59,16 +65,17 @@ class Player:
         return np.asarray(table[self.strata])
 
 
-def find_players(rows: Rows, groups: Any) -> list[Player]:
-    """One player per column, or per group and per column outside the groups.
+def find_players(rows: Rows, groups: Any, columns: Any = None) -> list[Player]:
+    """One player per column, or per group and per column outside the groups; or only some columns.
 
     Raises
     ------
     ValueError
-        A group is empty, names an unknown column, or shares a column with another; a name is used twice.
+        A group is empty, names an unknown column, or shares a column with another; a name or column is used twice;
+        both groups and columns are given.
     """
     names = rows.names or [f"x{j}" for j in range(rows.n_features)]
-    chosen = _grouped(names, rows.n_features, groups)
+    chosen, streams = _chosen(names, rows.n_features, groups, columns)
     players = []
     for index, (name, columns) in enumerate(chosen):
         codes, n_values = rows.codes(columns[0])
@@ -77,8 +84,24 @@ def find_players(rows: Rows, groups: Any) -> list[Player]:
             pairs = codes.astype(np.int64) * n_more + more
             distinct, inverse = np.unique(pairs, return_inverse=True)
             codes, n_values = inverse.reshape(-1).astype(np.int32), len(distinct)
-        players.append(Player(name, index, np.asarray(columns, dtype=np.int64), codes, n_values))
+        at = np.asarray(columns, dtype=np.int64)
+        players.append(Player(name, index, at, codes, n_values, stream=streams[index]))
     return players
+
+
+def _chosen(
+    names: list[str], n_features: int, groups: Any, columns: Any
+) -> tuple[list[tuple[str, list[int]]], list[int]]:
+    """Names and columns of the players, and their streams: a column has the same one alone and among others."""
+    if columns is None:
+        grouped = _grouped(names, n_features, groups)
+        return grouped, list(range(len(grouped)))
+    if groups is not None:
+        raise ValueError("Give groups or columns, not both.")
+    streams = [_column(member, names, n_features, "columns") for member in columns]
+    if not streams or len(set(streams)) < len(streams):
+        raise ValueError(f"columns must name at least one column, and none twice; got {list(columns)!r}.")
+    return [(names[j], [j]) for j in streams], streams
 
 
 def _grouped(names: list[str], n_features: int, groups: Any) -> list[tuple[str, list[int]]]:
@@ -107,17 +130,17 @@ def _grouped(names: list[str], n_features: int, groups: Any) -> list[tuple[str, 
     return [first.get(j, (names[j], [j])) for j in range(n_features) if j in first or j not in owner]
 
 
-def _column(member: Any, names: Sequence[str], n_features: int) -> int:
+def _column(member: Any, names: Sequence[str], n_features: int, argument: str = "groups") -> int:
     if isinstance(member, str):
         if member not in names:
-            raise ValueError(f"groups: no column is named {member!r}; columns: {', '.join(names[:20])}.")
+            raise ValueError(f"{argument}: no column is named {member!r}; columns: {', '.join(names[:20])}.")
         return names.index(member)
     try:
         j = int(member)
     except (TypeError, ValueError):
-        raise ValueError(f"groups: {member!r} is neither a column's name nor its number.") from None
+        raise ValueError(f"{argument}: {member!r} is neither a column's name nor its number.") from None
     if not 0 <= j < n_features:
-        raise ValueError(f"groups: column {j} does not exist; X has {n_features} columns.")
+        raise ValueError(f"{argument}: column {j} does not exist; X has {n_features} columns.")
     return j
 
 
@@ -179,7 +202,7 @@ def draw_permutations(
         offsets.append(p * n + np.cumsum(sizes))
         n_strata.append(len(sizes))
     kernels.latin_permutations(
-        np.array([player.index for player in players], dtype=np.int32),
+        np.array([player.stream for player in players], dtype=np.int32),
         rank,
         rows,
         np.concatenate(offsets).astype(np.int64),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,16 @@ import numpy as np
 from fastexplain.engine import _metric_functions as functions
 from fastexplain.engine._metric_functions import Evaluation, Floats, Truth
 
-__all__ = ["METRICS", "Evaluation", "Metric", "Truth", "known_metrics", "resolve_metric", "resolve_metrics"]
+__all__ = [
+    "METRICS",
+    "Evaluation",
+    "Metric",
+    "Truth",
+    "known_direction",
+    "known_metrics",
+    "resolve_metric",
+    "resolve_metrics",
+]
 
 
 @dataclass(frozen=True)
@@ -248,22 +258,33 @@ def resolve_metrics(
     return named, several
 
 
-def resolve_metric(metric: Any, greater_is_better: bool | None = None) -> Metric:
+def resolve_metric(
+    metric: Any, greater_is_better: bool | None = None, options: Mapping[str, Any] | None = None
+) -> Metric:
     """One metric as the user gave it -> Metric; see the module's text for what is understood.
+
+    Parameters
+    ----------
+    metric : str, callable, scorer or Metric
+    greater_is_better : bool, optional
+        Direction of a callable; of what is known by name, the direction is known.
+    options : dict, optional
+        Keywords of a function, or of the function that a name stands for.
 
     Raises
     ------
     ValueError
-        The name is unknown (the message lists the known ones), or a callable does not say which direction is better.
+        The name is unknown (the message lists the known ones), a callable does not say which direction is better, or
+        something that takes no options is given some.
     TypeError
         Not a name, a callable or a scorer.
     """
+    if options:
+        return _with_options(metric, greater_is_better, options)
     if isinstance(metric, Metric):
         return metric
     if isinstance(metric, str):
-        if metric not in METRICS:
-            raise ValueError(f"Metric {metric!r} is unknown. Known: {', '.join(known_metrics())}; or pass a callable.")
-        return METRICS[metric]
+        return _known(metric)
     if hasattr(metric, "_score_func") and hasattr(metric, "_sign"):  # scikit-learn's make_scorer
         return _from_scorer(metric)
     if not callable(metric):
@@ -272,6 +293,52 @@ def resolve_metric(metric: Any, greater_is_better: bool | None = None) -> Metric
     if native is not None and greater_is_better in (None, native.greater_is_better):
         return native
     return _from_callable(metric, greater_is_better)
+
+
+def known_direction(metric: Any) -> bool | None:
+    """Whether greater is better, where the metric or its name says so; None for other callables."""
+    if isinstance(metric, str):
+        return _known(metric).greater_is_better
+    if isinstance(metric, Metric):
+        return metric.greater_is_better
+    if hasattr(metric, "_score_func") and hasattr(metric, "_sign"):
+        return True
+    given = getattr(metric, "greater_is_better", None)
+    if given is not None:
+        return bool(given)
+    name = _name_of(metric)
+    if not str(getattr(metric, "__module__", "")).startswith("sklearn.metrics."):
+        return None
+    if name in METRICS:
+        return METRICS[name].greater_is_better
+    if name.endswith(("_error", "_loss", "_deviance")):  # scikit-learn's own convention
+        return False
+    return True if name.endswith("_score") else None
+
+
+def _known(name: str) -> Metric:
+    if name not in METRICS:
+        raise ValueError(f"Metric {str(name)!r} is unknown. Known: {', '.join(known_metrics())}; or pass a callable.")
+    return METRICS[name]
+
+
+def _with_options(metric: Any, greater_is_better: bool | None, options: Mapping[str, Any]) -> Metric:
+    """A function of predictions with its keywords bound."""
+    function = metric
+    if isinstance(metric, str):
+        import sklearn.metrics
+
+        greater_is_better = _known(metric).greater_is_better
+        names = [metric, f"{metric}_score", f"{metric}_loss"]
+        function = next((getattr(sklearn.metrics, name) for name in names if hasattr(sklearn.metrics, name)), None)
+    if not callable(function) or hasattr(function, "_score_func"):
+        raise ValueError(f"{_name_of(metric)} takes no options ({dict(options)!r}); pass a function and its options.")
+    native = _native(function, options)
+    if native is not None and greater_is_better in (None, native.greater_is_better):
+        return native
+    bound: Any = partial(function, **options)
+    bound.__name__ = _name_of(function)
+    return _from_callable(bound, known_direction(function) if greater_is_better is None else greater_is_better)
 
 
 def _name_of(metric: Any) -> str:
@@ -316,7 +383,7 @@ def _from_scorer(scorer: Any) -> Metric:
 
 def _from_callable(function: Callable[..., Any], greater_is_better: bool | None) -> Metric:
     name = _name_of(function)
-    direction = greater_is_better if greater_is_better is not None else getattr(function, "greater_is_better", None)
+    direction = greater_is_better if greater_is_better is not None else known_direction(function)
     if direction is None:
         raise ValueError(
             f"Metric {name} does not say which direction is better: pass greater_is_better=True for a score, False for "

@@ -106,6 +106,7 @@ def permutation_importance(
     metrics: Any = None,
     n_repeats: int = 5,
     groups: Any = None,
+    columns: Any = None,
     sample_weight: Any = None,
     conditional: bool = False,
     seed: int = 0,
@@ -137,6 +138,9 @@ def permutation_importance(
         Permutations per feature. A feature with up to ``n_repeats + 1`` distinct values is done exactly instead.
     groups : dict of name to columns, or list of lists of columns, optional
         Columns (names or numbers) that are permuted together. Columns outside stay single.
+    columns : list of columns, optional
+        The only ones to permute (names or numbers), in the order of the result; their importances are those of a call
+        without `columns`. Not together with `groups`.
     sample_weight : array-like of shape (n_rows,), optional
     conditional : bool, default False
         Permute within strata (leaves of a shallow tree that predicts the feature from the others), so that the rows
@@ -208,7 +212,7 @@ def permutation_importance(
         n_threads=threads,
         chunk_bytes=chunk_bytes,
     )
-    players = find_players(rows, groups)
+    players = find_players(rows, groups, columns)
     if conditional:
         conditional_strata(players, rows, seed)
     tables = {

@@ -136,7 +136,7 @@ def _native(
     exact: bool,
     n_threads: int,
 ) -> None:
-    key = ("native", lanes.name)
+    key = ("native", lanes.char)
     compiled = forest._compiled.get(key)
     if compiled is None:
         compiled = core().TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads)

@@ -10,12 +10,34 @@ from fastexplain.explainers.tree import TreeExplainer
 
 if TYPE_CHECKING:
     from fastexplain.explainers.deep import DeepExplainer
+    from fastexplain.explainers.gpu_kernel import GPUKernelExplainer
     from fastexplain.explainers.kernel import KernelExplainer
+    from fastexplain.explainers.lime import LIMEExplainer
     from fastexplain.explainers.linear import LinearExplainer
+    from fastexplain.explainers.mimic import MimicExplainer
+    from fastexplain.explainers.pfi import PFIExplainer
 
-__all__ = ["DeepExplainer", "KernelExplainer", "LinearExplainer", "TabularExplainer", "TreeExplainer"]
+__all__ = [
+    "DeepExplainer",
+    "GPUKernelExplainer",
+    "KernelExplainer",
+    "LIMEExplainer",
+    "LinearExplainer",
+    "MimicExplainer",
+    "PFIExplainer",
+    "TabularExplainer",
+    "TreeExplainer",
+]
 
-_MODULES = {"DeepExplainer": "deep", "KernelExplainer": "kernel", "LinearExplainer": "linear"}
+_MODULES = {
+    "DeepExplainer": "deep",
+    "GPUKernelExplainer": "gpu_kernel",
+    "KernelExplainer": "kernel",
+    "LIMEExplainer": "lime",
+    "LinearExplainer": "linear",
+    "MimicExplainer": "mimic",
+    "PFIExplainer": "pfi",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,15 @@ from fastexplain.explainers._checks import (
     check_examples,
     check_subset,
     list_of_names,
-    refuse_transformations,
 )
-from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows
+from fastexplain.explainers._raw_features import RawFeatures
+from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows, take_rows, unwrapped_rows
+from fastexplain.explainers._sampling import checked_policy, sampled_rows
+from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.aggregation import BLOCK_ROWS, MeanAbs
 from fastexplain.explanation.explanation import Context, Predictions
+from fastexplain.explanation.feature_maps import map_values
 
 __all__ = ["Attribution", "BaseExplainer", "ExplainedModel"]
 
@@ -69,29 +72,39 @@ class Attribution(NamedTuple):
     Attributes
     ----------
     values : array of shape (n_rows, n_features, n_outputs)
-    base_values : float64 array of shape (n_outputs,)
+    base_values : float64 array of shape (n_outputs,), or None
+        None where values add up to no output.
     standard_errors : float64 array of the values' shape, or None
         0 where values are exact; None where the method tells no error.
     path : str or None
         The computation that ran, where a method has several.
+    probabilities : float64 array of shape (n_rows, n_classes), or None
+        The model's own, where the values were made from them.
     """
 
     values: NDArray[np.floating[Any]]
-    base_values: NDArray[np.float64]
+    base_values: NDArray[np.float64] | None
     standard_errors: NDArray[np.float64] | None = None
     path: str | None = None
+    probabilities: NDArray[np.float64] | None = None
 
     def features(self, columns: NDArray[np.intp]) -> Attribution:
         """The same rows, cut down to some features."""
         errors = None if self.standard_errors is None else self.standard_errors[:, columns]
         return self._replace(values=self.values[:, columns], standard_errors=errors)
 
+    def of_raw_features(self, feature_map: Any) -> Attribution:
+        """Of engineered features, those of the raw ones; errors of sums are bounds, as in `get_raw_explanation`."""
+        values, errors = map_values(self.values, feature_map), self.standard_errors
+        mapped = None if errors is None else np.asarray(map_values(errors, feature_map), dtype=np.float64)
+        return self._replace(values=values, standard_errors=mapped)
+
     def both_classes(self) -> Attribution:
         """Of the probability of class 1, those of both classes."""
-        errors = self.standard_errors
+        errors, base = self.standard_errors, self.base_values
         return self._replace(
             values=np.concatenate([-self.values, self.values], axis=2),
-            base_values=np.concatenate([1.0 - self.base_values, self.base_values]),
+            base_values=None if base is None else np.concatenate([1.0 - base, base]),
             standard_errors=None if errors is None else np.concatenate([errors, errors], axis=2),
         )
 
@@ -109,9 +122,13 @@ class BaseExplainer(abc.ABC):
         As resolved at construction.
     """
 
+    available_explanations: ClassVar[list[str]] = ["global", "local"]
+    explainer_type: ClassVar[str] = "blackbox"
     _method: str
     # what the log calls the method
     _title: str
+    # whether a sampling policy acts: where a row costs much
+    _samples: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -122,24 +139,29 @@ class BaseExplainer(abc.ABC):
         explain_subset: Sequence[int | str] | None,
         features: Sequence[Any] | None,
         classes: Sequence[Any] | None,
-        transformations: Any,
-        allow_all_transformations: bool,
+        raw: RawFeatures | None,
         n_threads: int | None,
         show_progress: bool,
     ) -> None:
-        refuse_transformations(transformations, explain_subset)
+        initialization_examples = unwrapped_rows(initialization_examples)
         self.model = model
-        self.initialization_examples = initialization_examples
-        self.transformations = transformations
-        self.allow_all_transformations = allow_all_transformations
+        # as the user has them, and as the model takes them
+        self.initialization_examples = initialization_examples if raw is None else raw.examples
+        self._model_examples = initialization_examples
+        self._raw = raw
+        self.transformations = None if raw is None else raw.transformations
+        self.allow_all_transformations = raw is not None and raw.allow_all_transformations
+        self.aggregate = "sum" if raw is None else raw.aggregate
         self.n_threads = n_threads
         self.show_progress = show_progress
         self._explained = explained
-        check_examples(initialization_examples, explained.n_features)
+        check_examples(initialization_examples, explained.n_features, transformed=raw is not None)
         # names that win over those of the rows' own table
-        self._given_features = list_of_names(features, "features") or column_names(initialization_examples)
-        self.features = self._given_features or explained.feature_names
-        if self.features is not None and len(self.features) != explained.n_features:
+        self._given_features: list[Any] | None = None
+        if raw is None:
+            self._given_features = list_of_names(features, "features") or column_names(initialization_examples)
+        self.features = raw.raw_features if raw is not None else self._given_features or explained.feature_names
+        if raw is None and self.features is not None and len(self.features) != explained.n_features:
             raise ValueError(f"features has {len(self.features)} names; the model has {explained.n_features} features.")
         labels = list_of_names(classes, "classes")
         self.classes = check_classes(labels, explained.classes, explained.task, explained.n_classes, explained.name)
@@ -164,6 +186,16 @@ class BaseExplainer(abc.ABC):
     def method(self) -> str:
         """The method, e.g. ``"shap.tree"``."""
         return self._method
+
+    @property
+    def raw_features(self) -> list[Any] | None:
+        """Names of the features before `transformations`; None without these, or where there are no names."""
+        return None if self._raw is None else self._raw.raw_features
+
+    @property
+    def engineered_features(self) -> list[Any] | None:
+        """Names of the features after `transformations`; None without these, or where there are no names."""
+        return None if self._raw is None else self._raw.engineered_features
 
     @abc.abstractmethod
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
@@ -198,13 +230,14 @@ class BaseExplainer(abc.ABC):
             `evaluation_examples` is nothing that holds rows.
         """
         X, single_row = self._table(evaluation_examples)
-        result = self._attribute(X, self.show_progress)
+        rows = self._engineered(X)
+        result = self._explained_values(rows, self.show_progress)
         return LocalExplanation(
             result.values,
             result.base_values,
             single_row=single_row,
             standard_errors=result.standard_errors,
-            **self._context(evaluation_examples, X, result.path),
+            **self._context(evaluation_examples, X, result.path, self._later(rows, result.probabilities)),
         )
 
     def explain_global(
@@ -220,8 +253,9 @@ class BaseExplainer(abc.ABC):
         ----------
         evaluation_examples : array-like or table of shape (n_rows, n_features)
             As in `explain_local`.
-        sampling_policy : optional
-            Has no effect: every row is explained.
+        sampling_policy : SamplingPolicy, optional
+            Whether only some rows are explained, which the explanation's ``eval_data`` then holds. It acts with
+            `KernelExplainer` and `DeepExplainer`; where rows are cheap, every row is explained.
         include_local : bool, default True
             Keep the local values in the result. False explains the rows in batches and keeps only their means, which
             are the same: memory does not grow with the number of rows.
@@ -244,24 +278,52 @@ class BaseExplainer(abc.ABC):
         X, _ = self._table(evaluation_examples)
         if count_rows(X) == 0:
             raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
+        X, evaluation_examples = self._sampled(X, evaluation_examples, checked_policy(sampling_policy))
         if include_local:
-            result = self._attribute(X, self.show_progress)
+            rows = self._engineered(X)
+            result = self._explained_values(rows, self.show_progress)
             return GlobalLocalExplanation(
                 result.values,
                 result.base_values,
                 standard_errors=result.standard_errors,
-                **self._context(evaluation_examples, X, result.path),
+                **self._context(evaluation_examples, X, result.path, self._later(rows, result.probabilities)),
             )
-        importances, base_values, path = self._streamed(X, batch_size)
-        return GlobalExplanation(importances, base_values, **self._context(evaluation_examples, X, path))
+        importances, last, probabilities = self._streamed(X, batch_size)
+        # engineered rows of the whole are made when their predictions are asked for
+        predict = self._later(X, probabilities) if self._raw is None else partial(self._predicted, X, probabilities)
+        context = self._context(evaluation_examples, X, last.path, predict)
+        return GlobalExplanation(importances, last.base_values, **context)
+
+    def _sampled(self, X: Any, evaluation_examples: Any, policy: SamplingPolicy) -> tuple[Any, Any]:
+        """The rows that a sampling policy leaves, of both forms of them."""
+        rows = sampled_rows(X, policy) if self._samples else None
+        if rows is None:
+            return X, evaluation_examples
+        taken = take_rows(X, rows)
+        return taken, taken if X is evaluation_examples else take_rows(evaluation_examples, rows)
 
     def _table(self, rows: Any) -> tuple[Any, bool]:
         """Rows as something 2-D, and whether they came as a single 1-D row."""
-        return as_table(rows, self.initialization_examples)
+        return as_table(rows, self.initialization_examples) if self._raw is None else self._raw.table(rows)
+
+    def _engineered(self, X: Any) -> Any:
+        """Rows that `_table` returned, or a slice of them, as the model takes them."""
+        if self._raw is None:
+            return X
+        check_examples(rows := self._raw.transform_table(X), self._explained.n_features, transformed=True)
+        return rows
+
+    def _explained_values(self, rows: Any, show_progress: bool) -> Attribution:
+        """Numbers of the explanation's features, for rows as the model takes them."""
+        result = self._attribute(rows, show_progress)
+        return result if self._raw is None else result.of_raw_features(self._raw.feature_map)
+
+    def _predicted(self, X: Any, probabilities: NDArray[np.float64] | None) -> Predictions:
+        return self._later(self._engineered(X), probabilities)()
 
     def _check_columns(self, X: Any) -> None:
         """Raise ValueError if X is a table with other columns than the model's, or than those of the examples."""
-        names, expected = column_names(X), self._explained.feature_names or column_names(self.initialization_examples)
+        names, expected = column_names(X), self._explained.feature_names or column_names(self._model_examples)
         if names is None or expected is None or names == expected:
             return
         if len(names) != len(expected):
@@ -272,27 +334,41 @@ class BaseExplainer(abc.ABC):
             "give the same columns in the same order."
         )
 
-    def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], str | None]:
-        """Mean |value| (n_outputs, n_explained) over batches of rows, base values, and the path."""
+    def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], Attribution, NDArray[np.float64] | None]:
+        """Mean |value| (n_outputs, n_explained) over batches of rows, the last batch, probabilities of all rows."""
         from tqdm.auto import tqdm
 
         explained = self._explained
         n_rows = count_rows(X)
         n_explained = explained.n_features if self._subset is None else len(self._subset)
+        if self._raw is not None:
+            n_explained = self._raw.n_raw
         running = MeanAbs(n_explained, explained.n_outputs)
         step = max(batch_size, _BATCH_BYTES // (8 * max(1, explained.n_features * explained.n_outputs)))
+        probabilities = []
         step = -(-step // BLOCK_ROWS) * BLOCK_ROWS  # whole blocks: the means have the same bits as in one piece
         # disable=None: no bar where stderr is not a terminal
         with tqdm(total=n_rows, unit="row", unit_scale=True, disable=None if self.show_progress else True) as bar:
             for start in range(0, n_rows, step):
                 stop = min(start + step, n_rows)
-                result = self._attribute(slice_rows(X, start, stop), show_progress=False)
+                result = self._explained_values(self._engineered(slice_rows(X, start, stop)), show_progress=False)
                 running.add(result.values)
+                if result.probabilities is not None:
+                    probabilities.append(result.probabilities)
                 bar.update(stop - start)
-        return running.result(), result.base_values, result.path
+        return running.result(), result, np.concatenate(probabilities) if probabilities else None
 
-    def _context(self, evaluation_examples: Any, X: Any, path: str | None) -> Context:
-        names = self._given_features or column_names(X) or self.features
+    def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
+        """What predicts rows X when asked; class probabilities may be at hand."""
+        return partial(self._explained.predict, X)
+
+    def _context(
+        self, evaluation_examples: Any, X: Any, path: str | None, predict: Callable[[], Predictions]
+    ) -> Context:
+        if self._raw is None:
+            names = self._given_features or column_names(X) or self.features
+        else:
+            names = self._raw.raw_features
         columns = None if self._subset is None else self._subset.tolist()
         if names is not None and columns is not None:
             names = [names[i] for i in columns]
@@ -309,5 +385,6 @@ class BaseExplainer(abc.ABC):
             init_data=self.initialization_examples,
             eval_data=evaluation_examples,
             feature_columns=columns,
-            predict=partial(self._explained.predict, X),
+            predict=predict,
+            is_raw=self._raw is not None,
         )

@@ -16,23 +16,12 @@ __all__ = [
     "check_subset",
     "check_task",
     "list_of_names",
+    "plain_output",
     "plain_task",
-    "refuse_transformations",
 ]
 
 TASKS = ("unknown", "classification", "regression")
-
-
-def refuse_transformations(transformations: Any, explain_subset: Any) -> None:
-    """Raise ValueError if `transformations` are given: mapping back to the columns before them is not there yet."""
-    if transformations is None:
-        return
-    if explain_subset is not None:
-        raise ValueError("explain_subset not supported with non-None transformations")
-    raise ValueError(
-        "transformations are not supported yet. Pass rows as the model itself sees them (transformed), and "
-        "transformations=None."
-    )
+OUTPUTS = ("default", "probability", "teacher_probability")
 
 
 def plain_task(model_task: Any) -> str:
@@ -43,6 +32,16 @@ def plain_task(model_task: Any) -> str:
     return task
 
 
+def plain_output(shap_values_output: Any) -> str:
+    """What values add up to as a plain string, from a string or a str enum such as ShapValuesOutput."""
+    output = str(getattr(shap_values_output, "value", shap_values_output))
+    if output not in OUTPUTS:
+        raise ValueError(
+            f"shap_values_output must be 'default', 'probability' or 'teacher_probability'; got {shap_values_output!r}."
+        )
+    return output
+
+
 def check_task(model_task: Any, task: str, name: str) -> None:
     """Raise ValueError if `model_task` is no task, or contradicts the task of the model called `name`."""
     given = plain_task(model_task)
@@ -50,13 +49,15 @@ def check_task(model_task: Any, task: str, name: str) -> None:
         raise ValueError(f"model_task is {given!r}, but the {name} model does {task}.")
 
 
-def check_examples(examples: Any, n_features: int) -> None:
-    """Raise ValueError unless `examples` is None or 2-D with `n_features` columns."""
+def check_examples(examples: Any, n_features: int, transformed: bool = False) -> None:
+    """Raise ValueError unless `examples` is None or 2-D with `n_features` columns; they may be `transformed` ones."""
     if examples is None:
         return
     shape = examples.shape if hasattr(examples, "shape") else np.shape(examples)
     if len(shape) != 2:
         raise ValueError(f"initialization_examples must be 2-D; got shape {tuple(shape)}.")
+    if shape[1] != n_features and transformed:
+        raise ValueError(f"The transformations make {shape[1]} columns; the model has {n_features} features.")
     if shape[1] != n_features:
         raise ValueError(f"initialization_examples has {shape[1]} columns; the model has {n_features} features.")
 

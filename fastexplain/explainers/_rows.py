@@ -8,7 +8,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_table", "column_names", "count_columns", "count_rows", "slice_rows", "take_rows"]
+__all__ = ["as_table", "column_names", "count_columns", "count_rows", "slice_rows", "take_rows", "unwrapped_rows"]
+
+
+def unwrapped_rows(rows: Any, keep_weights: bool = False) -> Any:
+    """Plain rows of what may wrap them: a DatasetWrapper (this package's or ml-wrappers'), a tensor, shap's DenseData.
+
+    Parameters
+    ----------
+    rows : object
+        Anything else is returned as it is.
+    keep_weights : bool, default False
+        Leave DenseData alone, whose rows have weights.
+    """
+    if hasattr(rows, "original_dataset_with_type"):
+        # a wrapper of nothing but its summary, or of rows
+        rows = rows.dataset if rows.original_dataset_with_type is None else rows.original_dataset_with_type
+    if hasattr(rows, "detach"):
+        return rows.detach().cpu().numpy()
+    if type(rows).__name__ == "DenseData" and not keep_weights:
+        return rows.data
+    return rows
 
 
 def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
@@ -29,12 +49,14 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     TypeError
         X is nothing that holds rows: None, a scalar, a string, a dict.
     """
+    X = unwrapped_rows(X)
     if isinstance(X, list | tuple):
         single = not any(isinstance(row, Sequence | np.ndarray) and not isinstance(row, str) for row in X)
         return (_one_row(X), True) if single and X else (X, False)
     shape = np.shape(X) if not hasattr(X, "shape") else X.shape
     if len(shape) == 0:
         raise TypeError(
+            f"Got type {type(X)} which is not supported in DatasetWrapper. "
             f"Rows came as {type(X).__module__}.{type(X).__qualname__}; expected a NumPy array, a list of rows, or a "
             "pandas, polars or pyarrow table."
         )

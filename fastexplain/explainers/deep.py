@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.background import as_background, has_weights
 from fastexplain.engine.deep_lift import deep_lift
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._background import explainer_background, rows_of
@@ -17,6 +18,7 @@ from fastexplain.explainers._checks import check_count, check_task, plain_task
 from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers._networks import as_rows, is_network, network_outputs
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions, output_units
+from fastexplain.explainers._raw_features import raw_features
 from fastexplain.explainers._rows import count_columns, count_rows
 
 __all__ = ["DeepExplainer"]
@@ -48,10 +50,12 @@ class DeepExplainer(BaseExplainer):
         Names; default: those of the examples' table, else those of the rows' table.
     classes : sequence, optional
         Labels of the classes, in the order of the network's outputs.
-    transformations : optional
-        Must be None: mapping back to the columns before a transformation is not there yet.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
+        the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
     allow_all_transformations : bool, default False
-        Has no effect without `transformations`.
+        Whether a transformer of several columns may mix them, as PCA does. Each column that it makes is then shared out
+        equally among those that it is made of.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Unknown: several outputs are classes. One output needs the task: for classification its values are [-v, v].
     is_classifier : bool, optional
@@ -60,6 +64,9 @@ class DeepExplainer(BaseExplainer):
         Raise if values do not add up to the network's output.
     seed : int, default 0
         Of the clusters.
+    aggregate : {"sum", "group"}, default "sum"
+        "sum" adds up the values of the columns that a raw feature became. "group" is refused: DeepLIFT plays no
+        Shapley game.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, default False
@@ -80,7 +87,7 @@ class DeepExplainer(BaseExplainer):
         The model is no network, or has an operation without a rule.
     ValueError
         Examples are missing, a number of names differs from the model's, the task is not known, values do not add up,
-        or `transformations` are given.
+        or `transformations` are not supported or do not fit the model, or `aggregate` is "group" with them.
 
     Notes
     -----
@@ -88,8 +95,10 @@ class DeepExplainer(BaseExplainer):
     2017, section 4.2.
     """
 
+    explainer_type: ClassVar[str] = "specific"
     _method = "shap.deep"
     _title = "DeepLIFT"
+    _samples = True
 
     def __init__(
         self,
@@ -108,9 +117,25 @@ class DeepExplainer(BaseExplainer):
         seed: int = 0,
         n_threads: int | None = None,
         show_progress: bool = False,
+        aggregate: str = "sum",
     ) -> None:
         if initialization_examples is None:
             raise ValueError("DeepExplainer needs initialization_examples: outputs are compared with theirs.")
+        raw = raw_features(
+            transformations,
+            as_rows(initialization_examples),
+            features,
+            allow_all_transformations,
+            explain_subset,
+            aggregate,
+        )
+        if raw is not None:
+            if raw.aggregate == "group":
+                raise ValueError(
+                    "aggregate='group' needs Shapley values, and DeepLIFT's are none: it has no raw feature that plays "
+                    "as a whole. Use aggregate='sum', or KernelExplainer(aggregate='group')."
+                )
+            initialization_examples = _dense(raw.transform_examples(as_rows(initialization_examples)))
         self.nclusters = check_count(nclusters, "nclusters")
         self.is_classifier, self.check_additivity, self.seed = is_classifier, check_additivity, seed
         self._network = unwrapped(model)
@@ -123,8 +148,7 @@ class DeepExplainer(BaseExplainer):
             explain_subset=explain_subset,
             features=features,
             classes=classes,
-            transformations=transformations,
-            allow_all_transformations=allow_all_transformations,
+            raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
         )
@@ -134,6 +158,9 @@ class DeepExplainer(BaseExplainer):
 
     def _table(self, rows: Any) -> tuple[Any, bool]:
         return super()._table(as_rows(rows))
+
+    def _engineered(self, X: Any) -> Any:
+        return _dense(super()._engineered(X))
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
         self._check_columns(X)
@@ -150,6 +177,14 @@ class DeepExplainer(BaseExplainer):
         whole = Attribution(result.values, result.base_values)
         doubles = self._explained.units == "probability" and result.values.shape[2] == 1
         return whole.both_classes() if doubles else whole
+
+
+def _dense(rows: Any) -> Any:
+    """Rows without sparse matrices, which networks do not take."""
+    if has_weights(rows):
+        background = as_background(rows)
+        return background._replace(data=_dense(background.data))
+    return rows.toarray() if hasattr(rows, "toarray") else rows
 
 
 def _task(model_task: Any, is_classifier: bool | None, classes: Any) -> str:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.background import Background
 from fastexplain.engine.kernel_shap import kernel_shap
 from fastexplain.engine.links import resolve_link
-from fastexplain.engine.masking import copied
-from fastexplain.exceptions import UnsupportedModelError
-from fastexplain.explainers._background import background_at, explainer_background, rows_of
-from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
-from fastexplain.explainers._checks import check_count, check_task, list_of_names, plain_task
-from fastexplain.explainers._dispatch import EXPECTED, check_fitted, class_names, is_plain_function, unwrapped
-from fastexplain.explainers._networks import is_torch, network_outputs
-from fastexplain.explainers._predictions import estimator_predictions, output_predictions, output_units
+from fastexplain.explainers._background import background_at, explainer_background, representative_rows, rows_of
+from fastexplain.explainers._base import Attribution, BaseExplainer
+from fastexplain.explainers._black_box import black_box
+from fastexplain.explainers._checks import check_count
+from fastexplain.explainers._dispatch import unwrapped
+from fastexplain.explainers._raw_features import raw_features
 from fastexplain.explainers._rows import count_columns, count_rows, slice_rows
-from fastexplain.explanation.explanation import Predictions
+from fastexplain.explainers._transformer_maps import map_of_parents
 
 __all__ = ["KernelExplainer"]
 
@@ -59,11 +54,13 @@ class KernelExplainer(BaseExplainer):
         the clusters' sizes. Tables with columns that are not numbers are sampled, ``10 * nclusters`` rows.
     show_progress : bool, default True
         Show a progress bar; it stays away where stderr is not a terminal.
-    transformations : optional
-        Must be None: mapping back to the columns before a transformation is not there yet. A Pipeline needs none: it
-        is explained as it is, on the rows that it takes.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
+        the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`. A Pipeline
+        of transformations and model needs none: it is explained as it is, on the rows that it takes.
     allow_all_transformations : bool, default False
-        Has no effect without `transformations`.
+        Whether a transformer of several columns may mix them, as PCA does. Each column that it makes is then shared out
+        equally among those that it is made of.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Unknown: as the model says; a function with one output does regression, one with several classification.
     link : {"identity", "logit"}, default "identity"
@@ -71,6 +68,11 @@ class KernelExplainer(BaseExplainer):
     tol : float, default 0.01
         See `nsamples`; a share of the range of the row's values. 0 uses all of `nsamples`.
     seed : int, default 0
+    aggregate : {"sum", "group"}, default "sum"
+        "sum" adds up the values of the columns that a raw feature became; "group" is the Shapley value of the raw
+        feature as one player, which hides it as a whole: raw rows are mixed, and then transformed. The two differ where
+        the model is not additive. With "group", the background are rows of the examples: all, or for each cluster the
+        row nearest to its centre.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
 
@@ -92,7 +94,7 @@ class KernelExplainer(BaseExplainer):
         The model has nothing to call.
     ValueError
         Examples are missing or not 2-D, a number of names differs from the model's, `model_task` contradicts the model,
-        an argument is out of range, or `transformations` are given.
+        an argument is out of range, or `transformations` are not supported or do not fit the model.
 
     Notes
     -----
@@ -102,6 +104,7 @@ class KernelExplainer(BaseExplainer):
 
     _method = "shap.kernel"
     _title = "Kernel SHAP"
+    _samples = True
 
     def __init__(
         self,
@@ -122,16 +125,33 @@ class KernelExplainer(BaseExplainer):
         tol: float = 0.01,
         seed: int = 0,
         n_threads: int | None = None,
+        aggregate: str = "sum",
     ) -> None:
         if initialization_examples is None:
             raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
         self.nsamples = nsamples if nsamples == "auto" else check_count(nsamples, "nsamples")
         self.nclusters = check_count(nclusters, "nclusters")
         self.link, self.tol, self.seed = resolve_link(link).__name__, tol, seed
-        rows = rows_of(initialization_examples)
+        raw = raw_features(
+            transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate
+        )
+        examples = initialization_examples if raw is None else raw.transform_examples(initialization_examples)
+        rows = rows_of(examples)
         n_features = count_columns(rows)
-        self._background = explainer_background(initialization_examples, self.nclusters, seed)
-        self._box = _black_box(unwrapped(model), is_function, model_task, classes, self._background.data)
+        self._players: list[NDArray[np.intp]] | None = None
+        self._grouped = raw is not None and raw.aggregate == "group"
+        if raw is None or not self._grouped:
+            self._background = explainer_background(examples, self.nclusters, seed)
+            self._box = black_box(unwrapped(model), is_function, model_task, classes, self._background.data)
+        else:
+            background = representative_rows(initialization_examples, raw.examples, rows, self.nclusters, seed)
+            engineered = raw.transform(background.data)
+            self._box = black_box(unwrapped(model), is_function, model_task, classes, engineered)
+            # mixing transformed rows is the same as transforming mixed rows, and faster, if each column has one parent
+            if raw.by_column:
+                self._players, self._background = raw.groups(), background._replace(data=engineered)
+            else:
+                self._background, self._box = background, self._box.after(raw.transform_table)
         self._path: str | None = None
         super().__init__(
             model,
@@ -140,8 +160,7 @@ class KernelExplainer(BaseExplainer):
             explain_subset=explain_subset,
             features=features,
             classes=classes,
-            transformations=transformations,
-            allow_all_transformations=allow_all_transformations,
+            raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
         )
@@ -158,6 +177,13 @@ class KernelExplainer(BaseExplainer):
 
     def _size(self) -> str:
         return f"{count_rows(self._background.data)} background rows, "
+
+    def _engineered(self, X: Any) -> Any:
+        # players that are raw columns: what is called transforms the rows itself
+        return X if self._grouped and self._players is None else super()._engineered(X)
+
+    def _explained_values(self, rows: Any, show_progress: bool) -> Attribution:
+        return self._attribute(rows, show_progress) if self._grouped else super()._explained_values(rows, show_progress)
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
         return self._finished(self._run(X, self._background.data, show_progress))
@@ -180,10 +206,12 @@ class KernelExplainer(BaseExplainer):
         return self._finished(whole).features(self._subset)
 
     def _run(self, X: Any, background: Any, show_progress: bool) -> Attribution:
+        groups = None if self._players is None else _partition(self._players, count_columns(X))
         result = kernel_shap(
             self._box.target,
             X,
             background,
+            groups=groups,
             weights=self._background.weights,
             link=self.link,
             n_samples=self.nsamples,
@@ -192,7 +220,8 @@ class KernelExplainer(BaseExplainer):
             n_threads=self.n_threads,
             show_progress=show_progress,
         )
-        return Attribution(result.values, result.base_values, result.standard_errors, result.method)
+        whole = Attribution(result.values, result.base_values, result.standard_errors, result.method)
+        return whole if self._players is None else _spread(whole, self._players)
 
     def _finished(self, result: Attribution) -> Attribution:
         """The numbers as the explanation has them: the probability of class 1 alone becomes that of both classes."""
@@ -200,161 +229,17 @@ class KernelExplainer(BaseExplainer):
         return result.both_classes() if self._box.doubles and self.link == "identity" else result
 
 
-@dataclass(frozen=True)
-class _BlackBox:
-    """What is called, and what comes back.
-
-    Attributes
-    ----------
-    target : callable or network
-        What `kernel_shap` gets: a model's bound method, so that it can see through it, or the function.
-    outputs : callable
-        Rows -> the explained outputs, (n_rows,) or (n_rows, n_outputs).
-    predictions : callable
-        Rows -> (predictions, class probabilities or None).
-    n_columns : int
-        Columns of the output.
-    doubles : bool
-        The only column is the probability of class 1.
-    """
-
-    target: Any
-    outputs: Callable[[Any], Any]
-    predictions: Callable[[Any], Predictions]
-    name: str
-    task: str
-    units: str
-    n_columns: int
-    doubles: bool
-    classes: list[Any] | None
-    feature_names: list[str] | None
-
-    def explained(self, n_features: int, link: str) -> ExplainedModel:
-        single_margin = self.task == "classification" and self.n_columns == 1
-        return ExplainedModel(
-            name=self.name,
-            n_features=n_features,
-            n_outputs=2 if self.doubles and link == "identity" else self.n_columns,
-            task=self.task,
-            n_classes=(2 if single_margin else self.n_columns) if self.task == "classification" else None,
-            units=self.units if link == "identity" else "margin",
-            predict=self.predictions,
-            classes=self.classes,
-            feature_names=self.feature_names,
-        )
-
-    def base_values(self, background: Background, link: str) -> NDArray[np.float64]:
-        outputs = np.asarray(self.outputs(background.data), dtype=np.float64)
-        return resolve_link(link)(background.weights @ outputs.reshape(len(outputs), -1))
+def _partition(players: list[NDArray[np.intp]], n_columns: int) -> list[list[int]]:
+    """Players that have columns, and one of the columns that no player has: constants, which get 0."""
+    rest = np.setdiff1d(np.arange(n_columns), np.concatenate(players))
+    return [columns.tolist() for columns in [*players, rest] if len(columns)]
 
 
-def _black_box(model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any) -> _BlackBox:
-    """Find what to call, and what kind of output it has, by its outputs of the background rows."""
-    if isinstance(model, type):
-        raise UnsupportedModelError(f"{model.__name__} is a class; expected a fitted instance of it.")
-    if is_function and not callable(model):
-        raise UnsupportedModelError(f"is_function=True, but {class_names(model)[0]} cannot be called.")
-    task = plain_task(model_task)
-    if task == "unknown" and classes is not None:
-        task = "classification"
-    owner = None if is_function or is_plain_function(model) else model
-    target, units, own_task = (_function(model), None, None) if owner is None else _method_of(owner, task)
-    if own_task is not None:
-        check_task(model_task, own_task, type(owner).__name__)
-        task = own_task
-    call = partial(network_outputs, model) if is_torch(target) else target
-    outputs = np.asarray(call(copied(probe)))
-    if outputs.ndim not in (1, 2) or len(outputs) != count_rows(probe):
-        raise UnsupportedModelError(
-            f"{_name(model)} returned shape {outputs.shape} for {count_rows(probe)} rows; expected (n_rows,) or "
-            "(n_rows, n_outputs). Pass a function that returns one target's output."
-        )
-    columns = outputs.reshape(len(outputs), -1)
-    if task == "unknown":
-        task = "classification" if columns.shape[1] > 1 else "regression"
-    units = units or output_units(columns, task)
-    if own_task is None:
-        predictions: Callable[[Any], Predictions] = partial(output_predictions, call, task, units)
-    else:
-        predictions = partial(estimator_predictions, owner, task)
-    return _BlackBox(
-        target=target,
-        outputs=call,
-        predictions=predictions,
-        name=_name(model),
-        task=task,
-        units=units,
-        n_columns=columns.shape[1],
-        doubles=columns.shape[1] == 1 and units == "probability",
-        classes=_own_classes(owner, task, columns.shape[1]),
-        feature_names=_own_names(owner),
-    )
-
-
-def _function(model: Any) -> Any:
-    """A function of rows; of something with a predict that is to be called itself, its call."""
-    return model.__call__ if hasattr(model, "predict") else model
-
-
-def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None, str | None]:
-    """The method to explain, its units and its task, where the model's kind decides them."""
-    if not hasattr(model, "predict"):  # an ensemble or pipeline has it once it is fitted
-        check_fitted(model)
-    kind = _estimator_kind(model)
-    if kind == "clusterer":
-        raise UnsupportedModelError(
-            f"{type(model).__name__} numbers clusters, and the numbers have no scale. Explain a function that has one, "
-            "e.g. the distance to a centre: lambda X: model.transform(X)."
-        )
-    if kind == "outlier_detector":
-        return model.decision_function, "model output", "regression"
-    if kind == "regressor" or (kind is None and task == "regression"):
-        return model.predict, "model output", "regression"
-    if hasattr(model, "predict_proba"):
-        return model.predict_proba, "probability", "classification"
-    if kind == "classifier":
-        if not hasattr(model, "decision_function"):
-            raise UnsupportedModelError(
-                f"{type(model).__name__} has neither predict_proba nor decision_function: class labels alone have no "
-                "scale. Explain a function of your choice, e.g. lambda X: model.predict(X) == label."
-            )
-        return model.decision_function, "margin", "classification"
-    if callable(getattr(model, "predict", None)):
-        return model.predict, None, None
-    raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
-
-
-def _estimator_kind(model: Any) -> str | None:
-    """What a scikit-learn estimator, or one that follows its conventions, says of itself; None if it says nothing."""
-    if "sklearn.base.BaseEstimator" not in class_names(model):
-        return getattr(model, "_estimator_type", None)
-    import sklearn.base
-
-    for kind in ("classifier", "regressor", "outlier_detector", "clusterer"):
-        check = getattr(sklearn.base, f"is_{kind}", None)  # is_clusterer is younger than the others
-        if check is not None and check(model):
-            return kind
-    return "clusterer" if "sklearn.base.ClusterMixin" in class_names(model) else None
-
-
-def _own_classes(owner: Any, task: str, n_columns: int) -> list[Any] | None:
-    """Labels that a classifier was fitted on; an error if its outputs are not one per class."""
-    known = getattr(owner, "classes_", None) if task == "classification" else None
-    if known is None:
-        return None
-    labels = list_of_names(known, "classes_") or []
-    if n_columns not in ((1, 2) if len(labels) == 2 else (len(labels),)):
-        raise UnsupportedModelError(
-            f"{_name(owner)} has {len(labels)} classes, but {n_columns} columns of output. Explain a function that "
-            "returns one per class; a SVC has them with decision_function_shape='ovr'."
-        )
-    return labels
-
-
-def _own_names(owner: Any) -> list[str] | None:
-    known = getattr(owner, "feature_names_in_", None)
-    return None if known is None else [str(name) for name in known]
-
-
-def _name(model: Any) -> str:
-    return str(getattr(model, "__name__", None) or type(model).__name__)
+def _spread(result: Attribution, players: list[NDArray[np.intp]]) -> Attribution:
+    """Numbers of all players, also of those that have no columns, whose values are 0."""
+    present = np.flatnonzero([len(columns) > 0 for columns in players])
+    feature_map = map_of_parents(present, len(players))
+    values = result.values[:, : len(present)]
+    errors = result.standard_errors
+    kept = result._replace(values=values, standard_errors=None if errors is None else errors[:, : len(present)])
+    return kept.of_raw_features(feature_map)

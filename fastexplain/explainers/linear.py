@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedMo
 from fastexplain.explainers._checks import check_examples, check_task, list_of_names, plain_task
 from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions
+from fastexplain.explainers._raw_features import RawFeatures, raw_features
+from fastexplain.explainers._rows import unwrapped_rows
 
 __all__ = ["LinearExplainer"]
 
@@ -42,10 +44,16 @@ class LinearExplainer(BaseExplainer):
     classes : sequence, optional
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows. With a
         tuple, they say that it is a classifier.
-    transformations : optional
-        Must be None: mapping back to the columns before a transformation is not there yet.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
+        the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
     allow_all_transformations : bool, default False
-        Has no effect without `transformations`.
+        Whether a transformer of several columns may mix them, as PCA does. Each column that it makes is then shared out
+        equally among those that it is made of.
+    aggregate : {"sum", "group"}, default "sum"
+        "sum" adds up the values of the columns that a raw feature became; "group" is the Shapley value of the raw
+        feature as one player. They are the same for a linear model, as long as each column is made of one raw feature;
+        "group" refuses others.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, default False
@@ -65,14 +73,15 @@ class LinearExplainer(BaseExplainer):
     UnsupportedModelError
         The model has no coefficients.
     ValueError
-        Examples are missing or of another width than the model, a number of names differs from the model's, or
-        `transformations` are given.
+        Examples are missing or of another width than the model, a number of names differs from the model's,
+        or `transformations` are not supported, do not fit the model, or mix columns with ``aggregate="group"``.
 
     Notes
     -----
     Lundberg and Lee 2017, "A unified approach to interpreting model predictions", corollary 1.
     """
 
+    explainer_type: ClassVar[str] = "specific"
     _method = "shap.linear"
     _title = "exact linear SHAP"
 
@@ -89,14 +98,22 @@ class LinearExplainer(BaseExplainer):
         model_task: str = "unknown",
         n_threads: int | None = None,
         show_progress: bool = False,
+        aggregate: str = "sum",
     ) -> None:
         if initialization_examples is None:
             raise ValueError("LinearExplainer needs initialization_examples: the features' means are theirs.")
+        initialization_examples = unwrapped_rows(initialization_examples, keep_weights=True)
+        raw = raw_features(
+            transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate
+        )
+        if raw is not None:
+            _check_aggregate(raw)
+            initialization_examples = raw.transform_examples(initialization_examples)
         rows = rows_of(initialization_examples)
         self._linear = unwrapped(model)
         explained = _explained(self._linear, plain_task(model_task), classes)
         check_task(model_task, explained.task, explained.name)
-        check_examples(rows, explained.n_features)
+        check_examples(rows, explained.n_features, transformed=raw is not None)
         self._mean = _means(initialization_examples)
         super().__init__(
             model,
@@ -105,8 +122,7 @@ class LinearExplainer(BaseExplainer):
             explain_subset=explain_subset,
             features=features,
             classes=classes,
-            transformations=transformations,
-            allow_all_transformations=allow_all_transformations,
+            raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
         )
@@ -114,6 +130,15 @@ class LinearExplainer(BaseExplainer):
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
         self._check_columns(X)
         return Attribution(*linear_shap(self._linear, X, mean=self._mean, n_threads=self.n_threads))
+
+
+def _check_aggregate(raw: RawFeatures) -> None:
+    """Raise ValueError where a raw feature's Shapley value is not the sum over its columns."""
+    if raw.aggregate == "group" and not raw.by_column:
+        raise ValueError(
+            "aggregate='group' needs transformations whose columns are each made of one raw feature alone: only "
+            "then is its Shapley value the sum. Use KernelExplainer(aggregate='group'), or aggregate='sum'."
+        )
 
 
 def _explained(model: Any, task: str, classes: Any) -> ExplainedModel:

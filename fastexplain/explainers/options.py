@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["ModelTask", "ResetIndex", "SamplingPolicy", "ShapValuesOutput"]
+__all__ = [
+    "ExplainableModelType",
+    "MetricConstants",
+    "ModelTask",
+    "ResetIndex",
+    "SamplingPolicy",
+    "ShapValuesOutput",
+    "error_metrics",
+]
 
 
 class ModelTask(StrEnum):
@@ -34,6 +42,33 @@ class ResetIndex(StrEnum):
     Ignore = "ignore"
     Reset = "reset"
     ResetTeacher = "reset_teacher"
+
+
+class ExplainableModelType(StrEnum):
+    """Kind of a surrogate."""
+
+    TREE_EXPLAINABLE_MODEL_TYPE = "tree_explainable_model_type"
+    LINEAR_EXPLAINABLE_MODEL_TYPE = "linear_explainable_model_type"
+
+
+class MetricConstants(StrEnum):
+    """Metrics of `PFIExplainer` that interpret-community names; all others go by scikit-learn's names."""
+
+    MEAN_ABSOLUTE_ERROR = "mean_absolute_error"
+    EXPLAINED_VARIANCE_SCORE = "explained_variance_score"
+    MEAN_SQUARED_ERROR = "mean_squared_error"
+    MEAN_SQUARED_LOG_ERROR = "mean_squared_log_error"
+    MEDIAN_ABSOLUTE_ERROR = "median_absolute_error"
+    R2_SCORE = "r2_score"
+    AVERAGE_PRECISION_SCORE = "average_precision_score"
+    F1_SCORE = "f1_score"
+    FBETA_SCORE = "fbeta_score"
+    PRECISION_SCORE = "precision_score"
+    RECALL_SCORE = "recall_score"
+
+
+# Those of which less is better.
+error_metrics = frozenset(metric for metric in MetricConstants if metric.endswith("_error"))
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastexplain.explainers._base import BaseExplainer
-from fastexplain.explainers._checks import refuse_transformations
 from fastexplain.explainers._dispatch import explainer_kind, unwrapped
 from fastexplain.explainers.tree import TreeExplainer
 from fastexplain.explanation import GlobalExplanation, LocalExplanation
@@ -50,14 +49,19 @@ class TabularExplainer:
         Names; default: those of the examples' table, else those of the rows' table, else those that the model knows.
     classes : sequence, optional
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
-    transformations : optional
-        Must be None: mapping back to the columns before a transformation is not there yet.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
+        the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
     allow_all_transformations : bool, default False
-        Has no effect without `transformations`.
+        Whether a transformer of several columns may mix them, as PCA does. Each column that it makes is then shared out
+        equally among those that it is made of.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Checked against the model where it knows its task; decides where it does not, as a network with one output.
     use_gpu : bool, default False
-        Must be False: networks run on the device where they are, all else on the CPU.
+        Must be False: networks run on the device where their weights are, all else on the CPU.
+    aggregate : {"sum", "group"}, default "sum"
+        With `transformations`: "sum" adds up the values of the columns that a raw feature became; "group" gives the
+        exact Shapley value of the raw feature as one player, with `KernelExplainer` and `LinearExplainer` only.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, default False
@@ -87,13 +91,18 @@ class TabularExplainer:
         A converted tree model does not reproduce the library's own predictions.
     ValueError
         A number of names or columns differs from the model's (the message gives both), `model_task` contradicts the
-        model, or `transformations` or `use_gpu` are given.
+        model, `transformations` are not supported or do not fit the model, or `use_gpu` is True.
+    RuntimeError
+        `use_gpu` is True.
 
     Notes
     -----
     Lundberg and Lee 2017, "A unified approach to interpreting model predictions"; Lundberg et al. 2020, "From local
     explanations to global understanding with explainable AI for trees".
     """
+
+    available_explanations: ClassVar[list[str]] = ["global", "local"]
+    explainer_type: ClassVar[str] = "blackbox"
 
     def __init__(
         self,
@@ -110,13 +119,12 @@ class TabularExplainer:
         n_threads: int | None = None,
         show_progress: bool = False,
         seed: int = 0,
+        aggregate: str = "sum",
     ) -> None:
-        refuse_transformations(transformations, explain_subset)
         if use_gpu:
-            raise ValueError(
-                "use_gpu=True is not supported. Pass use_gpu=False: a torch network is explained on the device where "
-                "its weights are, all else on the CPU."
-            )
+            from fastexplain.explainers.gpu_kernel import refuse_gpu
+
+            refuse_gpu("Pass use_gpu=False.")
         make, takes_seed = _EXPLAINERS[explainer_kind(unwrapped(model))]
         extras: dict[str, Any] = {"seed": seed} if takes_seed else {}
         self.model = model
@@ -126,7 +134,9 @@ class TabularExplainer:
             explain_subset=explain_subset,
             features=features,
             classes=classes,
+            transformations=transformations,
             allow_all_transformations=allow_all_transformations,
+            aggregate=aggregate,
             model_task=model_task,
             n_threads=n_threads,
             show_progress=show_progress,
@@ -136,6 +146,7 @@ class TabularExplainer:
         self.explain_subset = explain_subset
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations
+        self.aggregate = aggregate
         self.features = self.explainer.features
         self.classes = self.explainer.classes
         self.n_threads = n_threads
@@ -151,6 +162,16 @@ class TabularExplainer:
     def path(self) -> str | None:
         """The computation that ran in the latest call, where the method has several; None before the first."""
         return getattr(self.explainer, "path", None)
+
+    @property
+    def raw_features(self) -> list[Any] | None:
+        """Names of the features before `transformations`; None without these, or where there are no names."""
+        return self.explainer.raw_features
+
+    @property
+    def engineered_features(self) -> list[Any] | None:
+        """Names of the features after `transformations`; None without these, or where there are no names."""
+        return self.explainer.engineered_features
 
     def explain_local(self, evaluation_examples: Any) -> LocalExplanation:
         """Attribute each row's output to the features.
@@ -190,8 +211,9 @@ class TabularExplainer:
         ----------
         evaluation_examples : array-like or table of shape (n_rows, n_features)
             As in `explain_local`.
-        sampling_policy : optional
-            Has no effect: every row is explained.
+        sampling_policy : SamplingPolicy, optional
+            Whether only some rows are explained, which the explanation's ``eval_data`` then holds. It acts with
+            `KernelExplainer` and `DeepExplainer`; where rows are cheap, every row is explained.
         include_local : bool, default True
             Keep the local values in the result. False explains the rows in batches and keeps only their means, which
             are the same: memory does not grow with the number of rows.

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastexplain.engine import tree_shap
+from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers._checks import check_task
 from fastexplain.explainers._dispatch import unwrapped
 from fastexplain.explainers._predictions import model_predictions
+from fastexplain.explainers._probability import scaled_to_probability
+from fastexplain.explainers._raw_features import raw_features
+from fastexplain.explanation.explanation import Predictions
 from fastexplain.models import TreeModel, load_model
 
 __all__ = ["TreeExplainer", "explained_units"]
@@ -36,16 +43,23 @@ class TreeExplainer(BaseExplainer):
     classes : sequence, optional
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
     shap_values_output : {"default", "probability"}, default "default"
-        ``"default"``: the raw output. ``"probability"`` only where the raw output is one, as for a forest.
-    transformations : optional
-        Must be None: mapping back to the columns before a transformation is not there yet.
+        ``"default"``: the raw output. ``"probability"``: values of each class that add up, with its expected value, to
+        the model's ``predict_proba``. Where the raw output is a margin, each class's values are rescaled to that end
+        (see `scaled_to_probability`), and expected values stay margins; a forest's are as by default.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
+        the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
     allow_all_transformations : bool, default False
-        Has no effect without `transformations`.
+        Whether a transformer of several columns may mix them, as PCA does. Each column that it makes is then shared out
+        equally among those that it is made of.
     initialization_examples : array-like or table of shape (n_rows, n_features), optional
         Give names, column types of single rows, and the explanation's ``init_data``. They are no background: the
         trees' own covers are.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Checked against the model, which knows its task.
+    aggregate : {"sum", "group"}, default "sum"
+        "sum" adds up the values of the columns that a raw feature became. "group" is refused: a raw feature as one
+        player needs background rows, which path-dependent Tree SHAP does without.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, default False
@@ -68,13 +82,15 @@ class TreeExplainer(BaseExplainer):
         The converted model does not reproduce the library's own predictions.
     ValueError
         A number of names or columns differs from the model's (the message gives both), `model_task` contradicts the
-        model, `shap_values_output` is not available, or `transformations` are given.
+        model, `shap_values_output` is "probability" but the model predicts none,
+        or `transformations` are not supported or do not fit the model.
 
     Notes
     -----
     Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees".
     """
 
+    explainer_type: ClassVar[str] = "specific"
     _method = "shap.tree"
     _title = "exact path-dependent Tree SHAP"
 
@@ -92,19 +108,28 @@ class TreeExplainer(BaseExplainer):
         model_task: str = "unknown",
         n_threads: int | None = None,
         show_progress: bool = False,
+        aggregate: str = "sum",
     ) -> None:
+        raw = raw_features(
+            transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate
+        )
+        if raw is not None and raw.aggregate == "group":
+            raise UnsupportedModelError(
+                "aggregate='group' is not available for trees yet: a raw feature as one player comes with background "
+                "rows for trees. Use aggregate='sum', or KernelExplainer(aggregate='group')."
+            )
         self._tree_model = load_model(unwrapped(model))
         check_task(model_task, self._tree_model.task, self._tree_model.library)
         self._shap_values_output = _checked_output(shap_values_output, self._tree_model)
+        self._rescales = self._shap_values_output == "probability" and explained_units(self._tree_model) == "margin"
         super().__init__(
             model,
-            initialization_examples,
-            _explained(self._tree_model),
+            initialization_examples if raw is None else self._dense(raw.transform_examples(initialization_examples)),
+            _explained(self._tree_model, self._rescales),
             explain_subset=explain_subset,
             features=features,
             classes=classes,
-            transformations=transformations,
-            allow_all_transformations=allow_all_transformations,
+            raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
         )
@@ -113,17 +138,42 @@ class TreeExplainer(BaseExplainer):
         return f"{self._tree_model.forest.n_trees} trees, "
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
-        return Attribution(*tree_shap(self._tree_model, X, n_threads=self.n_threads, show_progress=show_progress))
+        result = tree_shap(self._tree_model, self._dense(X), n_threads=self.n_threads, show_progress=show_progress)
+        if not self._rescales:
+            return Attribution(*result)
+        probabilities = np.asarray(self._tree_model.model.predict_proba(X), dtype=np.float64)
+        scaled = scaled_to_probability(result.values, result.base_values, probabilities)
+        return Attribution(*scaled, probabilities=probabilities)
+
+    def _dense(self, X: Any) -> Any:
+        """Sparse rows as a dense array; what XGBoost finds not stored is missing to it, not 0."""
+        if not hasattr(X, "tocsr"):
+            return X
+        if self._tree_model.library != "XGBoost":
+            return X.toarray()
+        stored = X.tocoo()
+        dense = np.full(X.shape, np.nan)
+        dense[stored.row, stored.col] = stored.data
+        return dense
+
+    def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
+        if probabilities is None:
+            return super()._later(X, None)
+        return partial(_with_probabilities, self._tree_model.model, X, probabilities)
 
 
-def _explained(model: TreeModel) -> ExplainedModel:
+def _with_probabilities(model: Any, X: Any, probabilities: NDArray[np.float64]) -> Predictions:
+    return np.asarray(model.predict(X)), probabilities
+
+
+def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
     return ExplainedModel(
         name=model.library,
         n_features=model.forest.n_features,
-        n_outputs=model.forest.n_outputs,
+        n_outputs=model.n_classes if rescales and model.n_classes else model.forest.n_outputs,
         task=model.task,
         n_classes=model.n_classes,
-        units=explained_units(model),
+        units="probability" if rescales else explained_units(model),
         predict=partial(model_predictions, model),
         classes=model.classes,
         feature_names=None if model.feature_names is None else list(model.feature_names),
@@ -132,12 +182,22 @@ def _explained(model: TreeModel) -> ExplainedModel:
 
 def _checked_output(shap_values_output: Any, model: TreeModel) -> str:
     output = str(getattr(shap_values_output, "value", shap_values_output))  # str enums too
+    if output == "teacher_probability":
+        raise ValueError(
+            "shap_values_output='teacher_probability' is for MimicExplainer, whose surrogate stands for a teacher; "
+            "TreeExplainer takes 'default' or 'probability'."
+        )
     if output not in ("default", "probability"):
         raise ValueError(f"shap_values_output must be 'default' or 'probability'; got {shap_values_output!r}.")
-    if output == "probability" and explained_units(model) != "probability":
+    if output == "probability" and model.task != "classification":
         raise ValueError(
-            f"shap_values_output='probability' is not supported yet for this {model.library} model, whose trees add up "
-            f"a {explained_units(model)}. Use 'default', or KernelExplainer, which explains predict_proba itself."
+            f"shap_values_output='probability' is for classifiers, but the {model.library} model does {model.task}; "
+            "use 'default'."
+        )
+    if output == "probability" and not hasattr(model.model, "predict_proba"):
+        raise ValueError(
+            f"shap_values_output='probability' needs predict_proba, which {type(model.model).__name__} does not have. "
+            "Use 'default', or the library's scikit-learn estimator."
         )
     return output
 

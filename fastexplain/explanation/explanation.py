@@ -15,6 +15,12 @@ from fastexplain.explanation.keywords import expected_to_base, in_own_words, pla
 from fastexplain.explanation.quacks import FeatureImportanceExplanation
 
 if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from fastexplain.explanation.fidelity import FidelityReport
     from fastexplain.explanation.plots import ExplanationPlots
 
 __all__ = ["Context", "Explanation", "Predictions"]
@@ -56,6 +62,7 @@ class Context(TypedDict, total=False):
     is_engineered: bool
     id: str | None
     n_classes: int | None
+    fidelity: FidelityReport | None
     model_id: str | None
     predictions: Predictions | None
 
@@ -116,6 +123,8 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
         Default: a new uuid4.
     n_classes : int, optional
         Classes of a classifier whose values are not told apart by class. Default: one per output.
+    fidelity : FidelityReport, optional
+        How well the surrogate that was explained predicts the model.
     model_id : str, optional
         Name of the model in a registry.
     predictions : pair, optional
@@ -152,6 +161,7 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
         self._init_data = context.get("init_data")
         self._eval_data = context.get("eval_data")
         self._feature_columns = context.get("feature_columns")
+        self._fidelity: FidelityReport | None = context.get("fidelity")
         predict = context.get("predict")
         self._predict = predict if predict is None or isinstance(predict, _Once) else _Once(predict)
         self._predictions: Predictions | None = context.get("predictions")
@@ -212,6 +222,11 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
     def units(self) -> str:
         """The output that the values add up to: ``"margin"``, ``"probability"`` or ``"model output"``."""
         return self._units
+
+    @property
+    def fidelity(self) -> FidelityReport | None:
+        """How well the surrogate predicts the model, on rows that it has not seen; None without a surrogate."""
+        return self._fidelity
 
     @property
     def model_task(self) -> str:
@@ -337,6 +352,58 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
             self._predict = None
         return self._predictions
 
+    # Raw features
+
+    def get_raw_explanation(
+        self, feature_maps: list[Any], raw_feature_names: Sequence[Any] | None = None, eval_data: Any = None
+    ) -> Explanation:
+        """Explanation of the features before a transformation; see `fastexplain.explanation.get_raw_explanation`.
+
+        Parameters
+        ----------
+        feature_maps : list of array or sparse matrix
+            Of the transformation's steps, in order: weights >= 0 of shape (n_raw, n_engineered).
+        raw_feature_names : sequence, optional
+            Default: indices.
+        eval_data : array-like, optional
+            The explained rows before the transformation.
+
+        Returns
+        -------
+        Explanation
+            Of the same kind, with `is_raw` True; this explanation's `is_engineered` becomes True.
+
+        Raises
+        ------
+        ValueError
+            `feature_maps` is no list of such maps, or does not fit the explanation.
+        """
+        from fastexplain.explanation.feature_maps import get_raw_explanation
+
+        return get_raw_explanation(self, feature_maps, raw_feature_names, eval_data)
+
+    def get_raw_feature_importances(self, feature_maps: list[Any]) -> list[Any]:
+        """Importances of the features before a transformation: sums of those of the columns made of them.
+
+        Parameters
+        ----------
+        feature_maps : list of array or sparse matrix
+            As in `get_raw_explanation`.
+
+        Returns
+        -------
+        list
+            Nested as `global_importance_values`; for an explanation that is only local, as `local_importance_values`.
+
+        Raises
+        ------
+        ValueError
+            `feature_maps` is no list of such maps, or does not fit the explanation.
+        """
+        from fastexplain.explanation.feature_maps import get_raw_feature_importances
+
+        return get_raw_feature_importances(self, feature_maps)
+
     # Pictures
 
     @property
@@ -345,6 +412,26 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
         from fastexplain.explanation.plots import ExplanationPlots
 
         return ExplanationPlots(self)
+
+    # Tables and files
+
+    def to_arrow(self, **options: Any) -> pa.Table:
+        """A row for each explained row, or each feature; see `fastexplain.explanation.to_arrow`."""
+        from fastexplain.explanation.parquet import to_arrow
+
+        return to_arrow(self, **options)
+
+    def to_pandas(self, **options: Any) -> pd.DataFrame:
+        """`to_arrow` as a pandas data frame."""
+        from fastexplain.explanation.parquet import to_pandas
+
+        return to_pandas(self, **options)
+
+    def to_parquet(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write one file, which `load_explanation` reads; see `fastexplain.explanation.write_parquet`."""
+        from fastexplain.explanation.parquet import write_parquet
+
+        write_parquet(self, path, **options)
 
     # Plumbing
 
@@ -401,6 +488,7 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
             is_engineered=self._is_eng,
             id=self._id,
             n_classes=self._given_n_classes,
+            fidelity=self._fidelity,
             model_id=self._model_id,
         )
 
@@ -421,6 +509,8 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
         if self._model_task == "classification":
             labels = "" if self._classes is None else f" {shortened(self._classes)}"
             facts.append(("classes", f"{self._n_classes}{labels}"))
+        if self._fidelity is not None:
+            facts.append(("fidelity", self._fidelity.summary()))
         return facts
 
     def __repr__(self) -> str:

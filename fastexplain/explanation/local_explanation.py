@@ -14,11 +14,6 @@ from fastexplain.explanation.keywords import is_classification, local_values
 from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
 
 if TYPE_CHECKING:
-    import os
-
-    import pandas as pd
-    import pyarrow as pa
-
     from fastexplain.explanation.global_explanation import GlobalLocalExplanation
 
 __all__ = ["LocalExplanation"]
@@ -248,24 +243,6 @@ class LocalExplanation(Explanation):
         from fastexplain.explanation.shap_interop import from_shap
 
         return from_shap(explanation, classes=classes, model_task=model_task, **context)
-
-    def to_arrow(self) -> pa.Table:
-        """One column per feature and output; see `fastexplain.explanation.to_arrow`."""
-        from fastexplain.explanation.parquet import to_arrow
-
-        return to_arrow(self)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """One column per feature and output; see `fastexplain.explanation.to_pandas`."""
-        from fastexplain.explanation.parquet import to_pandas
-
-        return to_pandas(self)
-
-    def write_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write one Parquet file, which `read_parquet` reads; see `fastexplain.explanation.write_parquet`."""
-        from fastexplain.explanation.parquet import write_parquet
-
-        write_parquet(self, path)
 
     def _summary(self) -> list[tuple[str, str]]:
         return [("rows", f"{self.num_examples:,}"), *super()._summary()]

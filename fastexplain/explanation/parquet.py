@@ -1,17 +1,13 @@
-"""Local explanations as Arrow tables and Parquet files: a column per feature and output, that any table engine reads.
+"""Explanations as Arrow tables and as one file: columns that any table engine reads.
 
-The columns are ``phi_<feature>``, or ``phi_<class>_<feature>`` where there are several outputs; then ``base_value`` or
-``base_value_<class>``; then ``prediction`` where predictions are known; then columns of the caller's own. What is not
-a number per row (names, method, base values, version) is JSON in the schema's metadata, under ``fastexplain``.
+`write_parquet` and `to_arrow` lay out an explanation as `_arrow_layout` says: a row for each explained row, with a
+column for each feature and output, and the data beside them. `ParquetWriter` writes the same layout batch by batch.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -20,9 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastexplain._optional import optional
+from fastexplain.explanation import _atomic
+from fastexplain.explanation._arrow_data import to_columns
+from fastexplain.explanation._arrow_files import ParquetSink, embedded, sink_for
+from fastexplain.explanation._arrow_layout import Layout, parts_of
+from fastexplain.explanation._record import Record, take_apart
 from fastexplain.explanation.explanation import Explanation
-from fastexplain.explanation.global_explanation import GlobalLocalExplanation
-from fastexplain.explanation.local_explanation import LocalExplanation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetWriter", "read_parquet", "to_arrow", "to_pandas", "write_parquet"]
 
-FORMAT_VERSION = 1
-_METADATA_KEY = b"fastexplain"
 # Values gathered before a row group is written: large enough to compress and scan well, small beside a model.
 _ROW_GROUP_BYTES = 32 * 2**20
 
@@ -46,83 +43,11 @@ class HasValues(Protocol):
     def base_values(self) -> NDArray[np.floating[Any]]: ...
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Names and types of the columns, and the metadata."""
-
-    features: list[Any]
-    base_values: NDArray[np.float64]
-    classes: list[Any] | None = None
-    dtype: Any = np.float64
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if np.dtype(self.dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise ValueError(f"dtype must be float32 or float64; got {self.dtype!r}.")
-        if self.n_outputs > 1 and self.classes is not None and len(self.classes) != self.n_outputs:
-            raise ValueError(f"classes has {len(self.classes)} labels; there are {self.n_outputs} outputs.")
-
-    @property
-    def n_outputs(self) -> int:
-        return len(self.base_values)
-
-    @property
-    def outputs(self) -> list[str]:
-        """What the outputs add to a column's name; one output adds nothing."""
-        if self.n_outputs == 1:
-            return [""]
-        return [f"_{label}" for label in (self.classes or range(self.n_outputs))]
-
-    def column_names(self) -> list[str]:
-        """Names of the numeric columns, in the order of ``values.reshape(n_rows, -1)``, then the base values."""
-        phi = [f"phi{output}_{feature}" for feature in self.features for output in self.outputs]
-        return _unique([*phi, *(f"base_value{output}" for output in self.outputs)])
-
-    def metadata(self, *, has_predictions: bool) -> dict[str, Any]:
-        return {
-            "format_version": FORMAT_VERSION,
-            "fastexplain_version": _version(),
-            "has_predictions": has_predictions,
-            "features": [_plain(name) for name in self.features],
-            "classes": None if self.classes is None else [_plain(label) for label in self.classes],
-            "base_values": self.base_values.tolist(),
-            **self.facts,
-        }
-
-    def table(self, values: NDArray[np.floating[Any]], predictions: NDArray[Any] | None, extra: Any = None) -> pa.Table:
-        """Some rows as an Arrow table, metadata included."""
-        pa = optional("pyarrow", "arrow", "An Arrow table")
-        expected = (len(self.features), self.n_outputs)
-        if values.ndim != 3 or values.shape[1:] != expected:
-            raise ValueError(f"values has shape {values.shape}; expected (n_rows, {expected[0]}, {expected[1]}).")
-        by_column = np.ascontiguousarray(values.reshape(len(values), expected[0] * expected[1]).T, dtype=self.dtype)
-        arrays = [pa.array(column) for column in by_column]
-        arrays += [pa.array(np.full(len(values), base, dtype=self.dtype)) for base in self.base_values]
-        names = self.column_names()
-        if predictions is not None:
-            if len(predictions) != len(values):
-                raise ValueError(f"predictions has {len(predictions)} entries for {len(values)} rows.")
-            arrays.append(pa.array(predictions))
-            names.append("prediction")
-        if extra is not None:
-            if extra.num_rows != len(values):
-                raise ValueError(f"extra has {extra.num_rows} rows for {len(values)} rows of values.")
-            arrays += extra.columns
-            names += extra.schema.names
-        twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
-        if twice:
-            raise ValueError(
-                f"extra holds columns named like others of the file: {sorted(twice)}; rename or drop them."
-            )
-        metadata = json.dumps(self.metadata(has_predictions=predictions is not None))
-        return pa.table(arrays, names=names).replace_schema_metadata({_METADATA_KEY: metadata})
-
-
 class ParquetWriter:
     """Writes explanations of many rows, batch by batch, with bounded memory.
 
     The file appears under its name only when the writer is closed without an error: until then it is a hidden
-    temporary file beside it. Columns are zstd-compressed with BYTE_STREAM_SPLIT, which halves the size that
+    temporary file beside it. Columns of numbers are zstd-compressed with BYTE_STREAM_SPLIT, which halves the size that
     dictionary encoding gives for such numbers. Memory: up to 32 MiB of gathered rows, and the batch itself.
 
     Parameters
@@ -136,7 +61,7 @@ class ParquetWriter:
     dtype : float64 (default) or float32
         Type of the columns.
     **facts
-        Further entries of the metadata that `read_parquet` restores: ``method``, ``model_task``, ``model_type``,
+        Further keywords of `Explanation` for `read_parquet` to restore: ``method``, ``model_task``, ``model_type``,
         ``units``, ``id``, ...
 
     Raises
@@ -165,11 +90,11 @@ class ParquetWriter:
         self.n_rows = 0
         classes = None if classes is None else list(classes)
         base = np.array(base_values, dtype=np.float64, ndmin=1)
-        self._layout = _Layout(list(features), base, classes, dtype, facts)
-        self._pq = optional("pyarrow.parquet", "arrow", "Writing Parquet")
+        self._layout = Layout(list(features), len(base), base, classes, dtype, facts)
+        optional("pyarrow.parquet", "arrow", "Writing Parquet")
         # None once the writer is closed
-        self._temporary: Path | None = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
-        self._writer: Any = None
+        self._temporary: Path | None = _atomic.hidden_name(self.path)
+        self._sink: ParquetSink | None = None
         self._schema: Any = None
         self._pending: list[Any] = []
         self._pending_bytes = 0
@@ -197,34 +122,37 @@ class ParquetWriter:
             The shape differs from that of the features and base values, lengths differ, an extra column is named
             like another, or the columns differ from the first batch's.
         """
-        predictions = None if predictions is None else np.asarray(predictions)
-        table = self._layout.table(np.asarray(values), predictions, extra)
-        if self._writer is None:
-            self._open(table.schema)
+        parts = self._layout.values(np.asarray(values))
+        n_rows = len(values)
+        if predictions is not None:
+            predicted = np.asarray(predictions)
+            if len(predicted) != n_rows:
+                raise ValueError(f"predictions has {len(predicted)} entries for {n_rows} rows.")
+            parts.append(("prediction", to_columns(predicted, [], what="prediction")))
+        table = self._layout.table(parts, slice(0, n_rows), extra=extra)
+        sink = self._open(table.schema)
         if table.schema.names != self._schema.names:
             raise ValueError(
                 f"This batch has the columns {table.schema.names[-5:]} at its end; the first had "
                 f"{self._schema.names[-5:]}. Give predictions and extra with every batch, or with none."
             )
-        if not len(values):
+        if not n_rows:
             return
-        self.n_rows += len(values)
+        self.n_rows += n_rows
         self._pending.append(table.cast(self._schema))
         self._pending_bytes += table.nbytes
         if self._pending_bytes >= _ROW_GROUP_BYTES:
-            self._flush()
+            self._flush(sink)
 
     def close(self) -> None:
         """Write what is left and give the file its name; a writer that is closed already stays closed."""
         if self._temporary is None:
             return
-        if self._writer is None:
-            shape = (0, len(self._layout.features), self._layout.n_outputs)
-            self._open(self._layout.table(np.empty(shape), None).schema)
-        self._flush()
-        self._writer.close()
-        with open(self._temporary, "rb") as file:
-            os.fsync(file.fileno())
+        nothing = np.empty((0, len(self._layout.features), self._layout.n_outputs))
+        sink = self._open(self._layout.table(self._layout.values(nothing), slice(0, 0)).schema)
+        self._flush(sink)
+        sink.close()
+        _atomic.flush(self._temporary)
         os.replace(self._temporary, self.path)
         self._temporary = None
 
@@ -232,8 +160,8 @@ class ParquetWriter:
         """Close without a file."""
         if self._temporary is None:
             return
-        if self._writer is not None:
-            self._writer.close()
+        if self._sink is not None:
+            self._sink.close()
         self._temporary.unlink(missing_ok=True)
         self._temporary = None
 
@@ -248,39 +176,37 @@ class ParquetWriter:
         else:
             self.discard()
 
-    def _open(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        numeric = self._layout.column_names()
-        self._writer = self._pq.ParquetWriter(
-            str(self._temporary),
-            schema,
-            compression="zstd",
-            use_dictionary=[name for name in schema.names if name not in set(numeric)],
-            use_byte_stream_split=numeric,
-        )
+    def _open(self, schema: pa.Schema) -> ParquetSink:
+        """The sink, opened by the first batch."""
+        if self._temporary is None:
+            raise ValueError(f"The writer of {self.path} is closed.")
+        if self._sink is None:
+            self._sink = ParquetSink(self._temporary)
+            self._schema = schema
+            self._sink.open(schema)
+        return self._sink
 
-    def _flush(self) -> None:
-        if not self._pending:
-            return
-        pa = optional("pyarrow", "arrow", "Writing Parquet")
-        table = pa.concat_tables(self._pending)
-        self._writer.write_table(table, row_group_size=table.num_rows)
-        self._pending, self._pending_bytes = [], 0
+    def _flush(self, sink: ParquetSink) -> None:
+        if self._pending:
+            pa = optional("pyarrow", "arrow", "Writing Parquet")
+            sink.write(pa.concat_tables(self._pending))
+            self._pending, self._pending_bytes = [], 0
 
 
 def to_arrow(
-    source: HasValues,
+    source: Explanation | HasValues,
     *,
     features: Sequence[Any] | None = None,
     classes: Sequence[Any] | None = None,
     predictions: ArrayLike | None = None,
     dtype: DTypeLike | None = None,
+    include_data: bool = False,
 ) -> pa.Table:
-    """Local values as an Arrow table.
+    """An explanation as an Arrow table.
 
     Parameters
     ----------
-    source : LocalExplanation, or anything with `values` and `base_values`
+    source : Explanation, or anything with `values` and `base_values`
         E.g. what `fastexplain.tree_shap` returns.
     features, classes : sequence, optional
         Names, where the source has none.
@@ -288,65 +214,92 @@ def to_arrow(
         Default: the explanation's own.
     dtype : float64 or float32, optional
         Default: that of the values.
+    include_data : bool, default False
+        Whether to add the columns of the explained data.
 
     Returns
     -------
     pyarrow.Table
+        A row for each explained row: columns ``phi_<feature>`` (``phi_<class>_<feature>`` where there are several
+        outputs), ``base_value``, and where they are known ``prediction``, ``probability_<class>`` and
+        ``standard_error_<feature>``. Of sparse values the columns ``phi_indices`` and ``phi``, which hold lists. A
+        global explanation without local values has a row for each feature, with columns ``feature``, ``importance``
+        and, where they are known, ``standard_error`` and ``importance_<class>``.
 
     Raises
     ------
     ValueError
-        The explanation has no local values, or names do not fit them.
+        Names do not fit the values.
+    TypeError
+        The data hold what Arrow has no type for.
     MissingDependencyError
         pyarrow is not installed.
     """
-    layout, predicted = _described(source, features, classes, predictions, dtype)
-    return layout.table(source.values, predicted)
+    layout, record = _described(source, features, classes, predictions, dtype)
+    shown, _ = parts_of(layout, record, include_data=include_data)
+    return layout.table(shown, slice(0, shown[0][1].n_rows))
 
 
-def to_pandas(source: HasValues, **options: Any) -> pd.DataFrame:
-    """Local values as a pandas data frame; parameters and errors as in `to_arrow`."""
+def to_pandas(source: Explanation | HasValues, **options: Any) -> pd.DataFrame:
+    """An explanation as a pandas data frame; parameters and errors as in `to_arrow`."""
     optional("pandas", "pandas", "A pandas data frame")
     return to_arrow(source, **options).to_pandas()
 
 
 def write_parquet(
-    source: HasValues,
+    source: Explanation | HasValues,
     path: str | os.PathLike[str],
     *,
     features: Sequence[Any] | None = None,
     classes: Sequence[Any] | None = None,
     predictions: ArrayLike | None = None,
     dtype: DTypeLike | None = None,
+    include_data: bool = True,
 ) -> None:
-    """Write local values as one Parquet file; `read_parquet` returns them, to the last bit.
+    """Write an explanation as one file, which replaces one that is there; `read_parquet` returns it.
+
+    Numbers come back to the last bit, NaN and infinities included, and data in the types that they have. An error or
+    a crash half-way leaves nothing under `path`, or the file that was there.
 
     Parameters
     ----------
-    source : LocalExplanation, or anything with `values` and `base_values`
+    source : Explanation, or anything with `values` and `base_values`
     path : path-like
+        ``.arrow``, ``.feather`` or ``.ipc`` makes an Arrow file, everything else a Parquet file.
     features, classes, predictions, dtype
         As in `to_arrow`.
+    include_data : bool, default True
+        Whether the explained data and those that the explainer was built on are kept. The latter are no columns of
+        the table: they stand in a part of the file that other programs do not see.
 
     Raises
     ------
     ValueError
-        The explanation has no local values, or names do not fit them.
+        Names do not fit the values.
+    TypeError
+        The data hold what Arrow has no type for.
     MissingDependencyError
         pyarrow is not installed.
     """
-    layout, predicted = _described(source, features, classes, predictions, dtype)
-    writer = ParquetWriter(
-        path, layout.features, layout.base_values, classes=layout.classes, dtype=layout.dtype, **layout.facts
-    )
-    with writer:
-        row_bytes = max(1, source.values[:1].nbytes)
-        for rows in _slices(len(source.values), max(1, _ROW_GROUP_BYTES // row_bytes)):
-            writer.write_batch(source.values[rows], None if predicted is None else predicted[rows])
+    path = Path(path)
+    layout, record = _described(source, features, classes, predictions, dtype)
+    kind = sink_for(path)
+    shown, hidden = parts_of(layout, record, include_data=include_data)
+    entries, blob = embedded(hidden, kind.start)
+    n_rows = shown[0][1].n_rows
+    row_bytes = sum(c.matrix[:1].nbytes if c.matrix is not None else 16 for _, c in shown)
+    with _atomic.whole_file(path) as temporary:
+        sink = kind(temporary)
+        try:
+            sink.open(layout.table(shown, slice(0, 0), embedded=entries).schema, blob)
+            for rows in _slices(n_rows, max(1, _ROW_GROUP_BYTES // max(1, row_bytes))):
+                sink.write(layout.table(shown, rows, embedded=entries))
+        finally:
+            sink.close()
 
 
-def read_parquet(path: str | os.PathLike[str]) -> LocalExplanation:
-    """Read an explanation that `write_parquet` or `ParquetWriter` wrote.
+def read_parquet(path: str | os.PathLike[str]) -> Explanation:
+    """Read an explanation that `write_parquet` or `ParquetWriter` wrote, as Parquet or as an Arrow file.
 
     Parameters
     ----------
@@ -354,130 +307,57 @@ def read_parquet(path: str | os.PathLike[str]) -> LocalExplanation:
 
     Returns
     -------
-    LocalExplanation
-        A `GlobalLocalExplanation` if that was written. Data and class probabilities are not in the file; extra
-        columns are, but not in the explanation.
+    Explanation
+        Of the class that was written. Extra columns of a `ParquetWriter` are not in it.
 
     Raises
     ------
     ValueError
-        The file is not one of ours, or a newer version's.
+        The file is not one of ours, is damaged, or is a newer version's.
     MissingDependencyError
-        pyarrow is not installed.
+        pyarrow is not installed, or the library of a data frame that the file holds.
+
+    Warns
+    -----
+    UserWarning
+        Another program has rewritten the file and dropped what stood beside its table.
     """
-    pq = optional("pyarrow.parquet", "arrow", "Reading Parquet")
-    with pq.ParquetFile(path) as file:
-        facts = _metadata(file.schema_arrow, path)
-        base_values = np.array(facts.pop("base_values"), dtype=np.float64)
-        shape = (file.metadata.num_rows, len(facts["features"]), len(base_values))
-        n_phi = shape[1] * shape[2]
-        has_predictions = facts.pop("has_predictions")
-        flat = np.empty((shape[0], n_phi), dtype=file.schema_arrow.field(0).type.to_pandas_dtype())
-        predicted = []
-        row = 0
-        for group in range(file.num_row_groups):
-            # all columns, by position: selecting by name takes "a.b" along with "a"
-            table = file.read_row_group(group)
-            for i, column in enumerate(table.columns[:n_phi]):
-                flat[row : row + table.num_rows, i] = column.to_numpy()
-            row += table.num_rows
-            if has_predictions:
-                predicted.append(table.columns[n_phi + shape[2]].to_numpy())
-    values = flat.reshape(shape)
-    predictions = np.concatenate(predicted) if predicted else None
-    kind = facts.pop("kind", "local")
-    single_row = facts.pop("single_row", False)
-    if predictions is not None:
-        facts["predict"] = lambda: (predictions, None)
-    if kind == "global":
-        return GlobalLocalExplanation(values, base_values, **facts)
-    return LocalExplanation(values, base_values, single_row=single_row, **facts)
+    from fastexplain.explanation._arrow_reader import read_one_file
 
-
-# What the metadata holds besides the layout's own entries, and the reader passes on to the explanation.
-_FACTS = ("method", "model_task", "model_type", "units", "is_raw", "is_engineered", "id")
+    return read_one_file(path)
 
 
 def _described(
-    source: Any,
+    source: Explanation | HasValues,
     features: Sequence[Any] | None,
     classes: Sequence[Any] | None,
     predictions: ArrayLike | None,
     dtype: DTypeLike | None,
-) -> tuple[_Layout, NDArray[Any] | None]:
-    """Layout and predictions of a source; what is given here wins over what the source says."""
-    facts: dict[str, Any] = {}
+) -> tuple[Layout, Record]:
+    """Layout and parts of a source; what is given here wins over what the source says."""
     if isinstance(source, Explanation):
-        if not isinstance(source, LocalExplanation):
-            raise ValueError(
-                "This explanation has no local values to write: call explain_local, or explain_global with "
-                "include_local=True."
-            )
-        features = source.features if features is None else features
-        if classes is None and source.model_task == "classification":
-            classes = source.classes
-        if predictions is None:
-            predictions = source._eval_y_predicted
-        facts = {name: getattr(source, name) for name in _FACTS}
-        facts["kind"] = "global" if isinstance(source, GlobalLocalExplanation) else "local"
-        facts["single_row"] = source._single_row
-    values = source.values
-    names = list(range(values.shape[1])) if features is None else list(features)
-    if len(names) != values.shape[1]:
-        raise ValueError(f"features has {len(names)} names; the values have {values.shape[1]} features.")
-    labels = None if classes is None else list(classes)
-    layout = _Layout(names, np.asarray(source.base_values), labels, values.dtype if dtype is None else dtype, facts)
-    predicted = None if predictions is None else np.asarray(predictions)
-    # a regression with several outputs predicts a matrix, which is no column
-    return layout, predicted if predicted is None or predicted.ndim == 1 else None
-
-
-def _metadata(schema: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
-    stored = (schema.metadata or {}).get(_METADATA_KEY)
-    if stored is None:
-        raise ValueError(f"{os.fspath(path)!r} holds no fastexplain explanation (no 'fastexplain' in its metadata).")
-    facts: dict[str, Any] = json.loads(stored)
-    version = facts.pop("format_version")
-    facts.pop("fastexplain_version", None)
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{os.fspath(path)!r} has format version {version}; this fastexplain reads up to {FORMAT_VERSION}. "
-            "Please upgrade: pip install -U fastexplain"
-        )
-    return facts
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Columns of one table need different names: the second ``a`` becomes ``a_2``."""
-    taken = set(names)
-    seen: set[str] = set()
-    result = []
-    for name in names:
-        unique, n = name, 1
-        while unique in seen or (n > 1 and unique in taken):
-            n += 1
-            unique = f"{name}_{n}"
-        seen.add(unique)
-        result.append(unique)
-    return result
-
-
-def _plain(name: Any) -> Any:
-    """A name as JSON can hold it."""
-    if isinstance(name, np.generic):
-        name = name.item()
-    return name if isinstance(name, str | int | float | bool) else str(name)
+        record, n_outputs = take_apart(source), source._n_outputs
+    else:
+        record = Record({}, np.array(source.base_values, dtype=np.float64, ndmin=1), np.asarray(source.values))
+        n_outputs = int(record.values.shape[2])
+    if predictions is not None:
+        record.predictions = (np.asarray(predictions), record.predictions[1])
+    known = record.values if record.importances is None or record.values is not None else record.importances
+    first = known[0] if record.is_sparse else known
+    n_features = first.shape[-1] if record.values is None else first.shape[1]
+    names = record.facts.pop("features", None) if features is None else list(features)
+    names = list(range(n_features)) if names is None else names
+    if len(names) != n_features:
+        raise ValueError(f"features has {len(names)} names; the values have {n_features} features.")
+    labels = record.facts.pop("classes", None) if classes is None else list(classes)
+    kept = {key: value for key, value in record.facts.items() if key not in ("features", "classes")}
+    if dtype is None:
+        dtype = np.float32 if first.dtype == np.float32 else np.float64
+    kind = "local" if record.importances is None else "global" if record.values is None else "global_local"
+    ndim = 2 if record.importances is None else record.importances.ndim
+    return Layout(names, n_outputs, record.base_values, labels, dtype, kept, kind, record.single_row, ndim), record
 
 
 def _slices(n_rows: int, size: int) -> Iterator[slice]:
-    for start in range(0, max(n_rows, 1), size):
-        yield slice(start, start + size)
-
-
-def _version() -> str | None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("fastexplain")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return None
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))

@@ -44,13 +44,14 @@ inline __m256d select(Mask<double> mask, __m256d a, __m256d b) {
 #include "dense_body.inc"
 #include "kernel_body.inc"
 #include "replace_body.inc"
+#include "row_body.inc"
 #include "score_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2",           encode,         categories,     decide,          run_pass<float>,
-                              run_pass<double>, &kDenseKernels, &kScoreKernels, &kReplaceKernels};
+const KernelTable kKernels = {"avx2",     encode,         categories,      decide,         run_pass<float>, run_pass<double>,
+                              decide_row, run_row<float>, run_row<double>, &kDenseKernels, &kScoreKernels,  &kReplaceKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

@@ -62,13 +62,14 @@ inline __m512d select(Mask<double> mask, __m512d a, __m512d b) { return _mm512_m
 #include "dense_body.inc"
 #include "kernel_body.inc"
 #include "replace_body.inc"
+#include "row_body.inc"
 #include "score_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512",         encode,         categories,     decide,          run_pass<float>,
-                              run_pass<double>, &kDenseKernels, &kScoreKernels, &kReplaceKernels};
+const KernelTable kKernels = {"avx512",   encode,         categories,      decide,         run_pass<float>, run_pass<double>,
+                              decide_row, run_row<float>, run_row<double>, &kDenseKernels, &kScoreKernels,  &kReplaceKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

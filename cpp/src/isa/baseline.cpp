@@ -54,13 +54,14 @@ inline V select(M mask, V a, V b) {
 #include "dense_body.inc"
 #include "kernel_body.inc"
 #include "replace_body.inc"
+#include "row_body.inc"
 #include "score_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline",       encode,         categories,     decide,          run_pass<float>,
-                              run_pass<double>, &kDenseKernels, &kScoreKernels, &kReplaceKernels};
+const KernelTable kKernels = {"baseline", encode,         categories,      decide,         run_pass<float>, run_pass<double>,
+                              decide_row, run_row<float>, run_row<double>, &kDenseKernels, &kScoreKernels,  &kReplaceKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

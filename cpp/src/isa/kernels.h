@@ -25,7 +25,7 @@ struct EncodeColumn {
 };
 
 struct EncodeTask {
-  // Rows of the tile; a tile of fewer than kTileRows rows repeats its last one.
+  // Rows of the tile; the rest of their last word repeats the last of them.
   const char* data;
   std::int64_t row_stride, column_stride;
   int n_rows;
@@ -65,6 +65,10 @@ struct CategoryTask {
   std::uint64_t* first;
 };
 
+// How one row goes through a decision: bits of a byte.
+inline constexpr std::uint8_t kGoesFirst = 1;  // it takes the first child
+inline constexpr std::uint8_t kFollows = 2;    // it went this node's way at every earlier split on its feature
+
 template <class T>
 struct PassTask {
   const Op* ops;
@@ -74,6 +78,7 @@ struct PassTask {
   std::size_t leaf_stride;
   const std::uint64_t* first;
   const std::uint64_t* follow;
+  const std::uint8_t* goes;  // of the row, [decision]: in place of the two above where a row is explained by itself
   int n_rows;
   int n_points;  // 1 .. kMaxPassPoints
   T points[kMaxPassPoints];
@@ -82,7 +87,7 @@ struct PassTask {
   T* products;
   T* child_values;
   T* tables;  // 4 * kMaxPassPoints values per level
-  T* phi;     // in and out, [slot][kTileRows]
+  T* phi;     // in and out, [slot][kTileRows]; of a single row, [slot]
 };
 
 struct KernelTable {
@@ -92,6 +97,9 @@ struct KernelTable {
   void (*decide)(const DecideTask&);
   void (*pass_f32)(const PassTask<float>&);
   void (*pass_f64)(const PassTask<double>&);
+  void (*decide_row)(const DecideTask&, int row, std::uint8_t* goes);
+  void (*row_f32)(const PassTask<float>&);
+  void (*row_f64)(const PassTask<double>&);
   const DenseKernels* dense;
   const ScoreKernels* score;
   const ReplaceKernels* replace;

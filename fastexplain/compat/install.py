@@ -1,0 +1,131 @@
+"""Other packages' import names for our modules, so that code written against them runs as it is."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+__all__ = ["install_as", "uninstall"]
+
+# name that code imports -> our package behind it
+_PACKAGES = {
+    "interpret_community": "fastexplain.compat.interpret_community",
+    "shap": "fastexplain.compat.shap",
+}
+
+
+class _Aliases(MetaPathFinder, Loader):
+    """Finds ``<alias>.<rest>`` as ``<our package>.<rest>``: one module object under two names."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def ours(self, fullname: str) -> str | None:
+        """Our module's name behind an alias, or None for names that are not aliases."""
+        alias, _, rest = fullname.partition(".")
+        package = self.names.get(alias)
+        return package and (f"{package}.{rest}" if rest else package)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        ours = self.ours(fullname)
+        if ours is None:
+            return None
+        if path is None:
+            return ModuleSpec(fullname, self, is_package=True)
+        # `path` is that of our parent package. Nothing may be imported here: the import system holds its global lock,
+        # and another thread may hold a module's lock and wait for it.
+        found = PathFinder.find_spec(ours, path)
+        if found is None:
+            return None
+        spec = ModuleSpec(fullname, self)
+        # so that another thread finds sub-modules while this one loads the package
+        spec.submodule_search_locations = found.submodule_search_locations
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None  # an empty module, which exec_module replaces
+
+    def exec_module(self, module: ModuleType) -> None:
+        ours = self.ours(module.__name__)
+        if ours is None:  # uninstalled between find and load
+            raise ModuleNotFoundError(f"No module named {module.__name__!r}", name=module.__name__)
+        # The import system takes what stands in sys.modules afterwards, and leaves our module's own __spec__ alone.
+        sys.modules[module.__name__] = importlib.import_module(ours)
+
+
+_aliases = _Aliases()
+_lock = threading.Lock()
+
+
+def install_as(name: str, *, force: bool = False) -> ModuleType:
+    """Let ``import name`` give our drop-in of that package, in this process.
+
+    Every sub-module is there under its old name, and is the same module object as under ours, so classes are the same
+    objects and pickles hold our own names. Call it before anything imports the package; a second call changes nothing.
+    An installed package of that name is left as it is on disk, and hidden.
+
+    Parameters
+    ----------
+    name : {"interpret_community", "shap"}
+    force : bool, default False
+        Take over although the other package is imported already: its modules are dropped from ``sys.modules``. Code
+        that holds them, or objects of their classes, keeps them.
+
+    Returns
+    -------
+    module
+        What ``import name`` gives from now on.
+
+    Raises
+    ------
+    ValueError
+        There is no drop-in of that name; the message lists those that exist.
+    RuntimeError
+        The other package is imported already, and `force` is False.
+
+    Examples
+    --------
+    >>> import fastexplain
+    >>> package = fastexplain.install_as("interpret_community")
+    >>> from interpret_community.common.constants import ModelTask
+    >>> ModelTask is fastexplain.ModelTask
+    True
+    """
+    if name not in _PACKAGES:
+        known = ", ".join(repr(known) for known in sorted(_PACKAGES))
+        raise ValueError(f"install_as knows no package {name!r}; expected one of {known}.")
+    ours = importlib.import_module(_PACKAGES[name])
+    with _lock:
+        loaded = sys.modules.get(name)
+        if loaded is not None and loaded is not ours:
+            if not force:
+                place = getattr(loaded, "__file__", None) or "an unknown place"
+                raise RuntimeError(
+                    f"{name} is already imported, from {place}. Call fastexplain.install_as({name!r}) before the first "
+                    "import of it, or pass force=True to take over from here on."
+                )
+            _drop_modules(name)
+        _aliases.names[name] = _PACKAGES[name]
+        if _aliases not in sys.meta_path:
+            sys.meta_path.insert(0, _aliases)  # before the finder of installed packages
+        sys.modules[name] = ours
+    return ours
+
+
+def uninstall(name: str) -> None:
+    """Undo `install_as`: later imports of `name` find what is installed. Does nothing if it was not installed."""
+    with _lock:
+        if _aliases.names.pop(name, None) is not None:
+            _drop_modules(name)
+
+
+def _drop_modules(name: str) -> None:
+    for module in [module for module in list(sys.modules) if module == name or module.startswith(f"{name}.")]:
+        del sys.modules[module]

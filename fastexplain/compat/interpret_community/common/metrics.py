@@ -1,0 +1,7 @@
+"""Metrics of rankings under interpret-community's names."""
+
+from __future__ import annotations
+
+from fastexplain.explanation.ranking_metrics import dcg, ndcg
+
+__all__ = ["dcg", "ndcg"]

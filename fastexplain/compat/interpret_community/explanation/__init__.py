@@ -1,0 +1,20 @@
+"""Saving and loading of explanations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastexplain.compat._lazy import lazy
+
+if TYPE_CHECKING:
+    from fastexplain.explanation.saving import load_explanation, save_explanation
+
+__all__ = ["load_explanation", "save_explanation"]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "load_explanation": "fastexplain.explanation.saving",
+        "save_explanation": "fastexplain.explanation.saving",
+    },
+)

@@ -1,0 +1,7 @@
+"""`MimicExplainer` under interpret-community's name."""
+
+from __future__ import annotations
+
+from fastexplain.explainers.mimic import MimicExplainer
+
+__all__ = ["MimicExplainer"]

@@ -1,0 +1,7 @@
+"""Training of surrogates; what interpret-community keeps here is private, and has this one name in common with ours."""
+
+from __future__ import annotations
+
+from fastexplain.explainers._distillation import soft_logit as _soft_logit
+
+__all__ = ["_soft_logit"]

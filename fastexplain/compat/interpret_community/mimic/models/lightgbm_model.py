@@ -1,0 +1,7 @@
+"""LightGBM surrogate under interpret-community's name."""
+
+from __future__ import annotations
+
+from fastexplain.explainers.surrogates import LGBMExplainableModel
+
+__all__ = ["LGBMExplainableModel"]

@@ -1,0 +1,7 @@
+"""Linear surrogates under interpret-community's names."""
+
+from __future__ import annotations
+
+from fastexplain.explainers.surrogates import LinearExplainableModel, SGDExplainableModel
+
+__all__ = ["LinearExplainableModel", "SGDExplainableModel"]

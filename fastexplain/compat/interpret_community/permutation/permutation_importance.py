@@ -1,0 +1,7 @@
+"""`PFIExplainer` under interpret-community's name."""
+
+from __future__ import annotations
+
+from fastexplain.explainers.pfi import PFIExplainer
+
+__all__ = ["PFIExplainer"]

@@ -1,0 +1,86 @@
+"""Files and directories that appear under their names only once they are whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["filled_directory", "flush", "hidden_name", "new_directory", "whole_file"]
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; what is written under it is moved to `path` when the block ends.
+
+    An error inside the block, or a crash, leaves nothing under `path`, or the file that was there before.
+    """
+    temporary = hidden_name(path)
+    try:
+        yield temporary
+        flush(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush(path.parent)
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A hidden directory beside `path`, which gets that name when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = hidden_name(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            flush(file)
+        flush(temporary)
+        os.rename(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    flush(path.parent)
+
+
+@contextmanager
+def filled_directory(path: Path, marker: str, known: Iterable[str]) -> Iterator[Path]:
+    """A hidden directory inside `path`, whose files replace those of `path` when the block ends without an error.
+
+    Files named in `known` that the new set lacks are removed, others stay. The file named `marker` is taken away first
+    and put in last, so that a set of files with the marker is never a mixture.
+    """
+    temporary = hidden_name(path / "new")
+    temporary.mkdir()
+    try:
+        yield temporary
+        names = sorted(file.name for file in temporary.iterdir())
+        for name in names:
+            flush(temporary / name)
+        (path / marker).unlink(missing_ok=True)
+        for name in set(known) - set(names):
+            (path / name).unlink(missing_ok=True)
+        for name in sorted(names, key=lambda name: name == marker):
+            os.replace(temporary / name, path / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    flush(path)
+
+
+def hidden_name(path: Path) -> Path:
+    """A name beside `path` that nothing else has."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def flush(path: Path) -> None:
+    """Have the disk hold a file, or the names in a directory, before the next step."""
+    if os.name == "nt":  # opens no directories, and flushes no file that is open for reading
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
