@@ -29,8 +29,8 @@ THEIRS = json.loads((Path(__file__).parent / "fixtures" / "interpret_community_n
 SIGNATURES = {
     name: parameters
     for name, parameters in THEIRS["signatures"].items()
-    # Explanations are made by explainers, or by the factories beside them; the mixins only tell them apart. A base class
-    # of surrogates says what arguments the others take.
+    # Explanations are made by explainers, or by the factories beside them; the mixins only tell them apart. The base
+    # class of surrogates leaves the arguments of fit to the others.
     if not re.search(r"\.explanation\.explanation\.(\w*Mixin|BaseExpl|Feature|(Local|Global)Explanation$)", name)
     and not name.endswith("BaseExplainableModel.fit")
 }
