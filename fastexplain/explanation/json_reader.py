@@ -143,10 +143,10 @@ class _Reader:
         return record
 
     def _expects(self, scope: str, name: str) -> bool:
-        expected = self.metadata.get(scope, self.files.has(name))
-        if expected and not self.files.has(name):
+        if self.metadata.get(scope) and not self.files.has(name):
             raise self.files.error(f"{name}.json", f"is missing, though {METADATA_FILE} says {scope!r}: true.")
-        return bool(expected)
+        # also where the metadata deny it: interpret-community's do when it saves what it has loaded
+        return self.files.has(name)
 
     def _facts(self) -> dict[str, Any]:
         metadata = self.metadata
