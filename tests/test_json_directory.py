@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from saved_explanations import (
@@ -254,6 +255,31 @@ def test_a_frame_keeps_names_and_types(tmp_path: Path) -> None:
     save_explanation(regression(eval_data=FRAME), tmp_path / "saved")
     assert content(tmp_path / "saved", "eval_data.json")["data"][0] == [1, "x", "2020-02-28T00:00:00"]
     assert_same(load_explanation(tmp_path / "saved"), regression(eval_data=FRAME, id=load(tmp_path).id))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Categorical(pd.date_range("2020", periods=6)[[0, 1, 0, 1, 0, 1]]),
+        pd.Categorical([3, 1, None, 1, 3, 3], categories=[3, 2, 1], ordered=True),
+        pd.array([1, None, 3, 4, 5, 6], dtype="Int64"),
+        pd.timedelta_range("1h", periods=6),
+        pd.date_range("2020", periods=6, tz="Europe/Berlin"),
+        np.arange(6, dtype="float32"),
+        [True, False] * 3,
+    ],
+    ids=["dates as categories", "numbers as categories", "missing", "durations", "time zone", "float32", "flags"],
+)
+def test_columns_of_a_frame_keep_their_type(tmp_path: Path, column: Any) -> None:
+    frame = pd.DataFrame({"a": column})
+    save_explanation(regression(eval_data=frame), tmp_path / "saved")
+    pd.testing.assert_frame_equal(load(tmp_path)._eval_data, frame)
+
+
+def test_intervals_come_back_as_text(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": pd.cut(np.arange(6), 2)})
+    save_explanation(regression(eval_data=frame), tmp_path / "saved")
+    assert load(tmp_path)._eval_data["a"].tolist() == frame["a"].astype(str).tolist()
 
 
 def load(folder: Path) -> Explanation:
