@@ -107,6 +107,7 @@ def test_categories_are_numbered_and_shown_as_they_are(shap):
     there = LocalExplanation(V[..., None], [7.0], features=NAMES, eval_data=frame).to_shap()
     assert there.data.tolist() == [[1.0, 1.0, 1.0], [2.0, 0.0, 0.0]]
     assert there.display_data[0].tolist() == [1.0, "low", True]
+    assert LocalExplanation.from_shap(there).eval_data == frame.to_numpy().tolist()
 
 
 def test_what_is_not_known_is_absent(shap):

@@ -158,7 +158,8 @@ class TableFile:
     def __enter__(self) -> TableFile:
         with self._told():
             if self.format == "Parquet":
-                self._reader = optional("pyarrow.parquet", "arrow", "Reading Parquet").ParquetFile(self.path)
+                pq = optional("pyarrow.parquet", "arrow", "Reading Parquet")
+                self._reader = pq.ParquetFile(self.path, memory_map=True)
             else:
                 self._reader = self._pa.ipc.open_file(self._pa.memory_map(self.path))
         return self

@@ -141,8 +141,10 @@ def _record(facts: dict[str, Any], shown: list[tuple[str, Any, Any]], hidden: di
         record.values = found["values"].reshape(-1, *shape)
     if "standard_errors" in found:
         record.standard_errors = found["standard_errors"].reshape(-1, *shape)
-    if "importance_errors" in found:
-        record.importance_errors = found["importance_errors"][:, 0]
+    for name in ("importance_errors", "global_importances"):
+        if name in found:
+            setattr(record, name, found[name][:, 0])
+    record.repeats = found.get("repeats")
     if facts["kind"] != "local":
         record.importances = _importances(facts, found, record)
     return record

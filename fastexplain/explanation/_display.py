@@ -79,12 +79,15 @@ class _Table(NamedTuple):
         Half the 95% intervals.
     cells : callable, or None
         From feature to its value in the row.
+    by_size : bool
+        Order by size, as for one row; else from the most positive to the most negative, as importances are ranked.
     """
 
     heading: str
     values: NDArray[np.float64]
     half: NDArray[np.float64] | None = None
     cells: Any = None
+    by_size: bool = False
 
 
 def _importance_table(explanation: Explanation) -> _Table | None:
@@ -120,6 +123,7 @@ def _one_row_table(explanation: Explanation) -> _Table | None:
         Values(explanation, output.column, output.sign).row(0),
         HALF_95 * errors if errors.any() else None,
         None if column is None else lambda feature: _cell(column(feature)[0]),
+        by_size=True,
     )
 
 
@@ -129,7 +133,8 @@ def _html_table(features: Sequence[Any], table: _Table) -> str:
     top = np.argsort(-np.abs(values), kind="stable")[:MAX_FEATURES]
     if not len(top):
         return ""
-    top = top[np.argsort(-values[top], kind="stable")] if table.cells is None else top
+    if not table.by_size:
+        top = top[np.argsort(-values[top], kind="stable")]
     half = np.zeros(len(values)) if table.half is None else np.nan_to_num(table.half)
     low = float(np.minimum(values - half, 0.0)[top].min())
     high = float(np.maximum(values + half, 0.0)[top].max())

