@@ -430,3 +430,16 @@ def test_model_id_is_absent_unless_given():
     assert three_classes(model_id="m7").model_id == "m7"
     with pytest.raises(AttributeError, match="model_id is absent"):
         _ = three_classes().model_id
+
+
+def test_importances_and_local_values_of_different_widths_are_refused():
+    class Both(GlobalExplanation, LocalExplanation):
+        pass
+
+    with pytest.raises(ValueError, match="numbers of features differ: 2 and 3"):
+        Both([1.0, 2.0], local_importance_values=V)
+
+
+def test_importances_that_differ_between_the_classes_of_one_margin_are_refused():
+    with pytest.raises(ValueError, match=r"importances has shape \(2, 3\); the local values have 1 outputs"):
+        GlobalLocalExplanation(V[..., None], [1.0], importances=[[1, 2, 3], [1, 2, 4]], classes=[0, 1])
