@@ -175,7 +175,9 @@ def test_sparse_scaling_follows_the_dense_rule_where_all_is_stored() -> None:
     np.testing.assert_allclose(sparse.toarray(), np.asarray(dense)[:, :, 0], atol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{"solver": "liblinear"}, {"multi_class": "ovr"}, {"multi_class": "multinomial"}, {}])
+@pytest.mark.parametrize(
+    "options", [{"solver": "liblinear"}, {"multi_class": "ovr"}, {"multi_class": "multinomial"}, {}]
+)
 def test_logistic_surrogates_take_what_newer_scikit_learn_refuses(options: dict[str, Any]) -> None:
     surrogate = fitted(LinearExplainableModel, multiclass=True, **options)
     total = np.stack(surrogate.explain_local(X), axis=2).sum(axis=1) + surrogate.expected_values
