@@ -67,7 +67,7 @@ def as_transformer(transformations: Any) -> Any:
 
         check_is_fitted(transformations)
         return transformations
-    given = "an empty list" if isinstance(transformations, list) else f"a {type(transformations).__name__}"
+    given = "an empty list" if isinstance(transformations, list) else f"of type {type(transformations).__name__}"
     raise ValueError(
         f"Non-supported transformations argument passed. It is {given}; expected a fitted ColumnTransformer, Pipeline "
         "or FeatureUnion, a fitted DataFrameMapper, or a list of (columns, fitted transformer or None) tuples."
@@ -126,7 +126,7 @@ def _trace_steps(steps: Sequence[Any], rows: Any, columns: Sequence[Any], allow_
 def _trace_blocks(
     blocks: Iterator[tuple[Block, int | None]], out: Any, rows: Any, columns: Sequence[Any], allow_all: bool
 ) -> Traced:
-    """Transformers side by side, in the order of their columns; beside each the columns that it made in fit, if known."""
+    """Transformers side by side, in the order of their columns; beside each, how many it made in fit, if known."""
     import scipy.sparse
 
     n_in, n_out, made = width(rows), width(out), 0
@@ -136,9 +136,10 @@ def _trace_blocks(
         traced = trace(block.transformer, select(rows, block), names, allow_all)
         entries = traced.map.tocoo()
         if n_fitted is not None and n_fitted != entries.shape[1]:
+            name = type(block.transformer).__name__
             raise ValueError(
-                f"{type(block.transformer).__name__} made {entries.shape[1]} columns of some rows, but {n_fitted} in fit. "
-                "Each transformer must make the same columns of any rows."
+                f"{name} made {entries.shape[1]} columns of some rows, but {n_fitted} in fit. Each transformer must "
+                "make the same columns of any rows."
             )
         raw.append(block.columns[entries.row])
         engineered.append(made + entries.col)
