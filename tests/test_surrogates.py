@@ -193,6 +193,13 @@ def test_linear_surrogates_keep_columns_beside_one_of_seconds() -> None:
     assert surrogate.explain_global()[0] == pytest.approx(2)
 
 
+def test_linear_surrogates_of_columns_that_depend_on_each_other_stay_small() -> None:
+    rows = np.column_stack([X, X @ np.arange(1.0, X.shape[1] + 1), X[:, 0] - X[:, 1]])
+    surrogate = LinearExplainableModel(classification=False)
+    surrogate.fit(rows, MARGIN)
+    assert np.abs(surrogate.explain_global()).max() < 10
+
+
 def test_sparse_data_fits_a_lasso() -> None:
     assert type(LinearExplainableModel(sparse_data=True).model).__name__ == "Lasso"
 
