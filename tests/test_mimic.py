@@ -681,3 +681,14 @@ def test_rows_may_be_lists() -> None:
     of_lists = MimicExplainer(teacher, X.tolist(), LinearExplainableModel).explain_global(X[:5].tolist())
     of_arrays = MimicExplainer(teacher, X, LinearExplainableModel).explain_global(X[:5])
     assert of_lists.local_importance_values == of_arrays.local_importance_values
+
+
+def test_a_categorical_feature_may_be_named_twice() -> None:
+    rows = pd.DataFrame({"city": ["a", "b"] * 20, "x": X[:40, 0]})
+    explainer = MimicExplainer(
+        lambda given: (given["city"] == "a").to_numpy() * 2.0,
+        rows,
+        LinearExplainableModel,
+        categorical_features=["city", 0],
+    )
+    assert explainer.explain_global(rows).global_importance_values == pytest.approx([1, 0], abs=EXACT)
