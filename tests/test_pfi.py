@@ -474,3 +474,14 @@ def test_contradictions_and_other_models_are_refused() -> None:
         PFIExplainer(MODEL).explain_global(X[:, :2], Y)
     with pytest.raises(ValueError, match="at least 2"):
         PFIExplainer(MODEL).explain_global(X[0], Y[:1])
+
+
+@pytest.mark.parametrize("metric", [None, "log_loss", "roc_auc"])
+@pytest.mark.parametrize("labels", [["no", "yes"], [5, 6]])
+def test_labels_that_the_model_does_not_know_are_refused(metric: Any, labels: list[Any]) -> None:
+    rows = np.random.Generator(np.random.Philox(0)).normal(size=(40, 2))
+    second = (rows[:, 0] > 0).astype(int)
+    model = LogisticRegression().fit(rows, np.array(labels)[second])
+    explainer = PFIExplainer(model, metric=metric, show_progress=False)
+    with pytest.raises(ValueError, match=r"None of the labels in y, \[0, 1\], is among the model's classes"):
+        explainer.explain_global(rows, second)

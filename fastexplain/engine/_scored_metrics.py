@@ -78,7 +78,14 @@ def _truth(
         return Truth(y, given, weights is not None, kernels, n_threads)
     if y.ndim != 1:
         raise ValueError(f"y has shape {y.shape}; a metric of classes needs one label per row.")
-    classes = np.unique(y) if model.classes is None else np.unique(np.concatenate([model.classes, np.unique(y)]))
+    classes = np.unique(y)
+    if model.classes is not None:
+        if set(model.classes.tolist()).isdisjoint(classes.tolist()):  # every score would be 0, whatever is permuted
+            raise ValueError(
+                f"None of the labels in y, {classes[:10].tolist()}, is among the model's classes, "
+                f"{model.classes[:10].tolist()}; pass labels as the model predicts them."
+            )
+        classes = np.unique(np.concatenate([model.classes, classes]))
     codes = np.searchsorted(classes, y).astype(np.int32)
     return Truth(y, given, weights is not None, kernels, n_threads, classes, codes)
 
