@@ -191,6 +191,8 @@ def parts_of(layout: Layout, record: Record, *, include_data: bool) -> tuple[Par
             else:
                 hidden[name] = columns
         hidden.update(_importance_columns(record))
+    if record.global_importances is not None:
+        hidden["global_importances"] = matrix_columns(record.global_importances[:, np.newaxis], ["importance"])
     if include_data and record.init_data is not None:
         hidden["init_data"] = to_columns(record.init_data, layout.features, what="init_data")
     return shown, hidden
@@ -221,16 +223,22 @@ def _feature_columns(layout: Layout, record: Record) -> Parts:
     """Columns of the features of a global explanation: names and importances."""
     importances = record.importances
     assert importances is not None
-    means = importances if importances.ndim == 1 else importances.mean(axis=0)
+    means = record.global_importances
+    if means is None:
+        means = importances if importances.ndim == 1 else importances.mean(axis=0)
     parts: Parts = [
         ("feature", to_columns(_feature_names(layout.features), [], what="feature")),
         ("importance", matrix_columns(means[:, np.newaxis], ["importance"])),
     ]
     if record.importance_errors is not None:
         parts.append(("importance_errors", matrix_columns(record.importance_errors[:, np.newaxis], ["standard_error"])))
-    if len(importances.shape) == 2 and len(importances) > 1:
-        names = [f"importance{output}" for output in layout.outputs]
-        parts.append(("importances", matrix_columns(importances.T, names)))
+    by_output = np.atleast_2d(importances)
+    if len(by_output) > 1 or record.global_importances is not None:
+        names = [f"importance{output}" for output in layout.outputs] if len(by_output) > 1 else ["importance_output"]
+        parts.append(("importances", matrix_columns(by_output.T, names)))
+    if record.repeats is not None:
+        names = [f"importance_repeat_{i}" for i in range(record.repeats.shape[1])]
+        parts.append(("repeats", matrix_columns(record.repeats, names)))
     return parts
 
 

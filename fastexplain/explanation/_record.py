@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.fidelity import FidelityReport
 from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
+from fastexplain.explanation.permutation_explanation import PermutationExplanation
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
 __all__ = ["Record", "package_version", "plain_name", "put_together", "take_apart"]
 
-_NOT_FACTS = frozenset({"init_data", "eval_data", "predict"})
+_NOT_FACTS = frozenset({"init_data", "eval_data", "predict", "predictions"})
 
 
 @dataclass
@@ -32,7 +35,11 @@ class Record:
     single_row : bool
     importances : array of shape (n_outputs, n_features) or (n_features,), or None
         None: of a local explanation.
+    global_importances : array of shape (n_features,), or None
+        Where they are not the mean of `importances` over the outputs.
     importance_errors : array of shape (n_features,), or None
+    repeats : array of shape (n_features, n_repeats), or None
+        Permutation importances.
     predictions : pair
         The model's predictions and class probabilities; None where unknown.
     init_data, eval_data : Any
@@ -44,7 +51,9 @@ class Record:
     standard_errors: NDArray[Any] | None = None
     single_row: bool = False
     importances: NDArray[np.float64] | None = None
+    global_importances: NDArray[np.float64] | None = None
     importance_errors: NDArray[np.float64] | None = None
+    repeats: NDArray[np.float64] | None = None
     predictions: tuple[Any, Any] = (None, None)
     init_data: Any = None
     eval_data: Any = None
@@ -66,6 +75,7 @@ def take_apart(explanation: Explanation) -> Record:
         raise TypeError(f"Only explanations of fastexplain can be saved; got {type(explanation)!r}.")
     context: dict[str, Any] = {**explanation._context()}
     facts = {key: value for key, value in context.items() if key not in _NOT_FACTS}
+    facts["fidelity"] = None if facts.get("fidelity") is None else dataclasses.asdict(facts["fidelity"])
     for names in ("features", "classes"):
         facts[names] = None if facts[names] is None else [plain_name(name) for name in facts[names]]
     if facts["feature_columns"] is not None:
@@ -83,7 +93,11 @@ def take_apart(explanation: Explanation) -> Record:
         record.single_row = explanation._single_row
     if isinstance(explanation, GlobalExplanation):
         record.importances = explanation._importances
+        record.global_importances = explanation._given_global
         record.importance_errors = explanation.importance_errors
+    if isinstance(explanation, PermutationExplanation):
+        record.repeats = explanation.importances
+        facts.update(metric=explanation.metric, baseline_score=float(explanation.baseline_score))
     return record
 
 
@@ -96,8 +110,10 @@ def put_together(record: Record) -> Explanation:
         The parts contradict each other, or there are none.
     """
     context: Any = {**record.facts, "init_data": record.init_data, "eval_data": record.eval_data}
+    if context.get("fidelity") is not None:
+        context["fidelity"] = FidelityReport(**context["fidelity"])
     if any(known is not None for known in record.predictions):
-        context["predict"] = _Known(record.predictions)
+        context["predictions"] = record.predictions
     base = record.base_values
     if record.importances is None:
         if record.is_sparse:
@@ -107,7 +123,12 @@ def put_together(record: Record) -> Explanation:
         return LocalExplanation(
             record.values, base, single_row=record.single_row, standard_errors=record.standard_errors, **context
         )
+    if record.repeats is not None and record.importance_errors is not None:
+        permuted = PermutationExplanation(record.repeats, record.importance_errors, **context)
+        permuted._importances = record.importances  # a mean taken in another order differs in the last bit
+        return permuted
     context["importance_errors"] = record.importance_errors
+    context["global_importances"] = record.global_importances
     if record.values is None:
         return GlobalExplanation(record.importances, base, **context)
     if record.is_sparse:
@@ -117,16 +138,6 @@ def put_together(record: Record) -> Explanation:
     )
     explanation._single_row = record.single_row
     return explanation
-
-
-class _Known:
-    """Predictions out of a file in place of a model; a class, so that it can be pickled."""
-
-    def __init__(self, predictions: tuple[Any, Any]) -> None:
-        self._predictions = predictions
-
-    def __call__(self) -> tuple[Any, Any]:
-        return self._predictions
 
 
 def plain_name(name: Any) -> Any:

@@ -135,7 +135,9 @@ def _write_files(explanation: Explanation, record: Record, folder: Path) -> None
         else str((record.values[0] if record.is_sparse else record.values).dtype),
         "base_values": _listed(record.base_values),
         "importances": _listed(record.importances),
+        "global_importances": _listed(record.global_importances),
         "importance_errors": _listed(record.importance_errors),
+        "repeats": _listed(record.repeats),
         "data": descriptions,
     }
     if record.is_sparse:

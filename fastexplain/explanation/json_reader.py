@@ -24,9 +24,6 @@ from fastexplain.explanation.json_values import decoded
 
 __all__ = ["read_directory"]
 
-# Global importances against the mean of those of each class, which other programs may have summed in another order.
-_MEAN_TOLERANCE = 1e-6
-
 
 def read_directory(path: Path) -> Explanation:
     """Read a directory of JSON files; see `fastexplain.load_explanation`."""
@@ -131,11 +128,11 @@ class _Reader:
         record.base_values = self._base_values(base, outputs)
         if importances is not None:
             record.importances = self._importances(importances, per_class, outputs)
+            record.global_importances = self._global_importances(importances, record.importances)
         self._check_widths(record)
         if record.importances is not None and record.importances.ndim == 1 and record.values is None:
             record.facts["n_classes"] = self._n_classes(record.facts["classes"]) if self.is_classifier else None
-        if self.own.get("importance_errors") is not None:
-            record.importance_errors = np.array(self.own["importance_errors"], dtype=np.float64)
+        record.importance_errors, record.repeats = self._own_array("importance_errors"), self._own_array("repeats")
         record.standard_errors = self.files.value("standard_errors") if self.own else None
         descriptions = self.own.get("data", {})
         data = [self.files.value(name, descriptions.get(name)) for name in DATA]
@@ -143,10 +140,10 @@ class _Reader:
         return record
 
     def _expects(self, scope: str, name: str) -> bool:
-        expected = self.metadata.get(scope, self.files.has(name))
-        if expected and not self.files.has(name):
+        if self.metadata.get(scope) and not self.files.has(name):
             raise self.files.error(f"{name}.json", f"is missing, though {METADATA_FILE} says {scope!r}: true.")
-        return bool(expected)
+        # also where the metadata deny it: interpret-community's do when it saves what it has loaded
+        return self.files.has(name)
 
     def _facts(self) -> dict[str, Any]:
         metadata = self.metadata
@@ -230,8 +227,8 @@ class _Reader:
     def _values(self, local: Any, outputs: int, single_row: bool) -> Any:
         one_margin = self.is_classifier and outputs == 1 and len(local) == 2
         if isinstance(local, list):
-            stored = self.own.get("n_stored", [None] * len(local))
             matrices = local[1:] if one_margin else local
+            stored = self.own.get("n_stored", [None] * len(matrices))
             return [type(m)(m.shape) if n == 0 else m for m, n in zip(matrices, stored, strict=True)]
         class_first = local if self.is_classifier or outputs > 1 else local[np.newaxis]
         if single_row:
@@ -251,14 +248,15 @@ class _Reader:
         return "classification" if self.is_classifier else "regression"
 
     def _base_values(self, base: NDArray[np.float64] | None, outputs: int) -> NDArray[np.float64] | None:
-        if self.own.get("base_values") is not None:
-            return np.array(self.own["base_values"], dtype=np.float64)
+        given = self._own_array("base_values")
+        if given is not None:
+            return given
         if base is None or outputs in (0, len(base)):
             return base
         if outputs == 1 and self.is_classifier and len(base) == 2:
             return base[1:]
-        if len(base) == 1:  # interpret-community wrote one for all classes of some models
-            return np.repeat(base, outputs)
+        if len(base) == 1:  # of sparse rows and several classes, interpret-community wrote that of the first only
+            return np.append(base, np.full(outputs - 1, np.nan))
         raise self.files.error(
             "expected_values.json", f"holds {len(base)} numbers; the importance values have {outputs} outputs."
         )
@@ -266,9 +264,9 @@ class _Reader:
     def _importances(
         self, importances: NDArray[np.float64], per_class: NDArray[np.float64] | None, outputs: int
     ) -> NDArray[np.float64]:
-        given = self.own.get("importances")
+        given = self._own_array("importances")
         if given is not None:
-            return np.array(given, dtype=np.float64)
+            return given
         if per_class is None:
             has_base = self.files.has("expected_values") and not self.is_classifier and outputs == 1
             return importances[np.newaxis] if has_base else importances
@@ -277,11 +275,20 @@ class _Reader:
                 "per_class_values.json",
                 f"has {per_class.shape[1]} features; global_importance_values.json has {len(importances)}.",
             )
-        if not np.allclose(per_class.mean(axis=0), importances, _MEAN_TOLERANCE, _MEAN_TOLERANCE, equal_nan=True):
-            raise self.files.error(
-                "global_importance_values.json", "differs from the mean of per_class_values.json over classes."
-            )
         return per_class[1:] if outputs == 1 and len(per_class) == 2 else per_class
+
+    def _global_importances(
+        self, importances: NDArray[np.float64], by_output: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """The importances over all outputs, where they are not the mean of those of each output."""
+        if "global_importances" in self.own:
+            return self._own_array("global_importances")
+        of_outputs = by_output if by_output.ndim == 1 else by_output.mean(axis=0)
+        return None if np.array_equal(of_outputs, importances, equal_nan=True) else importances
+
+    def _own_array(self, name: str) -> NDArray[np.float64] | None:
+        given = self.own.get(name)
+        return None if given is None else np.array(given, dtype=np.float64)
 
     def _n_classes(self, classes: list[Any] | None) -> int | None:
         told: int | None = self.metadata.get("num_classes")

@@ -1,0 +1,1 @@
+"""Places where explanations are kept beside the runs that made them."""
