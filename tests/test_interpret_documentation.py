@@ -85,7 +85,7 @@ def run(extensions: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             exec(compile(SECTIONS[title], f"<{title}>", "exec"), names)
         return names
 
-    # sklearn-pandas 2.2, its last release, imports a function that scikit-learn 1.6 took away
+    # sklearn-pandas 2.2, its last release, imports a function that scikit-learn 1.7 no longer has
     monkeypatch.setattr(sklearn.utils, "tosequence", list, raising=False)
     fastexplain.install_as("interpret_community")
     yield run_section

@@ -55,7 +55,7 @@ def test_the_line_above_is_the_output_and_the_bars_beside_are_importances() -> N
     np.testing.assert_allclose(top.lines[0].get_ydata(), [-1.4, 3.4])
     np.testing.assert_allclose([bar.get_width() for bar in side.patches], [2.5, 1.0, 0.1])
     assert [text.get_text() for text in side.texts] == ["2.50", "1.00", "0.100"]
-    assert [text.get_text() for text in top.texts] == ["f(x)\nmargin of class yes"]
+    assert top.get_ylabel() == "f(x)"
     assert top.get_title(loc="left") == "class yes"
 
 

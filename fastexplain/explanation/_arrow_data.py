@@ -175,19 +175,45 @@ def _pandas_columns(pa: Any, frame: Any, *, is_frame: bool) -> Columns:
     positions = [str(i) for i in range(frame.shape[1])]
     plain = frame.set_axis(positions, axis=1)
     objects = {name: _encoded(pa, plain[name].to_numpy()) for name in positions if plain[name].dtype == object}
-    table = pa.Table.from_pandas(plain.drop(columns=list(objects)))
+    categories = {name: _categories(pa, plain[name]) for name in positions if str(plain[name].dtype) == "category"}
+    own = {name: array for name, (array, _) in (objects | categories).items()}
+    table = pa.Table.from_pandas(plain.drop(columns=list(own)))
     typed = dict(zip(table.schema.names, table.columns, strict=True))
     index = [name for name in table.schema.names if name not in positions]
-    arrays = [objects[name][0] if name in objects else typed[name] for name in positions]
+    arrays = [own.get(name, typed.get(name)) for name in positions]
     description = {
         "container": "pandas" if is_frame else "series",
         "columns": names,
         "pandas": table.schema.metadata[b"pandas"].decode(),
         "index": index,
         "encodings": {name: encoding for name, (_, encoding) in objects.items()},
+        "categories": {name: facts for name, (_, facts) in categories.items()},
     }
     shown = [*map(str, names), *(f"index_{i}" for i in range(len(index)))]
     return Columns(shown, description, len(frame), arrays=[*arrays, *(typed[name] for name in index)])
+
+
+def _categories(pa: Any, column: Any) -> tuple[Any, dict[str, Any]]:
+    """A categorical column, and its categories: Parquet keeps their order, and those that are not used, for text only.
+
+    Categories that are neither text nor numbers, such as intervals, become text.
+    """
+    found = column.cat.categories
+    values, dtype = found.tolist(), str(found.dtype)
+    if not all(isinstance(value, str | int | float | bool) for value in values):
+        values, dtype = [str(value) for value in values], "str"
+    codes = column.cat.codes.to_numpy()
+    array = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(values, from_pandas=False))
+    if not (pa.types.is_string(array.type.value_type) or pa.types.is_large_string(array.type.value_type)):
+        array = array.dictionary_decode()
+    return array, {"values": values, "dtype": dtype, "ordered": bool(column.cat.ordered)}
+
+
+def _categorical(pa: Any, pd: Any, column: Any, facts: dict[str, Any]) -> Any:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    categories = pd.Index(facts["values"], dtype=facts["dtype"])
+    return pd.Categorical(column.to_pandas(), categories=categories, ordered=facts["ordered"])
 
 
 def _table_columns(pa: Any, data: Any, library: str) -> Columns:
@@ -266,18 +292,21 @@ def shaped(table: NDArray[Any], description: dict[str, Any]) -> NDArray[Any]:
 
 def _pandas(pa: Any, columns: Sequence[Any], description: dict[str, Any]) -> Any:
     pd = optional("pandas", "pandas", "A pandas data frame")
-    names, encodings = description["columns"], description["encodings"]
+    names, encodings, categories = description["columns"], description["encodings"], description["categories"]
     positions = [str(i) for i in range(len(names))]
     by_name = dict(zip([*positions, *description["index"]], columns, strict=True))
-    typed = {name: column for name, column in by_name.items() if name not in encodings}
+    typed = {name: column for name, column in by_name.items() if name not in encodings | categories}
     metadata = {"pandas": description["pandas"]}
     if typed:
         frame = pa.table(list(typed.values()), names=list(typed)).replace_schema_metadata(metadata).to_pandas()
     else:
         frame = pd.DataFrame(index=pd.RangeIndex(len(columns[0]) if columns else 0))
-    for name, encoding in encodings.items():
-        cells = pd.Series(_decoded(by_name[name], encoding), index=frame.index, dtype=object)
-        frame.insert(positions.index(name), name, cells)
+    for name in positions:  # in their order, so that each finds its place
+        if name in encodings:
+            cells = pd.Series(_decoded(by_name[name], encodings[name]), index=frame.index, dtype=object)
+            frame.insert(int(name), name, cells)
+        elif name in categories:
+            frame.insert(int(name), name, _categorical(pa, pd, by_name[name], categories[name]))
     if description["container"] == "series":
         return frame.iloc[:, 0].rename(names[0])
     return frame.set_axis(names, axis=1)

@@ -69,6 +69,7 @@ class ParquetSink(_Sink):
             self._file,
             schema,
             compression="zstd",
+            write_page_checksum=True,  # numbers hardly compress, so that nothing else would notice a changed bit
             use_dictionary=[name for name in names if name not in floats],
             use_byte_stream_split=[name for name in names if name in floats],
         )
@@ -159,7 +160,7 @@ class TableFile:
         with self._told():
             if self.format == "Parquet":
                 pq = optional("pyarrow.parquet", "arrow", "Reading Parquet")
-                self._reader = pq.ParquetFile(self.path, memory_map=True)
+                self._reader = pq.ParquetFile(self.path, memory_map=True, page_checksum_verification=True)
             else:
                 self._reader = self._pa.ipc.open_file(self._pa.memory_map(self.path))
         return self

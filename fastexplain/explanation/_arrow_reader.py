@@ -138,9 +138,9 @@ def _record(facts: dict[str, Any], shown: list[tuple[str, Any, Any]], hidden: di
     if matrices:
         record.values = matrices
     elif facts["kind"] != "global":
-        record.values = found["values"].reshape(-1, *shape)
+        record.values = found["values"].reshape(len(found["values"]), *shape)
     if "standard_errors" in found:
-        record.standard_errors = found["standard_errors"].reshape(-1, *shape)
+        record.standard_errors = found["standard_errors"].reshape(len(found["standard_errors"]), *shape)
     for name in ("importance_errors", "global_importances"):
         if name in found:
             setattr(record, name, found[name][:, 0])

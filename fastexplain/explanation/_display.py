@@ -39,12 +39,13 @@ def html_view(explanation: Explanation, facts: Sequence[tuple[str, str]]) -> str
         What `repr` says.
     """
     name = html.escape(type(explanation).__name__)
+    fidelity = getattr(explanation, "fidelity", None)
+    facts = [(key, text) for key, text in facts if key != "fidelity"]  # has a line of its own
     line = " · ".join(
         f"<span style='white-space:nowrap'>{html.escape(key)}: {html.escape(_cut(text, 90))}</span>"
         for key, text in [*facts, *_more_facts(explanation)]
     )
     text = f"<div><b>{name}</b><div style='font-size:small'>{line}</div>"
-    fidelity = getattr(explanation, "fidelity", None)
     if fidelity is not None:
         sign = "&#9888; " if getattr(fidelity, "poor", False) else ""
         text += f"<div style='font-size:small'>fidelity: {sign}{html.escape(fidelity.summary())}</div>"

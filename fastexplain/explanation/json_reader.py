@@ -255,8 +255,8 @@ class _Reader:
             return base
         if outputs == 1 and self.is_classifier and len(base) == 2:
             return base[1:]
-        if len(base) == 1:  # interpret-community wrote one for all classes of some models
-            return np.repeat(base, outputs)
+        if len(base) == 1:  # of sparse rows and several classes, interpret-community wrote that of the first only
+            return np.append(base, np.full(outputs - 1, np.nan))
         raise self.files.error(
             "expected_values.json", f"holds {len(base)} numbers; the importance values have {outputs} outputs."
         )

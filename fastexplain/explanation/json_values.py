@@ -92,7 +92,8 @@ def _cell(value: Any) -> Any:
         return None
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    if isinstance(value, datetime.timedelta | np.datetime64 | np.timedelta64):
+    is_of_pandas = type(value).__module__.partition(".")[0] == "pandas"  # intervals, periods
+    if is_of_pandas or isinstance(value, datetime.timedelta | np.datetime64 | np.timedelta64):
         return str(value)
     raise TypeError(
         f"JSON cannot hold {value!r} of type {type(value).__name__}: turn it into a string or a number first."
@@ -141,7 +142,10 @@ def _pandas_type(dtype: Any) -> Any:
     if str(dtype) != "category":
         return str(dtype)
     categories = dtype.categories
-    return {"categories": categories.to_numpy().tolist(), "type": str(categories.dtype), "ordered": bool(dtype.ordered)}
+    kind = str(categories.dtype)
+    # intervals and the like come back as text, in the cells too
+    values = [value if isinstance(value, str | int | float | bool) else _cell(value) for value in categories]
+    return {"categories": values, "type": "object" if "interval" in kind else kind, "ordered": bool(dtype.ordered)}
 
 
 def decoded(kind: str, data: Any, description: dict[str, Any] | None = None) -> Any:
