@@ -98,10 +98,10 @@ class _Fidelity:
 
 
 def test_fidelity_of_a_surrogate_is_shown() -> None:
-    explanation = LocalExplanation(VALUES, [0.0], method="mimic.lightgbm")
-    assert "fidelity" not in explanation._repr_html_()
-    explanation.fidelity = _Fidelity()  # type: ignore[attr-defined]
-    assert "fidelity: &#9888; R2 0.12 &lt;held out&gt;" in explanation._repr_html_()
+    assert "fidelity" not in LocalExplanation(VALUES, [0.0], method="mimic.lightgbm")._repr_html_()
+    view = LocalExplanation(VALUES, [0.0], method="mimic.lightgbm", fidelity=_Fidelity())._repr_html_()
+    assert "fidelity: &#9888; R2 0.12 &lt;held out&gt;" in view
+    assert view.count("fidelity") == 1
 
 
 def test_sparse_values_are_shown_without_making_them_dense(monkeypatch: pytest.MonkeyPatch) -> None:

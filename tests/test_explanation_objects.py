@@ -348,6 +348,15 @@ def test_global_factory_without_local_values():
     assert not hasattr(explanation, "per_class_values")
 
 
+def test_expected_values_of_importances_that_no_class_has_alone():
+    importances = {"global_importance_values": [0.1, -0.5]}
+    regression = create_global_explanation(classification=False, expected_values=7, **importances)
+    assert regression.expected_values == [7.0]
+    classes = create_global_explanation(classes=["a", "b"], expected_values=[-1, 1], **importances)
+    assert classes.expected_values == [-1.0, 1.0]
+    assert classes.num_classes == 2
+
+
 @pytest.mark.parametrize("rank", [[1, 0], [0, 0], [0]])
 def test_a_rank_that_is_not_the_order_is_refused(rank):
     with pytest.raises(ValueError, match="global_importance_rank"):

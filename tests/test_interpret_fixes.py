@@ -25,11 +25,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from fastexplain import (
+    DatasetWrapper,
     DeepExplainer,
     KernelExplainer,
     LinearExplainer,
     ModelConversionError,
     PFIExplainer,
+    SamplingPolicy,
     TabularExplainer,
     TreeExplainer,
     UnsupportedModelError,
@@ -382,3 +384,16 @@ def test_what_holds_no_rows_is_named(kind: str, data: Any) -> None:
         all_kinds()[KINDS.index(kind)].explain_local(data)
     with pytest.raises(TypeError, match=message):
         PFIExplainer(forest()).explain_global(data, Y)
+
+
+def test_wrapped_rows_are_rows_to_permutation_importance_and_samples() -> None:
+    frame = pd.DataFrame(X, columns=NAMES)
+    wrapped = DatasetWrapper(frame)
+    model = LogisticRegression(max_iter=1000).fit(frame, Y)
+    found = PFIExplainer(model).explain_global(wrapped, Y)
+    assert found.features == NAMES
+    assert found.global_importance_values == PFIExplainer(model).explain_global(frame, Y).global_importance_values
+    many = DatasetWrapper(pd.concat([frame, frame], ignore_index=True))
+    explainer = KernelExplainer(model, wrapped, show_progress=False)
+    sampled = explainer.explain_global(many, SamplingPolicy(True, sampling_method="kmeans"))
+    assert len(sampled.eval_data) == len(sampled.eval_y_predicted) == sampled.num_examples < 300

@@ -165,9 +165,11 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         self._given_id: str | None = context.get("id") or None
         self._model_id: str | None = context.get("model_id")
         self._given_n_classes: int | None = context.get("n_classes")
-        if base_values is None and expected is not None:
-            base_values = expected_to_base(expected, self._n_outputs, self._is_antisymmetric)
-        self._base_values = None if base_values is None else np.array(base_values, dtype=np.float64, ndmin=1)
+        self._base_values: NDArray[np.float64] | None = None
+        if base_values is not None:
+            self._base_values = np.array(base_values, dtype=np.float64, ndmin=1)
+        elif expected is not None:
+            self._base_values = expected_to_base(expected, self._n_outputs, self._is_antisymmetric)
         self._check_names(rest.pop("num_features", None), rest.pop("num_classes", None))
         super().__init__(**rest)
 
