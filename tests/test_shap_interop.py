@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastexplain.compat.shap import Explanation as CompatExplanation
-from fastexplain.explanation import LocalExplanation, SparseLocalExplanation
+from fastexplain.explanation import Explanation, LocalExplanation, SparseLocalExplanation
 
 V = np.array([[0.5, -2.0, 0.1], [-1.5, 1.0, 0.3]])
 NAMES = ["age", "bmi", "sex"]
@@ -49,6 +49,7 @@ def test_one_output_becomes_two_axes(shap):
     assert there.display_data is None
     assert there.error_std is None
     assert_same(LocalExplanation.from_shap(there), one_output())
+    assert_same(Explanation.from_shap(there), one_output())
 
 
 def test_several_outputs_keep_three_axes_and_their_names(shap):
@@ -107,6 +108,7 @@ def test_categories_are_numbered_and_shown_as_they_are(shap):
     there = LocalExplanation(V[..., None], [7.0], features=NAMES, eval_data=frame).to_shap()
     assert there.data.tolist() == [[1.0, 1.0, 1.0], [2.0, 0.0, 0.0]]
     assert there.display_data[0].tolist() == [1.0, "low", True]
+    assert LocalExplanation.from_shap(there).eval_data == frame.to_numpy().tolist()
 
 
 def test_what_is_not_known_is_absent(shap):

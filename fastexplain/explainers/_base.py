@@ -255,7 +255,7 @@ class BaseExplainer(abc.ABC):
             As in `explain_local`.
         sampling_policy : SamplingPolicy, optional
             Whether only some rows are explained, which the explanation's ``eval_data`` then holds. It acts with
-            `KernelExplainer` and `DeepExplainer`; where rows are cheap, every row is explained.
+            `KernelExplainer`, `DeepExplainer` and `LIMEExplainer`; where rows are cheap, every row is explained.
         include_local : bool, default True
             Keep the local values in the result. False explains the rows in batches and keeps only their means, which
             are the same: memory does not grow with the number of rows.
@@ -299,8 +299,8 @@ class BaseExplainer(abc.ABC):
         rows = sampled_rows(X, policy) if self._samples else None
         if rows is None:
             return X, evaluation_examples
-        taken = take_rows(X, rows)
-        return taken, taken if X is evaluation_examples else take_rows(evaluation_examples, rows)
+        taken, given = take_rows(X, rows), unwrapped_rows(evaluation_examples)
+        return taken, taken if X is given else take_rows(given, rows)
 
     def _table(self, rows: Any) -> tuple[Any, bool]:
         """Rows as something 2-D, and whether they came as a single 1-D row."""

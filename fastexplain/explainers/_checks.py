@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.explainers._rows import shape_of
+
 __all__ = [
     "TASKS",
     "check_classes",
@@ -50,10 +52,13 @@ def check_task(model_task: Any, task: str, name: str) -> None:
 
 
 def check_examples(examples: Any, n_features: int, transformed: bool = False) -> None:
-    """Raise ValueError unless `examples` is None or 2-D with `n_features` columns; they may be `transformed` ones."""
+    """Raise ValueError unless `examples` is None or 2-D with `n_features` columns; they may be `transformed` ones.
+
+    TypeError where they are nothing that holds rows.
+    """
     if examples is None:
         return
-    shape = examples.shape if hasattr(examples, "shape") else np.shape(examples)
+    shape = shape_of(examples)
     if len(shape) != 2:
         raise ValueError(f"initialization_examples must be 2-D; got shape {tuple(shape)}.")
     if shape[1] != n_features and transformed:

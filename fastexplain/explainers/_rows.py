@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_table", "column_names", "count_columns", "count_rows", "slice_rows", "take_rows", "unwrapped_rows"]
+__all__ = [
+    "as_table",
+    "column_names",
+    "count_columns",
+    "count_rows",
+    "shape_of",
+    "slice_rows",
+    "take_rows",
+    "unwrapped_rows",
+]
 
 
 def unwrapped_rows(rows: Any, keep_weights: bool = False) -> Any:
@@ -53,13 +62,7 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     if isinstance(X, list | tuple):
         single = not any(isinstance(row, Sequence | np.ndarray) and not isinstance(row, str) for row in X)
         return (_one_row(X), True) if single and X else (X, False)
-    shape = np.shape(X) if not hasattr(X, "shape") else X.shape
-    if len(shape) == 0:
-        raise TypeError(
-            f"Got type {type(X)} which is not supported in DatasetWrapper. "
-            f"Rows came as {type(X).__module__}.{type(X).__qualname__}; expected a NumPy array, a list of rows, or a "
-            "pandas, polars or pyarrow table."
-        )
+    shape = shape_of(X)
     if len(shape) == 2:
         return X, False
     if len(shape) != 1:
@@ -100,9 +103,21 @@ def count_rows(X: Any) -> int:
     return len(X) if isinstance(X, list | tuple) else int(X.shape[0])
 
 
-def count_columns(X: Any) -> int:
-    """Return the number of columns of something 2-D; ValueError if it is not."""
+def shape_of(X: Any) -> tuple[int, ...]:
+    """Shape of what holds rows; TypeError if it is nothing of the kind: None, a scalar, a string, a dict."""
     shape = tuple(X.shape) if hasattr(X, "shape") else np.shape(X)
+    if not shape:
+        raise TypeError(
+            f"Got type {type(X)} which is not supported in DatasetWrapper. "
+            f"Rows came as {type(X).__module__}.{type(X).__qualname__}; expected a NumPy array, a list of rows, or a "
+            "pandas, polars or pyarrow table."
+        )
+    return shape
+
+
+def count_columns(X: Any) -> int:
+    """Return the number of columns of something 2-D; ValueError if it is not, TypeError if it holds no rows."""
+    shape = shape_of(X)
     if len(shape) != 2:
         raise ValueError(f"Rows must be 2-D; got shape {shape}.")
     return int(shape[1])

@@ -67,7 +67,7 @@ def as_transformer(transformations: Any) -> Any:
 
         check_is_fitted(transformations)
         return transformations
-    given = "an empty list" if isinstance(transformations, list) else f"a {type(transformations).__name__}"
+    given = "an empty list" if isinstance(transformations, list) else f"of type {type(transformations).__name__}"
     raise ValueError(
         f"Non-supported transformations argument passed. It is {given}; expected a fitted ColumnTransformer, Pipeline "
         "or FeatureUnion, a fitted DataFrameMapper, or a list of (columns, fitted transformer or None) tuples."
@@ -98,7 +98,7 @@ def trace(transformer: Any, rows: Any, columns: Sequence[Any], allow_all: bool) 
     names = _class_names(transformer)
     if _PIPELINE in names or isinstance(transformer, _Chain):
         return _trace_steps([step for _, step in transformer.steps], rows, columns, allow_all)
-    blocks: Iterator[tuple[Block, slice | None]] | None = None
+    blocks: Iterator[tuple[Block, int | None]] | None = None
     if _COLUMN_TRANSFORMER in names:
         blocks = _column_transformer_blocks(transformer, rows)
     elif _UNION in names:
@@ -124,27 +124,27 @@ def _trace_steps(steps: Sequence[Any], rows: Any, columns: Sequence[Any], allow_
 
 
 def _trace_blocks(
-    blocks: Iterator[tuple[Block, slice | None]], out: Any, rows: Any, columns: Sequence[Any], allow_all: bool
+    blocks: Iterator[tuple[Block, int | None]], out: Any, rows: Any, columns: Sequence[Any], allow_all: bool
 ) -> Traced:
-    """Transformers side by side: their maps, each at its columns of the output."""
+    """Transformers side by side, in the order of their columns; beside each, how many it made in fit, if known."""
     import scipy.sparse
 
     n_in, n_out, made = width(rows), width(out), 0
     raw, engineered, weights, by_column = [], [], [], True
-    for block, place in blocks:
+    for block, n_fitted in blocks:
         names = columns if len(columns) != n_in else [columns[i] for i in block.columns]
         traced = trace(block.transformer, select(rows, block), names, allow_all)
         entries = traced.map.tocoo()
-        if place is not None and place.stop - place.start != entries.shape[1]:
+        if n_fitted is not None and n_fitted != entries.shape[1]:
+            name = type(block.transformer).__name__
             raise ValueError(
-                f"{type(block.transformer).__name__} made {entries.shape[1]} columns of some rows, but "
-                f"{place.stop - place.start} in fit. Each transformer must make the same columns of any rows."
+                f"{name} made {entries.shape[1]} columns of some rows, but {n_fitted} in fit. Each transformer must "
+                "make the same columns of any rows."
             )
-        start = made if place is None else place.start
-        made += entries.shape[1]
         raw.append(block.columns[entries.row])
-        engineered.append(start + entries.col)
+        engineered.append(made + entries.col)
         weights.append(entries.data)
+        made += entries.shape[1]
         by_column &= traced.by_column
     if made != n_out:
         raise ValueError(f"The transformation made {n_out} columns, but its parts make {made}.")
@@ -169,8 +169,8 @@ def select(rows: Any, block: Block) -> Any:
 # ColumnTransformer
 
 
-def _column_transformer_blocks(transformer: Any, rows: Any) -> Iterator[tuple[Block, slice | None]]:
-    """Its fitted parts, and where each puts its columns."""
+def _column_transformer_blocks(transformer: Any, rows: Any) -> Iterator[tuple[Block, int | None]]:
+    """Its fitted parts, and how many columns each made in fit."""
     own_names = getattr(transformer, "feature_names_in_", None)
     names = None if own_names is None else list(own_names)
     given = column_names(rows)
@@ -184,7 +184,8 @@ def _column_transformer_blocks(transformer: Any, rows: Any) -> Iterator[tuple[Bl
             continue
         if positions is not None:
             columns = np.array([positions[i] for i in columns], dtype=np.intp)
-        yield Block(part, columns, one_dimensional), transformer.output_indices_[name]
+        place = transformer.output_indices_[name]
+        yield Block(part, columns, one_dimensional), place.stop - place.start
 
 
 def _position(name: Any, names: list[Any]) -> int:

@@ -89,7 +89,7 @@ class CustomTimestampFeaturizer(TransformerMixin, BaseEstimator):  # type: ignor
         for name, earliest in zip(self._time_col_names, self._min, strict=True):
             stamps = frame[name] if is_timestamp(frame[name]) else pd.to_datetime(frame[name])
             for part, numbers in zip(PARTS, time_parts(stamps), strict=True):
-                frame[f"{name}_{part}"] = numbers
+                frame[f"{name}_{part}"] = numbers if np.isnan(numbers).any() else numbers.astype(np.int64)
             frame[name] = seconds(stamps) - earliest
         return frame if self.return_pandas else frame.to_numpy()
 

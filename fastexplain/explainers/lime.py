@@ -17,7 +17,7 @@ from fastexplain.explainers._checks import check_count, check_subset, list_of_na
 from fastexplain.explainers._coded_rows import CodedRows
 from fastexplain.explainers._dispatch import unwrapped
 from fastexplain.explainers._raw_features import raw_features
-from fastexplain.explainers._rows import column_names, count_columns, count_rows, slice_rows
+from fastexplain.explainers._rows import column_names, count_columns, count_rows, slice_rows, unwrapped_rows
 
 __all__ = ["LIMEExplainer"]
 
@@ -125,6 +125,7 @@ class LIMEExplainer(BaseExplainer):
         self.nclusters, self.seed, self.verbose = check_count(nclusters, "nclusters"), seed, verbose
         self.num_features = check_count(num_features, "num_features")
         self.num_samples = check_count(num_samples, "num_samples")
+        initialization_examples = unwrapped_rows(initialization_examples, keep_weights=True)
         raw = raw_features(
             transformations, initialization_examples, features, allow_all_transformations, explain_subset
         )

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.background import as_background
-from fastexplain.engine.linear_shap import linear_shap
-from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.engine.linear_shap import PROBE_ROWS, PROBE_RTOL, linear_shap
+from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.explainers._background import rows_of
 from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers._checks import check_examples, check_task, list_of_names, plain_task
 from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions
 from fastexplain.explainers._raw_features import RawFeatures, raw_features
-from fastexplain.explainers._rows import unwrapped_rows
+from fastexplain.explainers._rows import slice_rows, unwrapped_rows
 
 __all__ = ["LinearExplainer"]
 
@@ -72,6 +72,8 @@ class LinearExplainer(BaseExplainer):
     ------
     UnsupportedModelError
         The model has no coefficients.
+    ModelConversionError
+        A model of a kind that is not known does not predict what its coefficients give.
     ValueError
         Examples are missing or of another width than the model, a number of names differs from the model's,
         or `transformations` are not supported, do not fit the model, or mix columns with ``aggregate="group"``.
@@ -115,6 +117,7 @@ class LinearExplainer(BaseExplainer):
         check_task(model_task, explained.task, explained.name)
         check_examples(rows, explained.n_features, transformed=raw is not None)
         self._mean = _means(initialization_examples)
+        self._solved = _solved(self._linear, rows)
         super().__init__(
             model,
             rows,
@@ -129,7 +132,27 @@ class LinearExplainer(BaseExplainer):
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
         self._check_columns(X)
-        return Attribution(*linear_shap(self._linear, X, mean=self._mean, n_threads=self.n_threads))
+        return Attribution(*linear_shap(self._solved, X, mean=self._mean, n_threads=self.n_threads))
+
+
+def _solved(model: Any, examples: Any) -> Any:
+    """What `linear_shap` gets: the model, or the coefficients of one that it does not know, if these are the model."""
+    from fastexplain.models.linear import LinearModel, linear_model
+    from fastexplain.models.transparent import as_float64, find_model, two_dimensional
+
+    method = "decision_function" if hasattr(model, "decision_function") else "predict"
+    if isinstance(model, tuple) or isinstance(find_model(model, method), LinearModel):
+        return model
+    found = linear_model(model)
+    assert found is not None  # it has coef_
+    probe = slice_rows(examples, 0, PROBE_ROWS)
+    expected, got = two_dimensional(getattr(model, method)(probe)), found.margins(as_float64(probe))
+    if expected.shape != got.shape or not np.allclose(got, expected, rtol=PROBE_RTOL):
+        raise ModelConversionError(
+            f"{method} of {class_names(model)[0]} is not what its coef_ and intercept_ give. Pass them as a (coef, "
+            "intercept) tuple, or use KernelExplainer, which explains any model."
+        )
+    return found.coef, found.offset
 
 
 def _check_aggregate(raw: RawFeatures) -> None:

@@ -15,6 +15,13 @@ from fastexplain.explainers._augmentation import augmented
 from fastexplain.explainers._categories import column_indices
 from fastexplain.explainers._checks import check_subset, list_of_names, plain_output
 from fastexplain.explainers._distillation import distill, held_out_fidelity
+from fastexplain.explainers._mimic_arguments import (
+    check_probabilities,
+    check_surrogate_class,
+    feature_names,
+    is_lightgbm,
+    plain_reset,
+)
 from fastexplain.explainers._mimic_saving import loaded_mimic, saved_mimic
 from fastexplain.explainers._raw_features import raw_features
 from fastexplain.explainers._rows import as_table, column_names, count_columns, count_rows, slice_rows
@@ -156,7 +163,7 @@ class MimicExplainer:
         *,
         fidelity: bool = True,
     ) -> None:
-        _check_surrogate_class(explainable_model)
+        check_surrogate_class(explainable_model)
         if transformations is not None and explain_subset is not None:
             raise ValueError("explain_subset not supported with transformations")
         self.model = model
@@ -164,7 +171,7 @@ class MimicExplainer:
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations
         self.explain_subset = explain_subset
-        self.reset_index = _plain_reset(reset_index)
+        self.reset_index = plain_reset(reset_index)
         self._shap_values_output = plain_output(shap_values_output)
         rows, _ = as_table(initialization_examples)
         self.initialization_examples = rows
@@ -180,7 +187,7 @@ class MimicExplainer:
             if self.reset_index == ResetIndex.Reset:
                 self._index_names = reset_rows(rows)[1]
             names = list_of_names(features, "features")
-            self.features = _feature_names(names, column_names(rows), count_columns(rows), self._index_names)
+            self.features = feature_names(names, column_names(rows), count_columns(rows), self._index_names)
             self._columns = self.features
         n_rows = count_rows(rows)
         if augment_data:
@@ -205,7 +212,7 @@ class MimicExplainer:
         self._subset = check_subset(self.explain_subset, self.features, n_columns)
         given = [] if categorical_features is None else categorical_features
         categorical = column_indices(given, self._columns, n_columns)
-        splits_categories = _is_lightgbm(explainable_model)
+        splits_categories = is_lightgbm(explainable_model)
         self._rows = SurrogateRows(rows, categorical, not splits_categories, self._columns)
         args = dict(explainable_model_args or {})
         if splits_categories and self._rows.categories:
@@ -217,6 +224,7 @@ class MimicExplainer:
             args["shap_values_output"] = self._shap_values_output
         matrix = self._rows.matrix(rows)
         self.surrogate_model = distill(explainable_model, args, matrix, outputs)
+        check_probabilities(self.surrogate_model, self._shap_values_output)
         self._method = self.surrogate_model._method
         self.fidelity = held_out_fidelity(explainable_model, args, matrix, outputs, n_rows) if fidelity else None
         if self.fidelity is not None and self.fidelity.poor:
@@ -465,42 +473,3 @@ class MimicExplainer:
 
 def _returned(predictions: Predictions) -> Predictions:
     return predictions
-
-
-def _check_surrogate_class(explainable_model: Any) -> None:
-    if isinstance(explainable_model, type) and issubclass(explainable_model, BaseExplainableModel):
-        return
-    kind = explainable_model.__name__ if isinstance(explainable_model, type) else type(explainable_model).__name__
-    of = "class" if isinstance(explainable_model, type) else "object of class"
-    raise TypeError(
-        f"explainable_model is the {of} {kind}; expected a class: LGBMExplainableModel, LinearExplainableModel, "
-        "SGDExplainableModel, DecisionTreeExplainableModel or another subclass of BaseExplainableModel."
-    )
-
-
-def _is_lightgbm(explainable_model: type[BaseExplainableModel]) -> bool:
-    from fastexplain.explainers.surrogates.lightgbm import LGBMExplainableModel
-
-    return issubclass(explainable_model, LGBMExplainableModel)
-
-
-def _plain_reset(reset_index: Any) -> ResetIndex:
-    if isinstance(reset_index, bool):
-        return ResetIndex.Reset if reset_index else ResetIndex.Ignore
-    given = str(getattr(reset_index, "value", reset_index))
-    if given not in tuple(ResetIndex):
-        raise ValueError(f"reset_index must be 'ignore', 'reset', 'reset_teacher' or a bool; got {reset_index!r}.")
-    return ResetIndex(given)
-
-
-def _feature_names(
-    given: list[Any] | None, columns: list[str] | None, n_columns: int, index_names: list[Any]
-) -> list[Any] | None:
-    """Names of all columns, those of the index last; given ones need not have the latter."""
-    if given is None:
-        return None if columns is None else [*columns, *index_names]
-    if len(given) == n_columns + len(index_names):
-        return given
-    if len(given) != n_columns:
-        raise ValueError(f"features has {len(given)} names; initialization_examples has {n_columns} columns.")
-    return [*given, *index_names]

@@ -17,7 +17,7 @@ from fastexplain.explainers._checks import check_classes, check_count, check_sub
 from fastexplain.explainers._metric_choice import chosen_metric, default_metric
 from fastexplain.explainers._networks import as_rows
 from fastexplain.explainers._raw_features import RawFeatures, raw_features
-from fastexplain.explainers._rows import as_table, column_names, count_columns
+from fastexplain.explainers._rows import as_table, column_names, count_columns, unwrapped_rows
 from fastexplain.explainers._scored_target import scored_target
 from fastexplain.explanation.explanation import Context
 from fastexplain.explanation.permutation_explanation import PermutationExplanation
@@ -181,7 +181,7 @@ class PFIExplainer:
         """
         if true_labels is None:
             raise TypeError("PFI explainer requires true_labels parameter to be passed in for explain_global")
-        rows, labels, raw = as_rows(evaluation_examples), _labels(true_labels), self._raw
+        rows, labels, raw = unwrapped_rows(evaluation_examples), _labels(true_labels), self._raw
         if raw is None:
             rows = seen = as_table(rows)[0]
             self._check_features(count_columns(seen))

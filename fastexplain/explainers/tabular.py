@@ -213,7 +213,7 @@ class TabularExplainer:
             As in `explain_local`.
         sampling_policy : SamplingPolicy, optional
             Whether only some rows are explained, which the explanation's ``eval_data`` then holds. It acts with
-            `KernelExplainer` and `DeepExplainer`; where rows are cheap, every row is explained.
+            `KernelExplainer`, `DeepExplainer` and `LIMEExplainer`; where rows are cheap, every row is explained.
         include_local : bool, default True
             Keep the local values in the result. False explains the rows in batches and keeps only their means, which
             are the same: memory does not grow with the number of rows.

@@ -39,12 +39,13 @@ def html_view(explanation: Explanation, facts: Sequence[tuple[str, str]]) -> str
         What `repr` says.
     """
     name = html.escape(type(explanation).__name__)
+    fidelity = getattr(explanation, "fidelity", None)
+    facts = [(key, text) for key, text in facts if key != "fidelity"]  # has a line of its own
     line = " · ".join(
         f"<span style='white-space:nowrap'>{html.escape(key)}: {html.escape(_cut(text, 90))}</span>"
         for key, text in [*facts, *_more_facts(explanation)]
     )
     text = f"<div><b>{name}</b><div style='font-size:small'>{line}</div>"
-    fidelity = getattr(explanation, "fidelity", None)
     if fidelity is not None:
         sign = "&#9888; " if getattr(fidelity, "poor", False) else ""
         text += f"<div style='font-size:small'>fidelity: {sign}{html.escape(fidelity.summary())}</div>"
@@ -79,12 +80,15 @@ class _Table(NamedTuple):
         Half the 95% intervals.
     cells : callable, or None
         From feature to its value in the row.
+    by_size : bool
+        Order by size, as for one row; else from the most positive to the most negative, as importances are ranked.
     """
 
     heading: str
     values: NDArray[np.float64]
     half: NDArray[np.float64] | None = None
     cells: Any = None
+    by_size: bool = False
 
 
 def _importance_table(explanation: Explanation) -> _Table | None:
@@ -120,6 +124,7 @@ def _one_row_table(explanation: Explanation) -> _Table | None:
         Values(explanation, output.column, output.sign).row(0),
         HALF_95 * errors if errors.any() else None,
         None if column is None else lambda feature: _cell(column(feature)[0]),
+        by_size=True,
     )
 
 
@@ -129,7 +134,8 @@ def _html_table(features: Sequence[Any], table: _Table) -> str:
     top = np.argsort(-np.abs(values), kind="stable")[:MAX_FEATURES]
     if not len(top):
         return ""
-    top = top[np.argsort(-values[top], kind="stable")] if table.cells is None else top
+    if not table.by_size:
+        top = top[np.argsort(-values[top], kind="stable")]
     half = np.zeros(len(values)) if table.half is None else np.nan_to_num(table.half)
     low = float(np.minimum(values - half, 0.0)[top].min())
     high = float(np.maximum(values + half, 0.0)[top].max())

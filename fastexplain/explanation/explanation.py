@@ -10,18 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.explanation._display import html_view, shortened
+from fastexplain.explanation.conversions import Conversions
 from fastexplain.explanation.interpret_members import InterpretMembers
 from fastexplain.explanation.keywords import expected_to_base, in_own_words, plain_list
 from fastexplain.explanation.quacks import FeatureImportanceExplanation
 
 if TYPE_CHECKING:
-    import os
-
-    import pandas as pd
-    import pyarrow as pa
-
     from fastexplain.explanation.fidelity import FidelityReport
-    from fastexplain.explanation.plots import ExplanationPlots
 
 __all__ = ["Context", "Explanation", "Predictions"]
 
@@ -87,7 +82,7 @@ class _Once:
         return self._known
 
 
-class Explanation(InterpretMembers, FeatureImportanceExplanation):
+class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     """Attributions of a model's outputs to its features: what all explanations share.
 
     Made by explainers; see `LocalExplanation` and `GlobalExplanation` for the numbers. A binary classifier with one
@@ -167,12 +162,14 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
         self._predictions: Predictions | None = context.get("predictions")
         self._is_raw = bool(context.get("is_raw"))
         self._is_eng = bool(context.get("is_engineered"))
-        self._id: str = context.get("id") or str(uuid.uuid4())
+        self._given_id: str | None = context.get("id") or None
         self._model_id: str | None = context.get("model_id")
         self._given_n_classes: int | None = context.get("n_classes")
-        if base_values is None and expected is not None:
-            base_values = expected_to_base(expected, self._n_outputs, self._is_antisymmetric)
-        self._base_values = None if base_values is None else np.array(base_values, dtype=np.float64, ndmin=1)
+        self._base_values: NDArray[np.float64] | None = None
+        if base_values is not None:
+            self._base_values = np.array(base_values, dtype=np.float64, ndmin=1)
+        elif expected is not None:
+            self._base_values = expected_to_base(expected, self._n_outputs, self._is_antisymmetric)
         self._check_names(rest.pop("num_features", None), rest.pop("num_classes", None))
         super().__init__(**rest)
 
@@ -207,6 +204,14 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
     def id(self) -> str:
         """Identity of the explanation (uuid4); a global explanation made from a local one has the same."""
         return self._id
+
+    @property
+    def _id(self) -> str:
+        # made when asked for, since it would cost a service that explains single rows 4% of its time
+        if self._given_id is None:
+            # setdefault: of two threads that ask at once, both get the first one's
+            self._given_id = str(self.__dict__.setdefault("_made_id", str(uuid.uuid4())))
+        return self._given_id
 
     @property
     def method(self) -> str:
@@ -352,87 +357,6 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
             self._predict = None
         return self._predictions
 
-    # Raw features
-
-    def get_raw_explanation(
-        self, feature_maps: list[Any], raw_feature_names: Sequence[Any] | None = None, eval_data: Any = None
-    ) -> Explanation:
-        """Explanation of the features before a transformation; see `fastexplain.explanation.get_raw_explanation`.
-
-        Parameters
-        ----------
-        feature_maps : list of array or sparse matrix
-            Of the transformation's steps, in order: weights >= 0 of shape (n_raw, n_engineered).
-        raw_feature_names : sequence, optional
-            Default: indices.
-        eval_data : array-like, optional
-            The explained rows before the transformation.
-
-        Returns
-        -------
-        Explanation
-            Of the same kind, with `is_raw` True; this explanation's `is_engineered` becomes True.
-
-        Raises
-        ------
-        ValueError
-            `feature_maps` is no list of such maps, or does not fit the explanation.
-        """
-        from fastexplain.explanation.feature_maps import get_raw_explanation
-
-        return get_raw_explanation(self, feature_maps, raw_feature_names, eval_data)
-
-    def get_raw_feature_importances(self, feature_maps: list[Any]) -> list[Any]:
-        """Importances of the features before a transformation: sums of those of the columns made of them.
-
-        Parameters
-        ----------
-        feature_maps : list of array or sparse matrix
-            As in `get_raw_explanation`.
-
-        Returns
-        -------
-        list
-            Nested as `global_importance_values`; for an explanation that is only local, as `local_importance_values`.
-
-        Raises
-        ------
-        ValueError
-            `feature_maps` is no list of such maps, or does not fit the explanation.
-        """
-        from fastexplain.explanation.feature_maps import get_raw_feature_importances
-
-        return get_raw_feature_importances(self, feature_maps)
-
-    # Pictures
-
-    @property
-    def plot(self) -> ExplanationPlots:
-        """Pictures of this explanation: ``plot.bar()``, ``plot.beeswarm()``, ``plot.waterfall(row)``."""
-        from fastexplain.explanation.plots import ExplanationPlots
-
-        return ExplanationPlots(self)
-
-    # Tables and files
-
-    def to_arrow(self, **options: Any) -> pa.Table:
-        """A row for each explained row, or each feature; see `fastexplain.explanation.to_arrow`."""
-        from fastexplain.explanation.parquet import to_arrow
-
-        return to_arrow(self, **options)
-
-    def to_pandas(self, **options: Any) -> pd.DataFrame:
-        """`to_arrow` as a pandas data frame."""
-        from fastexplain.explanation.parquet import to_pandas
-
-        return to_pandas(self, **options)
-
-    def to_parquet(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write one file, which `load_explanation` reads; see `fastexplain.explanation.write_parquet`."""
-        from fastexplain.explanation.parquet import write_parquet
-
-        write_parquet(self, path, **options)
-
     # Plumbing
 
     def _set_n_features(self, n_features: int) -> None:
@@ -495,6 +419,7 @@ class Explanation(InterpretMembers, FeatureImportanceExplanation):
     def __getstate__(self) -> dict[str, Any]:
         # A pickle holds the predictions in place of the model, which is often far larger and needs its library.
         self._resolved()
+        self._given_id = self._id  # the same in every copy
         return self.__dict__.copy()
 
     if not TYPE_CHECKING:

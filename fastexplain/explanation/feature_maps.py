@@ -28,8 +28,8 @@ __all__ = [
 
 _logger = logging.getLogger("fastexplain")
 
-# Values mapped at a time: their transposed copy is this many bytes.
-_BLOCK_BYTES = 8 * 2**20
+# Values mapped at a time: their transposed copy is so large, and stays in the cache.
+_BLOCK_BYTES = 2**20
 
 
 def combined_map(feature_maps: Any) -> Any:
@@ -137,12 +137,14 @@ def map_values(values: NDArray[np.floating[Any]], feature_map: Any) -> NDArray[n
     _check_width(feature_map, n_engineered)
     if is_identity(feature_map):
         return values
-    mapped = np.empty((n_rows, feature_map.shape[0], n_outputs), dtype=np.result_type(values.dtype, np.float32))
-    step = max(1, _BLOCK_BYTES // (8 * max(1, n_engineered)))
+    n_raw = feature_map.shape[0]
+    mapped = np.empty((n_rows, n_raw, n_outputs), dtype=np.result_type(values.dtype, np.float32))
+    step = max(1, _BLOCK_BYTES // (8 * max(1, n_engineered * n_outputs)))
     for start in range(0, n_rows, step):
-        rows = slice(start, start + step)
-        for output in range(n_outputs):
-            mapped[rows, :, output] = (feature_map @ values[rows, :, output].T).T
+        block = values[start : start + step]
+        by_feature = block.transpose(1, 0, 2).reshape(n_engineered, len(block) * n_outputs)
+        sums = (feature_map @ by_feature).reshape(n_raw, len(block), n_outputs)
+        mapped[start : start + step] = sums.transpose(1, 0, 2)
     return mapped
 
 

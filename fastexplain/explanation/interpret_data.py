@@ -6,7 +6,7 @@ version, which made lists of all data for each row, took 41 s for 1,000 rows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,18 +178,16 @@ def explanation_selector(explanation: Explanation) -> pd.DataFrame:
 
 def explanation_figure(explanation: Explanation, key: int | None = None) -> Any:
     """What `Explanation.visualize` returns; see there."""
-    if key is None and not isinstance(explanation, GlobalExplanation):
+    if key in (None, -1) and not isinstance(explanation, GlobalExplanation):
         raise ValueError("Only global explanation can be visualized with key=None.")
     optional("plotly", "interpret", "Explanation.visualize")  # which interpret-core needs to draw, not to install
     plot = optional("interpret.visual.plot", "interpret", "Explanation.visualize")
-    if key is None or key == -1:
-        if not isinstance(explanation, GlobalExplanation):
-            raise ValueError("Only global explanation can be visualized with key=None.")
-        return _bars(plot, explanation.features, np.asarray(explanation.global_importance_values), "")
+    if isinstance(explanation, GlobalExplanation) and (key is None or key == -1):
+        return _bars(plot, explanation.features, explanation._global_importance_values, "")
+    row_or_feature = cast(int, key)
     if isinstance(explanation, LocalExplanation):
-        return _row_figure(plot, explanation, key)
-    assert isinstance(explanation, GlobalExplanation)
-    return _feature_figure(plot, explanation, key)
+        return _row_figure(plot, explanation, row_or_feature)
+    return _feature_figure(plot, cast(GlobalExplanation, explanation), row_or_feature)
 
 
 def _row_figure(plot: Any, explanation: LocalExplanation, key: int) -> Any:

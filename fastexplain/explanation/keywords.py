@@ -22,6 +22,7 @@ __all__ = [
 
 # Their names that mean one of ours; of two names for the same thing the first that is given counts.
 _RENAMED = {"explanation_id": "id"}
+_GLOBAL = frozenset({"global_importance_values", "global_importance_rank", "per_class_values", "per_class_rank"})
 _PREDICTED = ("eval_y_predicted", "eval_ys_predicted")
 _PROBABILITIES = ("eval_y_predicted_proba", "eval_ys_predicted_proba")
 
@@ -165,6 +166,8 @@ def global_values(keywords: dict[str, Any]) -> tuple[NDArray[np.float64] | None,
     ValueError
         A rank is not the order of its values.
     """
+    if _GLOBAL.isdisjoint(keywords):
+        return None, None
     overall, per_class = keywords.pop("global_importance_values", None), keywords.pop("per_class_values", None)
     values = []
     for name, given in (("global_importance_rank", overall), ("per_class_rank", per_class)):

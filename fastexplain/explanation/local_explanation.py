@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -214,35 +213,6 @@ class LocalExplanation(Explanation):
         from fastexplain.explanation.shap_interop import to_shap
 
         return to_shap(self)
-
-    @classmethod
-    def from_shap(
-        cls, explanation: Any, *, classes: Sequence[Any] | None = None, model_task: str | None = None, **context: Any
-    ) -> LocalExplanation:
-        """From shap's Explanation, or one of `fastexplain.compat.shap`.
-
-        Parameters
-        ----------
-        explanation : shap.Explanation
-            Values (n_rows, n_features) or (n_rows, n_features, n_outputs), or of one row of it. Kept without a copy.
-        classes : sequence, optional
-            Labels of a classifier; two labels for values of one output, which are class 1's margin. Default: the
-            names of several outputs.
-        model_task : {"classification", "regression"}, optional
-            Default: classification for several outputs or with `classes`.
-        **context
-            As in `Explanation`, over what shap's object says.
-
-        Raises
-        ------
-        ValueError
-            Values have more axes, or base values differ from row to row.
-        TypeError
-            Values are not numbers.
-        """
-        from fastexplain.explanation.shap_interop import from_shap
-
-        return from_shap(explanation, classes=classes, model_task=model_task, **context)
 
     def _summary(self) -> list[tuple[str, str]]:
         return [("rows", f"{self.num_examples:,}"), *super()._summary()]

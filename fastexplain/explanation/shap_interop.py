@@ -87,7 +87,7 @@ def from_shap(
     model_task: str | None = None,
     **context: Any,
 ) -> LocalExplanation:
-    """What `LocalExplanation.from_shap` returns; see there."""
+    """What `Explanation.from_shap` returns; see there."""
     given = np.asarray(explanation.values)
     if given.dtype.kind not in "fiub":
         raise TypeError(f"The explanation's values are {given.dtype}; expected numbers.")

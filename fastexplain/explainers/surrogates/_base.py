@@ -248,9 +248,4 @@ def scaled_surrogate(
 def _own_probabilities(surrogate: BaseExplainableModel, rows: Any, n_outputs: int) -> Float:
     if n_outputs == 1:
         return expit(np.asarray(surrogate.predict(rows), dtype=np.float64))[:, None]
-    if not hasattr(surrogate.model, "predict_proba"):
-        raise ValueError(
-            f"shap_values_output='probability' needs a surrogate with probabilities; {type(surrogate.model).__name__} "
-            "has none. Use 'teacher_probability', or for SGD explainable_model_args={'loss': 'log_loss'}."
-        )
     return surrogate.predict_proba(rows)

@@ -185,5 +185,5 @@ def colour_bar(ax: Axes, label: str, ticks: Sequence[float] = (0, 1), texts: Seq
     bar = figure.colorbar(mappable, ax=ax, ticks=list(ticks), aspect=45, pad=0.015, fraction=0.03)
     bar.ax.set_yticklabels(list(texts), fontsize="small", color=INK)
     bar.ax.tick_params(length=0)
-    bar.set_label(label, color=INK, fontsize="small", labelpad=-8 if max(map(len, texts)) < 5 else 6)
+    bar.set_label(label, color=INK, fontsize="small", labelpad=-8 if list(ticks) == [0, 1] else 6)
     bar.outline.set_visible(False)

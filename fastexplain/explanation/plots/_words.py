@@ -99,7 +99,8 @@ def importance_words(explanation: Explanation, units: str, *, whole: bool, of_ro
     """
     if explanation.method.startswith("pfi"):
         metric = getattr(explanation, "metric", None)
-        return f"importance (drop in score{'' if metric is None else f', {plain(metric)}'})"
+        what = "drop in score" if metric is None else f"how much {plain(metric)} gets worse"
+        return f"importance ({what})"
     if whole and not of_rows:
         return "importance"
     return f"mean |{_noun(explanation)}| (impact on {units})"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastexplain._optional import optional
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._choice import ClassIndex, Rows, choose_features, choose_output, choose_rows
 from fastexplain.explanation.plots._one_row import end_word
@@ -21,6 +22,8 @@ __all__ = ["MAX_COLUMNS", "plot_heatmap"]
 
 # Rows of the explanation, which are columns of the picture: about its width in pixels.
 MAX_COLUMNS = 1000
+# Inches of the line above and of the bars beside.
+_TOP, _SIDE = 0.55, 0.9
 
 
 def plot_heatmap(
@@ -88,7 +91,7 @@ def plot_heatmap(
     ax.grid(axis="y", which="minor", color="white", linewidth=1.2)
     ax.set_axisbelow(False)
     ax.locator_params(axis="x", integer=True)
-    top = _line(ax, outputs, f"{end_word(explanation)}\n{chosen.units}")
+    top = _line(ax, outputs, end_word(explanation))
     _bars(ax, importances[shown])
     _scale(ax, image, value_words(explanation, chosen.units))
     notes(top, chosen.label, left_out(len(shown), values.n_features), sampled)
@@ -143,8 +146,7 @@ def _order_words(order: Any) -> str:
 
 def _line(ax: Axes, outputs: NDArray[np.float64], label: str) -> Axes:
     """The outputs, above."""
-    lines = ax.get_yticks().size
-    top: Axes = ax.inset_axes((0, 1.02, 1, max(0.12, min(0.5, 1.3 / lines))), sharex=ax)
+    top: Axes = ax.inset_axes((0, 0.06, 1, _TOP), transform=_outside(ax, "top"), sharex=ax)
     top.plot(np.arange(len(outputs)), outputs, color=INK, linewidth=1.0)
     if len(outputs) == 1:
         top.plot([0], outputs, marker="o", color=INK, markersize=4)
@@ -155,31 +157,47 @@ def _line(ax: Axes, outputs: NDArray[np.float64], label: str) -> Axes:
     top.tick_params(axis="x", length=0, labelbottom=False)
     top.tick_params(axis="y", length=2, labelsize="x-small")
     top.locator_params(axis="y", nbins=3)
-    top.text(1.01, 0.5, label, transform=top.transAxes, fontsize="x-small", color=INK, va="center", ha="left")
+    top.set_ylabel(label, rotation=0, ha="right", va="center", color=INK)
     return top
 
 
 def _bars(ax: Axes, importances: NDArray[np.float64]) -> None:
     """The importances, on the right."""
-    side: Axes = ax.inset_axes((1.01, 0, 0.14, 1), sharey=ax)
+    side: Axes = ax.inset_axes((0.07, 0, _SIDE, 1), transform=_outside(ax, "right"), sharey=ax)
     side.barh(np.arange(len(importances)), importances, height=0.68, color=GREY)
     for y, importance in enumerate(importances):
         side.annotate(
             number(float(importance)), (float(importance), y), (3, 0), textcoords="offset points", va="center",
             fontsize="x-small", color=INK,
         )  # fmt: skip
-    side.set_xlim(0, (float(importances.max(initial=0.0)) or 1.0) * 1.6)
+    side.set_xlim(0, (float(importances.max(initial=0.0)) or 1.0) * 1.8)
     side.set_xlabel("mean |value|", fontsize="x-small", color=INK)
     side.tick_params(labelleft=False, labelbottom=False, length=0, which="both")
     for spine in side.spines.values():
         spine.set_visible(False)
 
 
+def _outside(ax: Axes, side: Literal["top", "right"]) -> Any:
+    """Inches beyond a side of the axes, and along it shares of the axes: what hangs there keeps its size."""
+    transforms = optional("matplotlib.transforms", "plot", "Drawing a picture")
+    figure: Any = ax.get_figure()
+    corner = (0, 1) if side == "top" else (1, 0)
+    inches = figure.dpi_scale_trans + transforms.ScaledTranslation(*corner, ax.transAxes)
+    along = (ax.transAxes, inches) if side == "top" else (inches, ax.transAxes)
+    return transforms.blended_transform_factory(*along)
+
+
 def _scale(ax: Axes, image: Any, label: str) -> None:
     """What the colours mean."""
     figure = ax.get_figure()
     assert figure is not None
-    bar = figure.colorbar(image, ax=ax, aspect=30, pad=0.02, fraction=0.035, extend="both")
+    is_laid_out = getattr(figure, "get_layout_engine", lambda: None)() is not None
+    room = (_SIDE + 0.15) * figure.dpi / ax.bbox.width
+    if not is_laid_out:  # nobody else leaves room for the line above
+        box = ax.get_position()
+        share = (_TOP + 0.35) * figure.dpi / ax.bbox.height
+        ax.set_position((box.x0, box.y0, box.width, box.height * max(1.0 - share, 0.5)))
+    bar = figure.colorbar(image, ax=ax, aspect=30, pad=0.02 if is_laid_out else room, fraction=0.035, extend="both")
     bar.set_label(label, color=INK, fontsize="small")
     bar.ax.tick_params(length=2, labelsize="x-small", color=GREY, labelcolor=INK)
     bar.outline.set_visible(False)
