@@ -4,8 +4,8 @@
 
 prints a markdown table: seconds of CPU time (of all threads) and of the clock to write and to read, and megabytes, of
 an explanation with local and global values, its explained data and its predictions. Ratios are of CPU time, which the
-neighbours on a shared machine do not change. Every form is read back and compared before it is timed. With the path of a
-Python in which interpret-community 0.32 works, that saves and loads the same explanation, taking turns with ours.
+neighbours on a shared machine do not change. Every form is read back and compared before it is timed. With the path of
+a Python in which interpret-community 0.32 works, that saves and loads the same explanation first.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def with_id(original: GlobalLocalExplanation, path: Path) -> GlobalLocalExplanat
 def table(results: dict[str, Figures]) -> str:
     """Markdown; ratios are to the first line."""
     lines = [
-        "| form | write, CPU s (clock) | read, CPU s (clock) | MB | write, times less | read, times less | times smaller |",
+        "| form | write, CPU s (clock) | read, CPU s (clock) | MB | write, ratio | read, ratio | size, ratio |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     first: dict[str, Any] = {}
