@@ -33,7 +33,8 @@ class LinearSurrogate(Surrogate):
     def fit(self, dataset: Any, labels: Any, **kwargs: Any) -> Any:
         """Train on rows (n_rows, n_features) and labels (n_rows,), and keep the centre of the rows."""
         super().fit(dataset, labels, **kwargs)
-        self._centre = _centre_of(dataset)
+        if not self._only_predicts:
+            self._centre = _centre_of(dataset)
         return self
 
     def explain_global(self, **kwargs: Any) -> Float:
