@@ -469,5 +469,8 @@ def _as_list(data: Any) -> Any:
     if isinstance(data, np.ndarray):
         return data.tolist()
     if hasattr(data, "to_numpy"):  # pandas and polars, frames and series
-        return data.to_numpy().tolist()
+        try:
+            return data.to_numpy().tolist()
+        except TypeError:  # polars columns that have no common type, as dates and numbers
+            return [list(row) for row in data.rows()]
     return data
