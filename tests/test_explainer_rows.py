@@ -64,3 +64,13 @@ def test_unknown_label_of_a_series_stays_a_label(table):
 def test_row_of_numbers_and_labels_is_the_row_of_a_table(explainer, table, container):
     row = container(table.iloc[3].tolist())
     assert np.array_equal(explainer.explain_local(row).values, explainer.explain_local(table[3:4]).values)
+
+
+@pytest.mark.parametrize("kind", ["coo_matrix", "dia_matrix", "bsr_array", "lil_matrix"])
+def test_sparse_rows_of_any_format_are_explained_in_batches(kind):
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    rows = np.eye(6)[:, :3] * 2.0
+    explainer = TabularExplainer((np.array([1.0, 2.0, 3.0]), 0.5), np.zeros((4, 3)))
+    explanation = explainer.explain_global(getattr(scipy_sparse, kind)(rows), include_local=False)
+    expected = explainer.explain_global(rows)
+    np.testing.assert_allclose(explanation.global_importance_values, expected.global_importance_values)

@@ -674,3 +674,10 @@ def test_what_cannot_be_saved_or_loaded_is_named() -> None:
         MimicExplainer._load(Counted(), {key: saved[key] for key in saved if key != "predict_proba_flag"})
     with pytest.raises(ValueError, match="'tru' is no JSON"):
         MimicExplainer._load(Counted(), {**saved, "predict_proba_flag": "tru"})
+
+
+def test_rows_may_be_lists() -> None:
+    teacher = LogisticRegression().fit(X, MARGIN > 0)
+    of_lists = MimicExplainer(teacher, X.tolist(), LinearExplainableModel).explain_global(X[:5].tolist())
+    of_arrays = MimicExplainer(teacher, X, LinearExplainableModel).explain_global(X[:5])
+    assert of_lists.local_importance_values == of_arrays.local_importance_values

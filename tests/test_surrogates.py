@@ -194,6 +194,13 @@ def test_linear_surrogates_keep_columns_beside_one_of_seconds() -> None:
     assert surrogate.explain_global()[0] == pytest.approx(2)
 
 
+def test_linear_surrogates_of_columns_that_depend_on_each_other_stay_small() -> None:
+    many = rng.normal(size=(2000, 6))
+    surrogate = LinearExplainableModel(classification=False)
+    surrogate.fit(np.column_stack([many, many @ rng.normal(size=(6, 3))]), many[:, 0] + rng.normal(size=2000))
+    assert np.abs(surrogate.explain_global()).max() < 10
+
+
 def test_sparse_data_fits_a_lasso() -> None:
     assert type(LinearExplainableModel(sparse_data=True).model).__name__ == "Lasso"
 

@@ -24,7 +24,14 @@ from fastexplain.explainers._mimic_arguments import (
 )
 from fastexplain.explainers._mimic_saving import loaded_mimic, saved_mimic
 from fastexplain.explainers._raw_features import raw_features
-from fastexplain.explainers._rows import as_table, column_names, count_columns, count_rows, slice_rows
+from fastexplain.explainers._rows import (
+    as_table,
+    column_names,
+    count_columns,
+    count_rows,
+    listed_rows,
+    slice_rows,
+)
 from fastexplain.explainers._surrogate_rows import SurrogateRows, reset_rows
 from fastexplain.explainers._surrogate_values import (
     SurrogateMeans,
@@ -173,7 +180,7 @@ class MimicExplainer:
         self.explain_subset = explain_subset
         self.reset_index = plain_reset(reset_index)
         self._shap_values_output = plain_output(shap_values_output)
-        rows, _ = as_table(initialization_examples)
+        rows = listed_rows(as_table(initialization_examples)[0])
         self.initialization_examples = rows
         self._raw = raw_features(transformations, rows, features, allow_all_transformations, None)
         self._index_names: list[Any] = []
