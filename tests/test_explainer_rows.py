@@ -6,8 +6,9 @@ import numpy as np
 import pandas
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
 
-from fastexplain import TabularExplainer
+from fastexplain import DecisionTreeExplainableModel, MimicExplainer, PFIExplainer, TabularExplainer
 from fastexplain.explainers._rows import as_table
 
 N_ROWS = 200
@@ -64,3 +65,17 @@ def test_unknown_label_of_a_series_stays_a_label(table):
 def test_row_of_numbers_and_labels_is_the_row_of_a_table(explainer, table, container):
     row = container(table.iloc[3].tolist())
     assert np.array_equal(explainer.explain_local(row).values, explainer.explain_local(table[3:4]).values)
+
+
+@pytest.mark.parametrize("labels", [[10, 20, 30], [("a", 1), ("a", 2), ("b", 1)]])
+def test_column_labels_that_are_no_strings_name_the_features(labels):
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame(rng.normal(size=(60, 3)))
+    frame.columns = pandas.Index(labels)
+    y = frame.sum(axis=1).to_numpy()
+    linear, trees = LinearRegression().fit(frame.to_numpy(), y), HistGradientBoostingRegressor(max_iter=3)
+    trees.fit(frame.to_numpy(), y)
+    pfi = PFIExplainer(linear, show_progress=False).explain_global(frame, true_labels=y)
+    mimic = MimicExplainer(linear, frame, DecisionTreeExplainableModel).explain_local(frame[:2])
+    plain = [TabularExplainer(model, frame).explain_local(frame[:2]) for model in (linear, trees)]
+    assert [explanation.features for explanation in (pfi, mimic, *plain)] == [labels] * 4
