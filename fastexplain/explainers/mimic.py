@@ -26,7 +26,7 @@ from fastexplain.explainers._mimic_saving import loaded_mimic, saved_mimic
 from fastexplain.explainers._raw_features import raw_features
 from fastexplain.explainers._rows import (
     as_table,
-    column_names,
+    column_labels,
     count_columns,
     count_rows,
     listed_rows,
@@ -194,7 +194,7 @@ class MimicExplainer:
             if self.reset_index == ResetIndex.Reset:
                 self._index_names = reset_rows(rows)[1]
             names = list_of_names(features, "features")
-            self.features = feature_names(names, column_names(rows), count_columns(rows), self._index_names)
+            self.features = feature_names(names, column_labels(rows), count_columns(rows), self._index_names)
             self._columns = self.features
         n_rows = count_rows(rows)
         if augment_data:
