@@ -67,6 +67,16 @@ def test_row_of_numbers_and_labels_is_the_row_of_a_table(explainer, table, conta
     assert np.array_equal(explainer.explain_local(row).values, explainer.explain_local(table[3:4]).values)
 
 
+@pytest.mark.parametrize("kind", ["coo_matrix", "dia_matrix", "bsr_array", "lil_matrix"])
+def test_sparse_rows_of_any_format_are_explained_in_batches(kind):
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    rows = np.eye(6)[:, :3] * 2.0
+    explainer = TabularExplainer((np.array([1.0, 2.0, 3.0]), 0.5), np.zeros((4, 3)))
+    explanation = explainer.explain_global(getattr(scipy_sparse, kind)(rows), include_local=False)
+    expected = explainer.explain_global(rows)
+    np.testing.assert_allclose(explanation.global_importance_values, expected.global_importance_values)
+
+
 @pytest.mark.parametrize("labels", [[10, 20, 30], [("a", 1), ("a", 2), ("b", 1)]])
 def test_column_labels_that_are_no_strings_name_the_features(labels):
     rng = np.random.default_rng(0)

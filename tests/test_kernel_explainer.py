@@ -209,6 +209,15 @@ def test_subset_adds_up_to_the_output_less_the_mean_with_the_subset_hidden() -> 
         assert values.sum() == pytest.approx(difference, abs=EXACT)
 
 
+@pytest.mark.parametrize("kind", ["array", "list"])
+def test_background_of_integers_keeps_the_fractions_of_a_row(kind: str) -> None:
+    whole = BACKGROUND.astype(int)
+    mixed = background_at(whole if kind == "array" else whole.tolist(), X[:1], np.array([2]))
+    expected = np.tile(X[0], (len(whole), 1))
+    expected[:, 2] = whole[:, 2]
+    np.testing.assert_array_equal(mixed, expected)
+
+
 @pytest.mark.parametrize("kind", ["array", "pandas", "polars", "pyarrow", "csr"])
 def test_background_at_a_row(kind: str) -> None:
     convert = {

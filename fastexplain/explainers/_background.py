@@ -117,12 +117,14 @@ def background_at(background: Any, row: Any, hidden: NDArray[np.intp]) -> Any:
     if hasattr(background, "tolil"):
         import scipy.sparse
 
-        sparse = background.tolil()
+        sparse = background.astype(np.result_type(background.dtype, repeated.dtype)).tolil()
         sparse[:, kept] = scipy.sparse.csr_matrix(repeated)[:, kept]
         return sparse.tocsr()
     if not hasattr(background, "columns"):
-        mixed = np.array(background)
-        mixed[:, kept] = np.asarray(repeated)[:, kept]
+        # an array of integers must not cut off the row's fractions
+        given, repeated = np.asarray(background), np.asarray(repeated)
+        mixed = given.astype(np.result_type(given, repeated))
+        mixed[:, kept] = repeated[:, kept]
         return mixed
     if hasattr(background, "set_column"):  # pyarrow
         for j in kept.tolist():

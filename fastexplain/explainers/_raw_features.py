@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.background import Background, as_background, has_weights
 from fastexplain.explainers._checks import list_of_names
-from fastexplain.explainers._rows import as_table, column_names, count_columns, count_rows, slice_rows
+from fastexplain.explainers._rows import as_table, column_names, count_columns, count_rows, listed_rows, slice_rows
 from fastexplain.explainers._transformations import ColumnTuples, as_transformer, trace
 from fastexplain.explainers._transformer_maps import width
 
@@ -267,10 +267,7 @@ def _plain_table(X: Any) -> Any:
     """Rows in a container that scikit-learn's transformers read: pyarrow tables become frames, lists arrays."""
     if hasattr(X, "column_names") and hasattr(X, "to_pandas"):
         return X.to_pandas()
-    if isinstance(X, list | tuple):
-        array = np.asarray(X)
-        return array if array.dtype.kind in "fiub" else np.array(X, dtype=object)
-    return X
+    return listed_rows(X)
 
 
 def _as_frame(X: Any, template: Any, single_row: bool) -> Any:

@@ -14,6 +14,7 @@ __all__ = [
     "column_names",
     "count_columns",
     "count_rows",
+    "listed_rows",
     "shape_of",
     "slice_rows",
     "take_rows",
@@ -47,7 +48,8 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     Parameters
     ----------
     X : array-like
-        A table or 2-D array is returned as it is; a 1-D array, list or series becomes one row.
+        A table or 2-D array is returned as it is, a sparse matrix as csr or csc; a 1-D array, list or series becomes
+        one row.
     template : pandas.DataFrame, optional
         Gives a pandas series its column types back, which a row of mixed types has lost; a value that its column's
         type cannot hold (30.5 among integers, a missing bool) keeps its own type.
@@ -65,7 +67,8 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
         return (_one_row(X), True) if single and X else (X, False)
     shape = shape_of(X)
     if len(shape) == 2:
-        return X, False
+        # other formats, as coo, have no slices
+        return (X.tocsr() if hasattr(X, "tocsr") and X.format not in ("csr", "csc") else X), False
     if len(shape) != 1:
         raise ValueError(f"Rows must be 2-D, or 1-D for a single row; got shape {tuple(shape)}.")
     if not hasattr(X, "to_frame") or not hasattr(X, "index"):
@@ -75,6 +78,14 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     if hasattr(dtypes, "index") and frame.columns.is_unique and list(dtypes.index) == list(frame.columns):
         return frame.astype({name: _row_dtype(frame[name], dtype) for name, dtype in dtypes.items()}), True
     return frame.infer_objects(), True
+
+
+def listed_rows(X: Any) -> Any:
+    """A list of rows as an array, of objects if they are not all numbers; anything else as it is."""
+    if not isinstance(X, list | tuple):
+        return X
+    array = np.asarray(X)
+    return array if array.dtype.kind in "fiub" else np.array(X, dtype=object)
 
 
 def _one_row(values: Sequence[Any]) -> NDArray[Any]:

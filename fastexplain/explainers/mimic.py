@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain._threads import resolve_num_threads
 from fastexplain.exceptions import PoorFidelityWarning, ScenarioNotSupportedException
 from fastexplain.explainers._augmentation import augmented
 from fastexplain.explainers._categories import column_indices
@@ -24,7 +25,14 @@ from fastexplain.explainers._mimic_arguments import (
 )
 from fastexplain.explainers._mimic_saving import loaded_mimic, saved_mimic
 from fastexplain.explainers._raw_features import raw_features
-from fastexplain.explainers._rows import as_table, column_labels, count_columns, count_rows, slice_rows
+from fastexplain.explainers._rows import (
+    as_table,
+    column_labels,
+    count_columns,
+    count_rows,
+    listed_rows,
+    slice_rows,
+)
 from fastexplain.explainers._surrogate_rows import SurrogateRows, reset_rows
 from fastexplain.explainers._surrogate_values import (
     SurrogateMeans,
@@ -105,6 +113,9 @@ class MimicExplainer:
     fidelity : bool, default True
         Find out how well such a surrogate predicts the teacher on rows that it has not seen. That trains one more
         surrogate on 80 % of the rows, or five of them up to 1000 rows; it calls no teacher.
+    n_threads : int, optional
+        Threads of each explanation; default `fastexplain.get_num_threads`. Training has threads of its own, which
+        `explainable_model_args` may set (``n_jobs``).
 
     Attributes
     ----------
@@ -162,6 +173,7 @@ class MimicExplainer:
         reset_index: Any = ResetIndex.Ignore,
         *,
         fidelity: bool = True,
+        n_threads: int | None = None,
     ) -> None:
         check_surrogate_class(explainable_model)
         if transformations is not None and explain_subset is not None:
@@ -173,7 +185,7 @@ class MimicExplainer:
         self.explain_subset = explain_subset
         self.reset_index = plain_reset(reset_index)
         self._shap_values_output = plain_output(shap_values_output)
-        rows, _ = as_table(initialization_examples)
+        rows = listed_rows(as_table(initialization_examples)[0])
         self.initialization_examples = rows
         self._raw = raw_features(transformations, rows, features, allow_all_transformations, None)
         self._index_names: list[Any] = []
@@ -195,6 +207,8 @@ class MimicExplainer:
         self._teacher, outputs = find_teacher(model, is_function, model_task, list_of_names(classes, "classes"), rows)
         self.classes = self._teacher.classes
         self._fit(rows, outputs, n_rows, explainable_model, explainable_model_args, categorical_features, fidelity)
+        if n_threads is not None:
+            self.surrogate_model.n_threads = resolve_num_threads(n_threads)
 
     def _fit(
         self,

@@ -469,5 +469,7 @@ def _as_list(data: Any) -> Any:
     if isinstance(data, np.ndarray):
         return data.tolist()
     if hasattr(data, "to_numpy"):  # pandas and polars, frames and series
+        if hasattr(data, "rows") and any(dtype.is_temporal() for dtype in data.dtypes):
+            return [list(row) for row in data.rows()]  # polars, whose dates and numbers have no common type
         return data.to_numpy().tolist()
     return data

@@ -57,7 +57,7 @@ class LinearSurrogate(Surrogate):
         coef, intercept = self._coefficients()
         if hasattr(rows, "tocsr"):
             return SurrogateValues(_sparse_values(rows.tocsr(), coef, self._centre), self._base_values())
-        return SurrogateValues(*linear_shap((coef, intercept), rows, mean=self._centre))
+        return SurrogateValues(*linear_shap((coef, intercept), rows, mean=self._centre, n_threads=self.n_threads))
 
     def _base_values(self) -> Float:
         coef, intercept = self._coefficients()

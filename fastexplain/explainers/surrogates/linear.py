@@ -55,8 +55,9 @@ class LinearExplainableModel(LinearSurrogate):
     def fit(self, dataset: Any, labels: Any, **kwargs: Any) -> Any:
         """Train on rows (n_rows, n_features) and labels (n_rows,), and keep the centre of the rows."""
         if self._exact and not hasattr(dataset, "tocsr"):
-            # scikit-learn 1.9 drops directions below 1e-6 of the largest: all columns beside one of seconds, say
-            self._estimator.set_params(tol=float(np.finfo(np.float64).eps))
+            # scikit-learn 1.9 drops directions below 1e-6 of the largest: all columns beside one of seconds, say. Those
+            # of columns that depend on each other are no larger than rounding errors, and must be dropped.
+            self._estimator.set_params(tol=float(max(np.shape(dataset)) * np.finfo(np.float64).eps))
         return super().fit(dataset, labels, **kwargs)
 
     def _coefficients(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
