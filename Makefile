@@ -93,6 +93,8 @@ bench-table: $(VENV)/.with-test
 	$(BIN)/python benchmarks/scorers.py
 	$(BIN)/python benchmarks/permutation_importance.py
 	$(BIN)/python benchmarks/deep_lift.py
+	$(BIN)/python benchmarks/facade.py
+	$(BIN)/python benchmarks/explanation_files.py
 
 wheel: $(BIN)/python
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .

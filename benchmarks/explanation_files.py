@@ -2,9 +2,10 @@
 
     python benchmarks/explanation_files.py [--interpret-community PYTHON] [--rows 100000] [--features 50]
 
-prints a markdown table: seconds to write and to read, and megabytes, of an explanation with local and global values,
-its explained data and its predictions. Every form is read back and compared before it is timed. With the path of a
-Python in which interpret-community 0.32 works, that saves and loads the same explanation, taking turns with ours.
+prints a markdown table: seconds of CPU time (of all threads) and of the clock to write and to read, and megabytes, of
+an explanation with local and global values, its explained data and its predictions. Ratios are of CPU time, which the
+neighbours on a shared machine do not change. Every form is read back and compared before it is timed. With the path of
+a Python in which interpret-community 0.32 works, that saves and loads the same explanation first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,12 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import fastexplain
 from fastexplain.explanation import GlobalLocalExplanation, LocalExplanation, write_parquet
 
+TASKS = ("regression", "binary")
 SLOW_REPEATS = 1  # of JSON: many seconds each, and little spread beside that
-Figures = dict[str, list[float]]
+# name -> one entry of each repeat: megabytes, or CPU time and time by the clock
+Figures = dict[str, list[Any]]
 
 # What interpret-community does with the same arrays, in its own interpreter.
 THEIRS = """
@@ -47,12 +50,14 @@ local = made._create_local_explanation(
     expected_values=np.array([-1.0, 1.0]) if is_classifier else np.array([1.0]), classification=is_classifier,
     features=[f"f{i}" for i in range(values.shape[1])], num_features=values.shape[1], **shared)
 both = made._aggregate_global_from_local_explanation(local_explanation=local, **shared)
-begin = time.perf_counter(); save_explanation(both, folder); write = time.perf_counter() - begin
-begin = time.perf_counter(); loaded = load_explanation(folder); read = time.perf_counter() - begin
+def seconds():
+    return np.array([time.process_time(), time.perf_counter()])
+begin = seconds(); save_explanation(both, folder); write = seconds() - begin
+begin = seconds(); loaded = load_explanation(folder); read = seconds() - begin
 found = loaded._local_importance_values
 assert np.array_equal(found[1] if is_classifier else found, values)
 assert np.array_equal(loaded._eval_data, rows)
-print(json.dumps([write, read]))
+print(json.dumps([write.tolist(), read.tolist()]))
 """
 
 
@@ -103,14 +108,19 @@ def time_ours(
     figures: Figures = {"write": [], "read": [], "size": [size(path)]}
     for _ in range(repeats):
         remove(path)
-        begin = time.perf_counter()
+        begin = seconds()
         save(original, path)
-        middle = time.perf_counter()
+        middle = seconds()
         fastexplain.load_explanation(path)
         figures["write"].append(middle - begin)
-        figures["read"].append(time.perf_counter() - middle)
+        figures["read"].append(seconds() - middle)
     remove(path)
     return figures
+
+
+def seconds() -> NDArray[np.float64]:
+    """CPU time of this process, and the clock."""
+    return np.array([time.process_time(), time.perf_counter()])
 
 
 def remove(path: Path) -> None:
@@ -137,7 +147,7 @@ def time_theirs(python: str, original: GlobalLocalExplanation, folder: Path) -> 
         raise SystemExit(f"interpret-community failed:\n{done.stderr[-2000:]}")
     write, read = json.loads(done.stdout.strip().splitlines()[-1])
     check(fastexplain.load_explanation(path), with_id(original, path), float)
-    figures: Figures = {"write": [write], "read": [read], "size": [size(path)]}
+    figures: Figures = {"write": [np.array(write)], "read": [np.array(read)], "size": [size(path)]}
     remove(path)
     arrays.unlink()
     return figures
@@ -152,15 +162,17 @@ def with_id(original: GlobalLocalExplanation, path: Path) -> GlobalLocalExplanat
 def table(results: dict[str, Figures]) -> str:
     """Markdown; ratios are to the first line."""
     lines = [
-        "| form | write s | read s | MB | write, times faster | read, times faster | times smaller |",
+        "| form | write, CPU s (clock) | read, CPU s (clock) | MB | write, ratio | read, ratio | size, ratio |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
-    first = {key: statistics.median(values) for key, values in next(iter(results.values())).items()}
+    first: dict[str, Any] = {}
     for name, figures in results.items():
-        write, read, megabytes = (statistics.median(figures[key]) for key in ("write", "read", "size"))
-        ratios = (first["write"] / write, first["read"] / read, first["size"] / megabytes)
-        shown = f"{ratios[0]:.3g} | {ratios[1]:.3g} | {ratios[2]:.2f}"
-        lines.append(f"| {name} | {write:.3g} | {read:.3g} | {megabytes:.1f} | {shown} |")
+        medians = {key: np.median(values, axis=0) for key, values in figures.items()}
+        first = first or medians
+        ratios = [first[key][0] / medians[key][0] for key in ("write", "read")]
+        cells = [f"{medians[key][0]:.3g} ({medians[key][1]:.3g})" for key in ("write", "read")]
+        shown = [name, *cells, f"{medians['size']:.1f}", *(f"{ratio:.3g}" for ratio in ratios)]
+        lines.append(f"| {' | '.join(shown)} | {first['size'] / medians['size']:.2f} |")
     return "\n".join(lines)
 
 
@@ -188,12 +200,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--features", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--interpret-community", metavar="PYTHON")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     options = parser.parse_args(arguments)
     import pyarrow
 
     python = ".".join(map(str, sys.version_info[:3]))
     print(f"Python {python}, numpy {np.__version__}, pyarrow {pyarrow.__version__}, {os.cpu_count()} CPUs\n")
-    for task in ("regression", "binary classification"):
+    for task in options.tasks:
         original = explanation(options.rows, options.features, is_classifier=task != "regression")
         print(f"{task}, {options.rows:,} x {options.features}, with the explained data and predictions:\n")
         print(table(run(original, options.interpret_community, options.repeats)), flush=True)

@@ -29,6 +29,7 @@ PICTURES = ["bar", "beeswarm", "waterfall", "force", "heatmap", "decision"]
 
 @pytest.fixture(autouse=True)
 def close_figures() -> Iterator[None]:
+    plt.close("all")  # those that other tests left
     yield
     plt.close("all")
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
 
-from fastexplain import TabularExplainer
+from fastexplain import DecisionTreeExplainableModel, MimicExplainer, PFIExplainer, TabularExplainer
 from fastexplain.explainers._rows import as_table
 
 N_ROWS = 200
@@ -74,3 +75,17 @@ def test_sparse_rows_of_any_format_are_explained_in_batches(kind):
     explanation = explainer.explain_global(getattr(scipy_sparse, kind)(rows), include_local=False)
     expected = explainer.explain_global(rows)
     np.testing.assert_allclose(explanation.global_importance_values, expected.global_importance_values)
+
+
+@pytest.mark.parametrize("labels", [[10, 20, 30], [("a", 1), ("a", 2), ("b", 1)]])
+def test_column_labels_that_are_no_strings_name_the_features(labels):
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame(rng.normal(size=(60, 3)))
+    frame.columns = pandas.Index(labels)
+    y = frame.sum(axis=1).to_numpy()
+    linear, trees = LinearRegression().fit(frame.to_numpy(), y), HistGradientBoostingRegressor(max_iter=3)
+    trees.fit(frame.to_numpy(), y)
+    pfi = PFIExplainer(linear, show_progress=False).explain_global(frame, true_labels=y)
+    mimic = MimicExplainer(linear, frame, DecisionTreeExplainableModel).explain_local(frame[:2])
+    plain = [TabularExplainer(model, frame).explain_local(frame[:2]) for model in (linear, trees)]
+    assert [explanation.features for explanation in (pfi, mimic, *plain)] == [labels] * 4

@@ -240,6 +240,21 @@ def test_regression_ranked_per_class_names_say_why_not():
         regression().to_global().get_ranked_per_class_names()
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("expected_values", "importances add up to no output"),
+        ("per_class_values", "pfi measures the model as a whole"),
+        ("eval_data", "made without data sets"),
+        ("model_id", "made without one"),
+    ],
+)
+def test_importances_of_the_whole_model_say_why_members_are_absent(name, why):
+    explanation = GlobalExplanation(np.ones(3), model_task="classification", n_classes=2, method="pfi")
+    with pytest.raises(AttributeError, match=f"{name} .*{why}"):
+        getattr(explanation, name)
+
+
 def test_unknown_attribute_is_an_ordinary_error():
     with pytest.raises(AttributeError, match="'LocalExplanation' object has no attribute 'nonsense'"):
         _ = regression().nonsense

@@ -452,3 +452,13 @@ def test_importances_and_local_values_of_different_widths_are_refused():
 def test_importances_that_differ_between_the_classes_of_one_margin_are_refused():
     with pytest.raises(ValueError, match=r"importances has shape \(2, 3\); the local values have 1 outputs"):
         GlobalLocalExplanation(V[..., None], [1.0], importances=[[1, 2, 3], [1, 2, 4]], classes=[0, 1])
+
+
+def test_polars_rows_of_dates_and_numbers_become_lists() -> None:
+    import datetime
+
+    import polars as pl
+
+    rows = pl.DataFrame({"when": [datetime.date(2024, 1, 2)], "x": [0.5]})
+    explanation = LocalExplanation(np.zeros((1, 2, 1)), np.zeros(1), eval_data=rows)
+    assert explanation.eval_data == [[datetime.date(2024, 1, 2), 0.5]]

@@ -158,3 +158,13 @@ def test_the_report_does_not_touch_the_global_generator() -> None:
     np.random.seed(7)  # noqa: NPY002
     MimicExplainer(lambda X: X[:, 0], X, LinearExplainableModel)
     assert np.random.random() == expected  # noqa: NPY002
+
+
+def test_only_the_explained_surrogate_looks_for_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastexplain.explainers.surrogates import _linear
+
+    calls: list[int] = []
+    found = _linear._centre_of
+    monkeypatch.setattr(_linear, "_centre_of", lambda rows: calls.append(len(rows)) or found(rows))  # type: ignore[func-returns-value]
+    MimicExplainer(lambda X: X[:, 0], X, LinearExplainableModel)
+    assert calls == [300]

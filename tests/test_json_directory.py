@@ -397,7 +397,14 @@ DAMAGES = {
         rf"disagree about the number of features: 3 in features.json, 2 in {LOCAL}",
     ),
     "few names": (change("features", ["a"]), rf"1 in features.json, 3 in {LOCAL}"),
-    "few classes": (change("classes", ["a"]), "contradict each other: .*Number of classes: 3 class labels: 1"),
+    "few classes": (change("classes", ["a"]), rf"number of classes: 1 in classes.json, 3 in {LOCAL}, 3 in per_class_"),
+    "values of one class": (change(LOCAL[:-5], [[[1, 2, 3]]]), rf"number of classes: 3 in classes.json, 1 in {LOCAL}"),
+    "one importance": (change(GLOBAL[:-5], [1.0]), rf"number of features: .* 1 in {GLOBAL}"),
+    "text as names": (change("features", "abc"), "features.json: expected a list of names; got 'abc'"),
+    "facts of another kind": (
+        put(OURS, '{"format_version": 1, "facts": 3}'),
+        rf"{OURS}: expected an object for 'facts'",
+    ),
     "broken matrix": (
         change("eval_data", [[1.0], [7], [0, 1], [1, 3]], "sparse"),
         "eval_data.json: not a sparse matrix",

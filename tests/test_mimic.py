@@ -683,6 +683,23 @@ def test_rows_may_be_lists() -> None:
     assert of_lists.local_importance_values == of_arrays.local_importance_values
 
 
+@pytest.mark.parametrize("surrogate", [LGBMExplainableModel, LinearExplainableModel])
+def test_number_of_threads_is_passed_on_and_changes_no_bits(surrogate: Any) -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(80, 4))
+    values = []
+    for n_threads in (1, 2, None):
+        explainer = MimicExplainer(
+            lambda X: X[:, 0] * 2 - X[:, 1], rows, surrogate, is_function=True, fidelity=False, n_threads=n_threads
+        )
+        assert explainer.surrogate_model.n_threads == n_threads
+        values.append(explainer.explain_local(rows).values)
+    np.testing.assert_array_equal(values[0], values[1])
+    np.testing.assert_array_equal(values[0], values[2])
+    with pytest.raises(ValueError, match="n_threads"):
+        MimicExplainer(lambda X: X[:, 0], rows, surrogate, is_function=True, fidelity=False, n_threads=0)
+
+
 def test_a_categorical_feature_may_be_named_twice() -> None:
     rows = pd.DataFrame({"city": ["a", "b"] * 20, "x": X[:40, 0]})
     explainer = MimicExplainer(

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastexplain.explanation.permutation_explanation import PermutationExplanation
 from parity import Difference, Ours, answers, check, difference, ours, stored, theirs, unused, world
+
+from fastexplain.explanation.permutation_explanation import PermutationExplanation
 
 FILE = "pfi"
 # One permutation is drawn from the distribution whose mean and spread many repeats tell: it stays within so many of its

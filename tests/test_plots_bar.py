@@ -169,3 +169,11 @@ def test_one_row_of_a_global_explanation_has_its_own_order() -> None:
     explanation = LocalExplanation(np.array([[[1.0], [2.0]], [[9.0], [0.0]]]), [0.0], features=["a", "b"]).to_global()
     assert names(explanation.plot.bar()) == ["a", "b"]
     assert names(explanation.plot.bar(row=0)) == ["b", "a"]
+
+
+def test_errors_of_the_mean_over_classes_are_not_those_of_one_class() -> None:
+    explanation = GlobalExplanation(
+        np.ones((3, 2)), np.zeros(3), importance_errors=np.ones(2), classes=["a", "b", "c"], method="shap_kernel"
+    )
+    assert len(whisker_ends(plot_bar(explanation))) == 2
+    assert whisker_ends(plot_bar(explanation, class_index="b")) == []

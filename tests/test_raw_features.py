@@ -541,7 +541,7 @@ def parts(kind: str, columns: list[str]) -> Any:
     return st.one_of(cleaned, st.sampled_from(steps).map(lambda step: make_pipeline(SimpleImputer(), step)))
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_random_column_transformers(data: st.DataObject) -> None:
     columns = data.draw(st.permutations(["x", "y", "z", "c", "d", "r"]))

@@ -73,14 +73,14 @@ def test_a_binary_margin_is_that_of_class_1(shap):
 
 def test_a_single_row_has_no_row_axis(shap):
     for original in (
-        LocalExplanation(V[:1, :, None], [7.0], features=NAMES, single_row=True, eval_data=ROWS[0]),
+        LocalExplanation(V[:1, :, None], [7.0], features=NAMES, single_row=True, eval_data=ROWS[:1]),
         LocalExplanation(
             three_outputs().values[:1],
             [0.1, 0.2, 0.3],
             classes=["a", "b", "c"],
             features=NAMES,
             single_row=True,
-            eval_data=ROWS[0],
+            eval_data=ROWS[:1],
         ),
     ):
         there = original.to_shap()
@@ -89,6 +89,21 @@ def test_a_single_row_has_no_row_axis(shap):
         np.testing.assert_array_equal(back.values, original.values)
         assert np.shape(back.local_importance_values) == np.shape(original.local_importance_values)
         assert back.expected_values == original.expected_values
+
+
+def test_a_single_row_of_a_binary_margin_keeps_the_name_of_class_1(shap):
+    row = LocalExplanation(
+        V[:1, :, None], [7.0], single_row=True, classes=["no", "yes"], features=NAMES, eval_data=ROWS[:1]
+    )
+    there = row.to_shap()
+    assert there.values.shape == (3,)
+    assert there.output_names == "yes"
+    assert_same(LocalExplanation.from_shap(there, classes=["no", "yes"]), row)
+
+
+def test_what_is_no_explanation_of_shap_is_refused():
+    with pytest.raises(TypeError, match=r"takes a shap.Explanation; got ndarray.*ExplanationAdapter"):
+        LocalExplanation.from_shap(V)
 
 
 def test_standard_errors_become_error_std_and_bounds(shap):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fastexplain._lazy import lazy
 from fastexplain.explainers.tabular import TabularExplainer
 from fastexplain.explainers.tree import TreeExplainer
 
@@ -29,18 +29,13 @@ __all__ = [
     "TreeExplainer",
 ]
 
-_MODULES = {
-    "DeepExplainer": "deep",
-    "GPUKernelExplainer": "gpu_kernel",
-    "KernelExplainer": "kernel",
-    "LIMEExplainer": "lime",
-    "LinearExplainer": "linear",
-    "MimicExplainer": "mimic",
-    "PFIExplainer": "pfi",
+_EXPORTS = {
+    "DeepExplainer": "fastexplain.explainers.deep",
+    "GPUKernelExplainer": "fastexplain.explainers.gpu_kernel",
+    "KernelExplainer": "fastexplain.explainers.kernel",
+    "LIMEExplainer": "fastexplain.explainers.lime",
+    "LinearExplainer": "fastexplain.explainers.linear",
+    "MimicExplainer": "fastexplain.explainers.mimic",
+    "PFIExplainer": "fastexplain.explainers.pfi",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"fastexplain.explainers.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'fastexplain.explainers' has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, _EXPORTS, __all__)

@@ -19,7 +19,15 @@ from fastexplain.explainers._checks import (
     list_of_names,
 )
 from fastexplain.explainers._raw_features import RawFeatures
-from fastexplain.explainers._rows import as_table, column_names, count_rows, slice_rows, take_rows, unwrapped_rows
+from fastexplain.explainers._rows import (
+    as_table,
+    column_labels,
+    column_names,
+    count_rows,
+    slice_rows,
+    take_rows,
+    unwrapped_rows,
+)
 from fastexplain.explainers._sampling import checked_policy, sampled_rows
 from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
@@ -159,7 +167,7 @@ class BaseExplainer(abc.ABC):
         # names that win over those of the rows' own table
         self._given_features: list[Any] | None = None
         if raw is None:
-            self._given_features = list_of_names(features, "features") or column_names(initialization_examples)
+            self._given_features = list_of_names(features, "features") or column_labels(initialization_examples)
         self.features = raw.raw_features if raw is not None else self._given_features or explained.feature_names
         if raw is None and self.features is not None and len(self.features) != explained.n_features:
             raise ValueError(f"features has {len(self.features)} names; the model has {explained.n_features} features.")
@@ -366,7 +374,7 @@ class BaseExplainer(abc.ABC):
         self, evaluation_examples: Any, X: Any, path: str | None, predict: Callable[[], Predictions]
     ) -> Context:
         if self._raw is None:
-            names = self._given_features or column_names(X) or self.features
+            names = self._given_features or column_labels(X) or self.features
         else:
             names = self._raw.raw_features
         columns = None if self._subset is None else self._subset.tolist()

@@ -16,7 +16,7 @@ from fastexplain.engine.masking import copied
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._base import ExplainedModel
 from fastexplain.explainers._checks import check_task, list_of_names, plain_task
-from fastexplain.explainers._dispatch import EXPECTED, check_fitted, class_names, is_plain_function
+from fastexplain.explainers._dispatch import EXPECTED, check_callable, check_fitted, class_names, is_plain_function
 from fastexplain.explainers._networks import is_torch, network_outputs
 from fastexplain.explainers._predictions import estimator_predictions, output_predictions, output_units
 from fastexplain.explainers._rows import count_rows
@@ -74,10 +74,7 @@ def find_target(model: Any, is_function: bool, model_task: Any, classes: Any) ->
     ValueError
         `model_task` contradicts the model.
     """
-    if isinstance(model, type):
-        raise UnsupportedModelError(f"{model.__name__} is a class; expected a fitted instance of it.")
-    if is_function and not callable(model):
-        raise UnsupportedModelError(f"is_function=True, but {class_names(model)[0]} cannot be called.")
+    check_callable(model, is_function)
     task = plain_task(model_task)
     if task == "unknown" and classes is not None:
         task = "classification"

@@ -6,7 +6,15 @@ from typing import Any
 
 from fastexplain.exceptions import UnsupportedModelError
 
-__all__ = ["EXPECTED", "check_fitted", "class_names", "explainer_kind", "is_plain_function", "unwrapped"]
+__all__ = [
+    "EXPECTED",
+    "check_callable",
+    "check_fitted",
+    "class_names",
+    "explainer_kind",
+    "is_plain_function",
+    "unwrapped",
+]
 
 # What messages say may be passed as a model.
 EXPECTED = (
@@ -48,6 +56,14 @@ def class_names(model: Any) -> list[str]:
 def is_plain_function(model: Any) -> bool:
     """Whether a model is a function of rows, with no predict of its own."""
     return callable(model) and not isinstance(model, type) and not hasattr(model, "predict")
+
+
+def check_callable(model: Any, is_function: bool) -> None:
+    """Raise UnsupportedModelError if a model is a class, or is to be called and cannot be."""
+    if isinstance(model, type):
+        raise UnsupportedModelError(f"{model.__name__} is a class; expected a fitted instance of it.")
+    if is_function and not callable(model):
+        raise UnsupportedModelError(f"is_function=True, but {class_names(model)[0]} cannot be called.")
 
 
 def check_fitted(model: Any) -> None:

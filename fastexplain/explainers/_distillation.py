@@ -38,7 +38,11 @@ def soft_logit(probability: Float) -> Float:
 
 
 def distill(
-    explainable_model: type[BaseExplainableModel], args: Mapping[str, Any], X: Any, outputs: Float
+    explainable_model: type[BaseExplainableModel],
+    args: Mapping[str, Any],
+    X: Any,
+    outputs: Float,
+    only_predicts: bool = False,
 ) -> BaseExplainableModel:
     """Train a surrogate.
 
@@ -52,9 +56,12 @@ def distill(
         The teacher's: a regression's outputs, or class probabilities. Two classes become a regression on the clipped
         log-odds of class 1. Of more, the likeliest class is learnt; of a class that is likeliest nowhere, the row in
         which it is least unlikely is learnt a second time, as that class.
+    only_predicts : bool, default False
+        The surrogate will not be explained.
     """
     if outputs.ndim == 1 or outputs.shape[1] == 2:
         surrogate = explainable_model(**args)
+        surrogate._only_predicts = only_predicts
         surrogate.fit(X, outputs if outputs.ndim == 1 else soft_logit(outputs[:, 1]))
         return surrogate
     labels = outputs.argmax(axis=1)
@@ -69,6 +76,7 @@ def distill(
         else:
             X = np.vstack([X, X[again]])
     surrogate = explainable_model(multiclass=True, **args)
+    surrogate._only_predicts = only_predicts
     surrogate.fit(X, labels)
     return surrogate
 
@@ -108,7 +116,7 @@ def held_out_fidelity(
     answers = []
     for part in parts:
         kept = np.flatnonzero(~np.isin(original, part))
-        surrogate = distill(explainable_model, args, take_rows(X, kept), outputs[kept])
+        surrogate = distill(explainable_model, args, take_rows(X, kept), outputs[kept], only_predicts=True)
         answers.append(_answers(surrogate, take_rows(X, part), outputs.ndim, outputs.shape[-1]))
     held_out = outputs[np.concatenate(parts)]
     first = np.concatenate([answer[0] for answer in answers])

@@ -37,7 +37,7 @@ def plain_reset(reset_index: Any) -> ResetIndex:
 
 
 def feature_names(
-    given: list[Any] | None, columns: list[str] | None, n_columns: int, index_names: list[Any]
+    given: list[Any] | None, columns: list[Any] | None, n_columns: int, index_names: list[Any]
 ) -> list[Any] | None:
     """Names of all columns, those of the index last; given ones need not have the latter."""
     if given is None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "as_table",
+    "column_labels",
     "column_names",
     "count_columns",
     "count_rows",
@@ -152,12 +153,17 @@ def slice_rows(X: Any, start: int, stop: int) -> Any:
     return X[start:stop]
 
 
-def column_names(X: Any) -> list[str] | None:
-    """Column names of a table, if they are all strings; None otherwise, and for arrays."""
-    names = getattr(X, "column_names", None)
-    if names is None:
-        names = getattr(X, "columns", None)
-    if names is None:
+def column_labels(X: Any) -> list[Any] | None:
+    """Column labels of a table, of any type: what its features are called; None for arrays."""
+    labels = getattr(X, "column_names", None)
+    if labels is None:
+        labels = getattr(X, "columns", None)
+    if labels is None:
         return None
-    names = list(names)
-    return names if all(isinstance(name, str) for name in names) else None
+    return list(labels.tolist() if hasattr(labels, "tolist") else labels)
+
+
+def column_names(X: Any) -> list[str] | None:
+    """Column names of a table, if they are all strings, by which columns can be told apart; None otherwise."""
+    names = column_labels(X)
+    return names if names is not None and all(isinstance(name, str) for name in names) else None

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers._checks import check_task, list_of_names, plain_task
-from fastexplain.explainers._dispatch import EXPECTED, check_fitted, class_names, is_plain_function, unwrapped
+from fastexplain.explainers._dispatch import (
+    EXPECTED,
+    check_callable,
+    check_fitted,
+    class_names,
+    is_plain_function,
+    unwrapped,
+)
 from fastexplain.explainers._networks import is_network, is_torch, network_outputs
 from fastexplain.explainers._predictions import (
     estimator_predictions,
@@ -86,10 +93,7 @@ def scored_target(model: Any, is_function: bool, model_task: Any) -> ScoredTarge
     ValueError
         `model_task` contradicts the model.
     """
-    if isinstance(model, type):
-        raise UnsupportedModelError(f"{model.__name__} is a class; expected a fitted instance of it.")
-    if is_function and not callable(model):
-        raise UnsupportedModelError(f"is_function=True, but {class_names(model)[0]} cannot be called.")
+    check_callable(model, is_function)
     task, owner = plain_task(model_task), unwrapped(model)
     if (is_function and not is_torch(model)) or (is_plain_function(model) and not is_network(model)):
         return _function(model.__call__ if hasattr(model, "predict") else model, task)

@@ -17,7 +17,7 @@ from fastexplain.explainers._checks import check_count, check_subset, list_of_na
 from fastexplain.explainers._coded_rows import CodedRows
 from fastexplain.explainers._dispatch import unwrapped
 from fastexplain.explainers._raw_features import raw_features
-from fastexplain.explainers._rows import column_names, count_columns, count_rows, slice_rows, unwrapped_rows
+from fastexplain.explainers._rows import column_labels, count_columns, count_rows, slice_rows, unwrapped_rows
 
 __all__ = ["LIMEExplainer"]
 
@@ -131,7 +131,7 @@ class LIMEExplainer(BaseExplainer):
         )
         examples = initialization_examples if raw is None else raw.transform_examples(initialization_examples)
         rows = rows_of(examples)
-        names = (list_of_names(features, "features") if raw is None else None) or column_names(rows)
+        names = (list_of_names(features, "features") if raw is None else None) or column_labels(rows)
         self.categorical_features = _columns(categorical_features, names, count_columns(rows))
         self._coded = CodedRows(rows, self.categorical_features)
         background = explainer_background(examples, self.nclusters, seed).data

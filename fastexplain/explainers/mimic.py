@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain._threads import resolve_num_threads
 from fastexplain.exceptions import PoorFidelityWarning, ScenarioNotSupportedException
 from fastexplain.explainers._augmentation import augmented
 from fastexplain.explainers._categories import column_indices
@@ -26,7 +27,7 @@ from fastexplain.explainers._mimic_saving import loaded_mimic, saved_mimic
 from fastexplain.explainers._raw_features import raw_features
 from fastexplain.explainers._rows import (
     as_table,
-    column_names,
+    column_labels,
     count_columns,
     count_rows,
     listed_rows,
@@ -112,6 +113,9 @@ class MimicExplainer:
     fidelity : bool, default True
         Find out how well such a surrogate predicts the teacher on rows that it has not seen. That trains one more
         surrogate on 80 % of the rows, or five of them up to 1000 rows; it calls no teacher.
+    n_threads : int, optional
+        Threads of each explanation; default `fastexplain.get_num_threads`. Training has threads of its own, which
+        `explainable_model_args` may set (``n_jobs``).
 
     Attributes
     ----------
@@ -169,6 +173,7 @@ class MimicExplainer:
         reset_index: Any = ResetIndex.Ignore,
         *,
         fidelity: bool = True,
+        n_threads: int | None = None,
     ) -> None:
         check_surrogate_class(explainable_model)
         if transformations is not None and explain_subset is not None:
@@ -194,7 +199,7 @@ class MimicExplainer:
             if self.reset_index == ResetIndex.Reset:
                 self._index_names = reset_rows(rows)[1]
             names = list_of_names(features, "features")
-            self.features = feature_names(names, column_names(rows), count_columns(rows), self._index_names)
+            self.features = feature_names(names, column_labels(rows), count_columns(rows), self._index_names)
             self._columns = self.features
         n_rows = count_rows(rows)
         if augment_data:
@@ -202,6 +207,8 @@ class MimicExplainer:
         self._teacher, outputs = find_teacher(model, is_function, model_task, list_of_names(classes, "classes"), rows)
         self.classes = self._teacher.classes
         self._fit(rows, outputs, n_rows, explainable_model, explainable_model_args, categorical_features, fidelity)
+        if n_threads is not None:
+            self.surrogate_model.n_threads = resolve_num_threads(n_threads)
 
     def _fit(
         self,

@@ -17,7 +17,7 @@ from fastexplain.explainers._checks import check_classes, check_count, check_sub
 from fastexplain.explainers._metric_choice import chosen_metric, default_metric
 from fastexplain.explainers._networks import as_rows
 from fastexplain.explainers._raw_features import RawFeatures, raw_features
-from fastexplain.explainers._rows import as_table, column_names, count_columns, unwrapped_rows
+from fastexplain.explainers._rows import as_table, column_labels, count_columns, unwrapped_rows
 from fastexplain.explainers._scored_target import scored_target
 from fastexplain.explanation.explanation import Context
 from fastexplain.explanation.permutation_explanation import PermutationExplanation
@@ -185,7 +185,7 @@ class PFIExplainer:
         if raw is None:
             rows = seen = as_table(rows)[0]
             self._check_features(count_columns(seen))
-            names = self.features or column_names(rows) or self._target.feature_names
+            names = self.features or column_labels(rows) or self._target.feature_names
         else:
             rows = raw.table(rows)[0]
             seen, names = raw.transform_table(rows), raw.raw_features

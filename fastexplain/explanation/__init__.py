@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from fastexplain.explanation.adapter import ExplanationAdapter
+from typing import TYPE_CHECKING
+
+from fastexplain._lazy import lazy
 from fastexplain.explanation.explanation import Explanation
-from fastexplain.explanation.factories import (
-    create_global_explanation,
-    create_global_from_local,
-    create_local_explanation,
-)
-from fastexplain.explanation.feature_maps import get_raw_explanation, get_raw_feature_importances
 from fastexplain.explanation.global_explanation import GlobalExplanation, GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
-from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
-from fastexplain.explanation.permutation_explanation import PermutationExplanation
-from fastexplain.explanation.plots import (
-    plot_bar,
-    plot_beeswarm,
-    plot_decision,
-    plot_force,
-    plot_heatmap,
-    plot_scatter,
-    plot_waterfall,
-)
-from fastexplain.explanation.saving import load_explanation, save_explanation
-from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
+
+if TYPE_CHECKING:
+    from fastexplain.explanation.adapter import ExplanationAdapter
+    from fastexplain.explanation.factories import (
+        create_global_explanation,
+        create_global_from_local,
+        create_local_explanation,
+    )
+    from fastexplain.explanation.feature_maps import get_raw_explanation, get_raw_feature_importances
+    from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
+    from fastexplain.explanation.permutation_explanation import PermutationExplanation
+    from fastexplain.explanation.plots import (
+        plot_bar,
+        plot_beeswarm,
+        plot_decision,
+        plot_force,
+        plot_heatmap,
+        plot_scatter,
+        plot_waterfall,
+    )
+    from fastexplain.explanation.saving import load_explanation, save_explanation
+    from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
 __all__ = [
     "Explanation",
@@ -55,3 +60,31 @@ __all__ = [
     "to_pandas",
     "write_parquet",
 ]
+
+# loaded when used: a service that explains rows needs none of them
+_EXPORTS = {
+    "ExplanationAdapter": "fastexplain.explanation.adapter",
+    "ParquetWriter": "fastexplain.explanation.parquet",
+    "PermutationExplanation": "fastexplain.explanation.permutation_explanation",
+    "SparseGlobalLocalExplanation": "fastexplain.explanation.sparse_explanation",
+    "SparseLocalExplanation": "fastexplain.explanation.sparse_explanation",
+    "create_global_explanation": "fastexplain.explanation.factories",
+    "create_global_from_local": "fastexplain.explanation.factories",
+    "create_local_explanation": "fastexplain.explanation.factories",
+    "get_raw_explanation": "fastexplain.explanation.feature_maps",
+    "get_raw_feature_importances": "fastexplain.explanation.feature_maps",
+    "load_explanation": "fastexplain.explanation.saving",
+    "plot_bar": "fastexplain.explanation.plots",
+    "plot_beeswarm": "fastexplain.explanation.plots",
+    "plot_decision": "fastexplain.explanation.plots",
+    "plot_force": "fastexplain.explanation.plots",
+    "plot_heatmap": "fastexplain.explanation.plots",
+    "plot_scatter": "fastexplain.explanation.plots",
+    "plot_waterfall": "fastexplain.explanation.plots",
+    "read_parquet": "fastexplain.explanation.parquet",
+    "save_explanation": "fastexplain.explanation.saving",
+    "to_arrow": "fastexplain.explanation.parquet",
+    "to_pandas": "fastexplain.explanation.parquet",
+    "write_parquet": "fastexplain.explanation.parquet",
+}
+__getattr__, __dir__ = lazy(__name__, _EXPORTS, __all__)

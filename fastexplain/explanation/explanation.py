@@ -269,7 +269,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     def model_id(self) -> str:
         """Name of the model in a registry; absent where none was given."""
         if self._model_id is None:
-            raise AttributeError(_absent(type(self), "model_id"))
+            raise AttributeError(_absent(self, "model_id"))
         return self._model_id
 
     @property
@@ -347,7 +347,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
 
     def _needs_datasets(self, name: str) -> None:
         if not self._has_datasets:
-            raise AttributeError(_absent(type(self), name))
+            raise AttributeError(_absent(self, name))
 
     def _resolved(self) -> Predictions:
         if self._predictions is None:
@@ -392,7 +392,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
 
     def _needs_classes(self, name: str) -> None:
         if self._model_task != "classification":
-            raise AttributeError(_absent(type(self), name))
+            raise AttributeError(_absent(self, name))
 
     def _context(self) -> Context:
         return Context(
@@ -425,7 +425,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            raise AttributeError(_absent(type(self), name))
+            raise AttributeError(_absent(self, name))
 
     def _summary(self) -> list[tuple[str, str]]:
         """What `repr` and the HTML view say, in order."""
@@ -445,16 +445,20 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         return html_view(self, self._summary())
 
 
-def _absent(cls: type[Explanation], name: str) -> str:
-    """Why an explanation of this class has no such attribute, for AttributeError."""
+def _absent(explanation: Explanation, name: str) -> str:
+    """Why an explanation has no such attribute, for AttributeError."""
     from fastexplain.explanation.global_explanation import GlobalExplanation
     from fastexplain.explanation.local_explanation import LocalExplanation
 
+    cls, facts = type(explanation), explanation.__dict__
     if not name.startswith("__"):
         if hasattr(GlobalExplanation, name) and not hasattr(cls, name):
             return f"{name} belongs to global explanations, and this one is local: call explain_global, or to_global()."
-        if (hasattr(LocalExplanation, name) or name == "values") and not issubclass(cls, LocalExplanation):
+        has = hasattr(cls, name) or issubclass(cls, LocalExplanation)
+        if (hasattr(LocalExplanation, name) or name == "values") and not has:
             return f"{name} needs local values, which this explanation lacks: call explain_global(include_local=True)."
+        if "per_class" in name and hasattr(cls, name) and facts.get("_model_task") == "classification":
+            return f"{name} does not exist: {facts['_method']} measures the model as a whole."
         if name in _ABSENT:
             return f"{name} {_ABSENT[name]}"
     return f"{cls.__name__!r} object has no attribute {name!r}"
@@ -465,5 +469,7 @@ def _as_list(data: Any) -> Any:
     if isinstance(data, np.ndarray):
         return data.tolist()
     if hasattr(data, "to_numpy"):  # pandas and polars, frames and series
+        if hasattr(data, "rows") and any(dtype.is_temporal() for dtype in data.dtypes):
+            return [list(row) for row in data.rows()]  # polars, whose dates and numbers have no common type
         return data.to_numpy().tolist()
     return data

@@ -86,6 +86,9 @@ class _Files:
                 f"format_version is {own['format_version']}; this fastexplain reads up to {OWN_VERSION}. "
                 "Please upgrade: pip install -U fastexplain",
             )
+        for key in ("facts", "data"):
+            if not isinstance(own.get(key, {}), dict):
+                raise self.error(OWN_FILE, f"expected an object for {key!r}; got {_shown(own[key])}")
         return own
 
     def value(self, name: str, description: dict[str, Any] | None = None) -> Any:
@@ -103,6 +106,13 @@ class _Files:
             return decoded(content["metadata"], content["data"], description)
         except (KeyError, TypeError, ValueError) as error:
             raise self.error(file, str(error)) from error
+
+    def names(self, name: str) -> list[Any] | None:
+        """A list of names; None if there is no file."""
+        value = self.value(name)
+        if value is not None and not (isinstance(value, np.ndarray) and value.ndim):
+            raise self.error(f"{name}.json", f"expected a list of names; got {_shown(value)}")
+        return None if value is None else value.tolist()
 
 
 class _Reader:
@@ -123,13 +133,15 @@ class _Reader:
         base = self._expected_values()
         outputs = self._outputs(local, base, per_class)
         record = Record(self._facts(), single_row=self._is_single_row(local))
+        if self.is_classifier:
+            self._check_classes(record.facts["classes"], local, per_class)
         if local is not None:
             record.values = self._values(local, outputs, record.single_row)
         record.base_values = self._base_values(base, outputs)
         if importances is not None:
             record.importances = self._importances(importances, per_class, outputs)
             record.global_importances = self._global_importances(importances, record.importances)
-        self._check_widths(record)
+        self._check_widths(record, importances)
         if record.importances is not None and record.importances.ndim == 1 and record.values is None:
             record.facts["n_classes"] = self._n_classes(record.facts["classes"]) if self.is_classifier else None
         record.importance_errors, record.repeats = self._own_array("importance_errors"), self._own_array("repeats")
@@ -147,11 +159,11 @@ class _Reader:
 
     def _facts(self) -> dict[str, Any]:
         metadata = self.metadata
-        features, classes = self.files.value("features"), self.files.value("classes")
+        features, classes = self.files.names("features"), self.files.names("classes")
         facts = {
             **{key: value for key, value in self.own.get("facts", {}).items() if key not in ELSEWHERE},
-            "features": None if features is None else features.tolist(),
-            "classes": None if classes is None or not self.is_classifier else classes.tolist(),
+            "features": features,
+            "classes": classes if self.is_classifier else None,
             "model_task": "classification" if self.is_classifier else "regression",
             "model_type": metadata.get("model_class"),
             "method": metadata.get("method") or "unknown",
@@ -294,21 +306,33 @@ class _Reader:
         told: int | None = self.metadata.get("num_classes")
         return len(classes) if told is None and classes is not None else told
 
-    def _check_widths(self, record: Record) -> None:
-        """Raise ValueError where files disagree about the number of features, of outputs or of rows."""
+    def _check_classes(self, *of_classes: Any) -> None:
+        """Raise ValueError where files disagree about the number of classes."""
+        names = ("classes.json", "local_importance_values.json", "per_class_values.json")
+        told = {name: len(given) for name, given in zip(names, of_classes, strict=True) if given is not None}
+        n_classes = self.metadata.get("num_classes")
+        if isinstance(n_classes, int) and n_classes > 1:  # interpret-community writes 1 where it does not know
+            told[METADATA_FILE] = n_classes
+        self._check_agreement("classes", told)
+
+    def _check_widths(self, record: Record, importances: NDArray[np.float64] | None) -> None:
+        """Raise ValueError where files disagree about the number of features."""
         features: dict[str, int] = {}
         if record.facts["features"] is not None:
             features["features.json"] = len(record.facts["features"])
         if record.values is not None:
             first = record.values[0] if record.is_sparse else record.values
             features["local_importance_values.json"] = first.shape[1]
-        if record.importances is not None:
-            features["global_importance_values.json"] = record.importances.shape[-1]
+        if importances is not None:
+            features["global_importance_values.json"] = len(importances)
         if self.metadata.get("num_features") is not None:
             features[METADATA_FILE] = self.metadata["num_features"]
-        if len(set(features.values())) > 1:
-            told = ", ".join(f"{n} in {name}" for name, n in features.items())
-            raise ValueError(f"{self.files.path}: the files disagree about the number of features: {told}.")
+        self._check_agreement("features", features)
+
+    def _check_agreement(self, things: str, told: dict[str, int]) -> None:
+        if len(set(told.values())) > 1:
+            by_file = ", ".join(f"{n} in {name}" for name, n in told.items())
+            raise ValueError(f"{self.files.path}: the files disagree about the number of {things}: {by_file}.")
 
 
 def _opposite(first: Any, second: Any) -> bool:

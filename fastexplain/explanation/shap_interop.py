@@ -34,18 +34,21 @@ def to_shap(explanation: LocalExplanation) -> Any:
     lower, upper = (None, None) if explanation.standard_errors is None else explanation.intervals()
     base = explanation._base_values
     data, display = _data(explanation)
-    names = explanation.features
-    return shap.Explanation(
+    names, outputs = explanation.features, _output_names(explanation)
+    converted = shap.Explanation(
         shaped(explanation.values),
         base_values=None if base is None else shaped(np.tile(base, (explanation.num_examples, 1))),
         data=data[0] if single and data is not None else data,
         display_data=display[0] if single and display is not None else display,
         feature_names=None if names == list(range(len(names))) else [str(name) for name in names],
-        output_names=_output_names(explanation),
+        output_names=None if isinstance(outputs, str) else outputs,
         error_std=shaped(explanation.standard_errors),
         lower_bounds=shaped(lower),
         upper_bounds=shaped(upper),
     )
+    if isinstance(outputs, str):  # shap's constructor takes one name of one row for a name of each feature
+        converted.output_names = outputs
+    return converted
 
 
 def _output_names(explanation: LocalExplanation) -> list[str] | str | None:
@@ -88,6 +91,11 @@ def from_shap(
     **context: Any,
 ) -> LocalExplanation:
     """What `Explanation.from_shap` returns; see there."""
+    if not hasattr(explanation, "values") or not hasattr(explanation, "base_values"):
+        raise TypeError(
+            f"from_shap takes a shap.Explanation; got {type(explanation).__name__}. "
+            "ExplanationAdapter takes arrays of values."
+        )
     given = np.asarray(explanation.values)
     if given.dtype.kind not in "fiub":
         raise TypeError(f"The explanation's values are {given.dtype}; expected numbers.")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastexplain.compat._lazy import lazy
+from fastexplain._lazy import lazy
 from fastexplain.compat.interpret_community._logs import log_to_file
 from fastexplain.compat.interpret_community.version import version as __version__
 

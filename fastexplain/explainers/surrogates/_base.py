@@ -52,6 +52,10 @@ class BaseExplainableModel(abc.ABC):
     available_explanations: ClassVar[list[str]] = ["global", "local"]
     explainer_type: ClassVar[str] = "model"
     _method: str = "custom"
+    # threads of an explanation, as MimicExplainer was told
+    n_threads: int | None = None
+    # set before fit where the surrogate will not be explained: what only explanations need may be left out
+    _only_predicts: bool = False
 
     def __init__(self, **kwargs: Any) -> None:
         if kwargs:

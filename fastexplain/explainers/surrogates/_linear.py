@@ -33,7 +33,8 @@ class LinearSurrogate(Surrogate):
     def fit(self, dataset: Any, labels: Any, **kwargs: Any) -> Any:
         """Train on rows (n_rows, n_features) and labels (n_rows,), and keep the centre of the rows."""
         super().fit(dataset, labels, **kwargs)
-        self._centre = _centre_of(dataset)
+        if not self._only_predicts:
+            self._centre = _centre_of(dataset)
         return self
 
     def explain_global(self, **kwargs: Any) -> Float:
@@ -56,7 +57,7 @@ class LinearSurrogate(Surrogate):
         coef, intercept = self._coefficients()
         if hasattr(rows, "tocsr"):
             return SurrogateValues(_sparse_values(rows.tocsr(), coef, self._centre), self._base_values())
-        return SurrogateValues(*linear_shap((coef, intercept), rows, mean=self._centre))
+        return SurrogateValues(*linear_shap((coef, intercept), rows, mean=self._centre, n_threads=self.n_threads))
 
     def _base_values(self) -> Float:
         coef, intercept = self._coefficients()

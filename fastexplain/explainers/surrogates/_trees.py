@@ -45,8 +45,8 @@ class TreeSurrogate(Surrogate):
 
     def _raw_values(self, rows: Any) -> SurrogateValues:
         if hasattr(rows, "tocsr"):
-            return _sparse_values(self._trees().forest, rows.tocsr())
-        return SurrogateValues(*tree_shap(self._trees(), rows))
+            return _sparse_values(self._trees().forest, rows.tocsr(), self.n_threads)
+        return SurrogateValues(*tree_shap(self._trees(), rows, n_threads=self.n_threads))
 
     def _base_values(self) -> NDArray[np.float64]:
         return self._trees().forest.expected_values()
@@ -55,7 +55,7 @@ class TreeSurrogate(Surrogate):
         return {**self.__dict__, "_converted": None}
 
 
-def _sparse_values(forest: Forest, X: Any) -> SurrogateValues:
+def _sparse_values(forest: Forest, X: Any, n_threads: int | None) -> SurrogateValues:
     """Values of csr rows: only columns that the trees split on are ever dense, a block of rows at a time.
 
     An entry that is not stored is 0.0, as the libraries read it.
@@ -76,7 +76,7 @@ def _sparse_values(forest: Forest, X: Any) -> SurrogateValues:
     blocks: list[list[Any]] = [[] for _ in range(forest.n_outputs)]
     for start in range(0, max(X.shape[0], 1), step):
         dense = np.ascontiguousarray(X[start : start + step][:, used].toarray(), dtype=np.float64)
-        values = tree_shap(compact, dense).values
+        values = tree_shap(compact, dense, n_threads=n_threads).values
         for k in range(forest.n_outputs):
             block = scipy.sparse.csr_matrix(values[:, :, k])
             block.indices = used[block.indices].astype(block.indices.dtype)  # used is sorted, so the rows stay sorted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastexplain.compat._lazy import lazy
+from fastexplain._lazy import lazy
 
 if TYPE_CHECKING:
     from fastexplain.store.mlflow import _load_pyfunc, get_explanation, log_explanation, save_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastexplain.compat._lazy import lazy
+from fastexplain._lazy import lazy
 
 if TYPE_CHECKING:
     from fastexplain.compat.interpret_community.mimic.models.explainable_model import BaseExplainableModel

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 __all__ = ["lazy"]
 
 
-def lazy(package: str, exports: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy(
+    package: str, exports: Mapping[str, str], names: Iterable[str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """``__getattr__`` and ``__dir__`` of a module that re-exports names.
 
     Parameters
@@ -18,6 +20,8 @@ def lazy(package: str, exports: Mapping[str, str]) -> tuple[Callable[[str], Any]
         The module's ``__name__``.
     exports : mapping of str to str
         Public name -> the module that defines it.
+    names : iterable of str, optional
+        All public names, for ``dir``. Default: those of `exports`.
 
     Returns
     -------
@@ -30,6 +34,6 @@ def lazy(package: str, exports: Mapping[str, str]) -> tuple[Callable[[str], Any]
         return getattr(importlib.import_module(exports[name]), name)
 
     def module_dir() -> list[str]:
-        return sorted(exports)
+        return sorted(exports if names is None else names)
 
     return module_getattr, module_dir
