@@ -698,3 +698,14 @@ def test_number_of_threads_is_passed_on_and_changes_no_bits(surrogate: Any) -> N
     np.testing.assert_array_equal(values[0], values[2])
     with pytest.raises(ValueError, match="n_threads"):
         MimicExplainer(lambda X: X[:, 0], rows, surrogate, is_function=True, fidelity=False, n_threads=0)
+
+
+def test_a_categorical_feature_may_be_named_twice() -> None:
+    rows = pd.DataFrame({"city": ["a", "b"] * 20, "x": X[:40, 0]})
+    explainer = MimicExplainer(
+        lambda given: (given["city"] == "a").to_numpy() * 2.0,
+        rows,
+        LinearExplainableModel,
+        categorical_features=["city", 0],
+    )
+    assert explainer.explain_global(rows).global_importance_values == pytest.approx([1, 0], abs=EXACT)

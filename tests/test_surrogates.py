@@ -176,6 +176,13 @@ def test_sparse_scaling_follows_the_dense_rule_where_all_is_stored() -> None:
     np.testing.assert_allclose(sparse.toarray(), np.asarray(dense)[:, :, 0], atol=1e-12)
 
 
+def test_sparse_scaling_adds_up_in_rows_without_entries() -> None:
+    values, target = np.array([[0.2, 0.0, 0.1], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), np.array([[0.9], [0.1], [0.3]])
+    (scaled,) = scaled_to([scipy.sparse.csr_matrix(values)], np.array([0.3]), target)
+    np.testing.assert_allclose(np.asarray(scaled.sum(axis=1)).ravel() + 0.3, target[:, 0], atol=1e-12)
+    assert scaled.getnnz(axis=1).tolist() == [2, 3, 0]
+
+
 @pytest.mark.parametrize(
     "options", [{"solver": "liblinear"}, {"multi_class": "ovr"}, {"multi_class": "multinomial"}, {}]
 )

@@ -119,7 +119,7 @@ class OneHot:
 
 
 def column_indices(columns: Any, names: list[Any] | None, n_columns: int) -> list[int]:
-    """Positions of columns given by name or position.
+    """Positions of columns given by name or position, each once.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def column_indices(columns: Any, names: list[Any] | None, n_columns: int) -> lis
     if absent:
         shown = f"the columns are {names!r}" if names else f"there are {n_columns} columns without names"
         raise ValueError(f"categorical_features names columns that do not exist: {absent!r}; {shown}.")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def fitted_indexer(rows: NDArray[Any], columns: list[int]) -> Any:

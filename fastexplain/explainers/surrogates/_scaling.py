@@ -34,7 +34,8 @@ def scaled_to(values: Float | list[Any], base_values: Float, target: Float) -> F
 
     Returns
     -------
-    The same kind as `values`; of sparse values, the equal parts go to the row's stored entries only.
+    The same kind as `values`; of sparse values, the equal parts go to the row's stored entries only, or to all features
+    of a row that has none.
     """
     if isinstance(values, list):
         return [_scaled_sparse(values[k], base_values[k], target[:, k]) for k in range(len(values))]
@@ -52,4 +53,15 @@ def _scaled_sparse(values: Any, base_value: float, target: Float) -> Any:
     sign = np.sign(error)
     rates, rests = np.repeat(sign * rate, n_stored), np.repeat(sign * rest, n_stored)
     scaled.data = scaled.data + np.abs(scaled.data) * rates + rests
-    return scaled
+    empty = n_stored == 0
+    return scaled + _equal_parts(np.where(empty, error, 0.0), scaled.shape[1]) if empty.any() else scaled
+
+
+def _equal_parts(totals: Float, n_features: int) -> Any:
+    """Csr rows of equal values that add up to the totals; no entries for a total of 0."""
+    import scipy.sparse
+
+    sizes = np.where(totals != 0, n_features, 0)
+    columns = np.tile(np.arange(n_features), np.count_nonzero(totals))
+    data, starts = np.repeat(totals / n_features, sizes), np.concatenate([[0], np.cumsum(sizes)])
+    return scipy.sparse.csr_matrix((data, columns, starts), shape=(len(totals), n_features))
