@@ -10,6 +10,7 @@ import uuid
 import numpy as np
 import pytest
 
+from fastexplain.exceptions import PredictionError
 from fastexplain.explanation import (
     Explanation,
     GlobalExplanation,
@@ -253,6 +254,13 @@ def test_importances_of_the_whole_model_say_why_members_are_absent(name, why):
     explanation = GlobalExplanation(np.ones(3), model_task="classification", n_classes=2, method="pfi")
     with pytest.raises(AttributeError, match=f"{name} .*{why}"):
         getattr(explanation, name)
+
+
+def test_an_attribute_that_the_model_lacks_is_not_taken_for_an_absent_member():
+    explanation = LocalExplanation(MARGIN, [0.0], eval_data=np.ones((2, 3)), predict=lambda: object().multi_class)
+    for look_up in (lambda: explanation.eval_y_predicted, lambda: explanation.data(-1)):
+        with pytest.raises(PredictionError, match="'object' object has no attribute 'multi_class'"):
+            look_up()
 
 
 def test_unknown_attribute_is_an_ordinary_error():

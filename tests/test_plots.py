@@ -50,6 +50,22 @@ def test_pictures_are_drawn_on_axes_given_and_set_nothing_of_matplotlib(picture:
 
 
 @pytest.mark.parametrize("picture", EVERY)
+def test_axes_of_another_type_are_refused(picture: str) -> None:
+    with pytest.raises(TypeError, match="ax must be matplotlib's Axes, or None; got int"):
+        draw(binary(eval_data=np.eye(3)[:2]), picture, ax=10)
+
+
+@pytest.mark.parametrize("picture", ["bar", "waterfall", "force", "heatmap", "decision"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_have_no_place_are_told(picture: str, bad: float) -> None:
+    values = VALUES.copy()
+    values[0, 1] = bad
+    explanation = LocalExplanation(values, [0.5], features=["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"features at \[1\] are NaN or infinite"):
+        draw(explanation, picture)
+
+
+@pytest.mark.parametrize("picture", EVERY)
 def test_pictures_make_a_figure_and_do_not_show_it(picture: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("plt.show was called"))
     draw(binary(eval_data=np.eye(3)[:2]), picture).figure.canvas.draw()

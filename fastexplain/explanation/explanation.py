@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastexplain.exceptions import PredictionError
 from fastexplain.explanation._display import html_view, shortened
 from fastexplain.explanation.conversions import Conversions
 from fastexplain.explanation.interpret_members import InterpretMembers
@@ -76,8 +77,13 @@ class _Once:
         self._known: Predictions = (None, None)
 
     def __call__(self) -> Predictions:
-        if self._predict is not None:
-            self._known = self._predict()
+        predict = self._predict  # read once: another thread may be done in between
+        if predict is not None:
+            try:
+                self._known = predict()
+            except AttributeError as error:
+                # members that are absent raise AttributeError, so the model's own would look like one of those
+                raise PredictionError(f"The model's prediction of the explained rows raised: {error}") from error
             self._predict = None
         return self._known
 
@@ -350,10 +356,11 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
             raise AttributeError(_absent(self, name))
 
     def _resolved(self) -> Predictions:
+        predict = self._predict  # read first: another thread may set the predictions, and then let this go
         if self._predictions is None:
-            if self._predict is None:
+            if predict is None:
                 return None, None
-            self._predictions = self._predict()
+            self._predictions = predict()
             self._predict = None
         return self._predictions
 

@@ -47,6 +47,8 @@ _CHARACTER = 0.078
 def new_axes(ax: Axes | None, n_lines: float, width: float = 7.5, extra: float = 1.1) -> Axes:
     """Those given, or those of a new figure that is high enough for so many lines."""
     if ax is not None:
+        if not hasattr(ax, "barh"):
+            raise TypeError(f"ax must be matplotlib's Axes, or None; got {type(ax).__name__}.")
         return ax
     pyplot = optional("matplotlib.pyplot", "plot", "Drawing a picture")
     made: Axes

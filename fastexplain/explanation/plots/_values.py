@@ -18,6 +18,7 @@ __all__ = [
     "as_numbers",
     "base_value",
     "columns",
+    "finite",
     "has_rows",
     "is_missing",
     "n_outputs",
@@ -58,8 +59,7 @@ class Values:
 
     def row(self, row: int) -> NDArray[np.float64]:
         """Values of one row: (n_features,)."""
-        values: NDArray[np.float64] = self.take(np.array([row]))[0]
-        return values
+        return finite(self.take(np.array([row]))[0])
 
     def take(self, rows: NDArray[np.intp], features: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         """Values of some rows, and of some features or all: (n_rows, n_features)."""
@@ -81,6 +81,14 @@ class Values:
         matrix = self._matrix if rows is None else self._matrix[rows]
         means: NDArray[np.float64] = _mean_abs([matrix])[0]
         return means
+
+
+def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values themselves; ValueError where some are NaN or infinite, which have no place in the picture."""
+    if not np.isfinite(values).all():
+        features = np.unique(np.nonzero(~np.isfinite(values))[-1]).tolist()
+        raise ValueError(f"Values of the features at {features} are NaN or infinite: this picture cannot show them.")
+    return values
 
 
 def _mean_abs(matrices: Any) -> NDArray[np.float64]:

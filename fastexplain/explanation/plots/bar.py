@@ -32,7 +32,7 @@ from fastexplain.explanation.plots._style import (
     text_widths,
     whiskers,
 )
-from fastexplain.explanation.plots._values import Values, columns, has_rows, output_importances
+from fastexplain.explanation.plots._values import Values, columns, finite, has_rows, output_importances
 from fastexplain.explanation.plots._words import importance_words, left_out, number, tick_names, value_words
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def plot_bar(
         shares, label, units = output_importances(explanation)[[chosen.column]], chosen.label, chosen.units
         errors = None  # they are those of the mean over classes
     whole = importances.ndim == 1 and class_index is None
-    total = shares.sum(axis=0)
+    total = finite(shares.sum(axis=0))
     shown = choose_features(np.abs(total), max_display)
     shown = shown[np.argsort(-total[shown], kind="stable")]
     names = tick_names(explanation, shown)

@@ -12,7 +12,7 @@ from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._choice import ClassIndex, Rows, choose_features, choose_output, choose_rows
 from fastexplain.explanation.plots._one_row import base_words, end_word, named_values
 from fastexplain.explanation.plots._style import CLASS_COLOURS, GREY, INK, colour_map, finish, mark, new_axes, notes
-from fastexplain.explanation.plots._values import Values, base_value, columns
+from fastexplain.explanation.plots._values import Values, base_value, columns, finite
 from fastexplain.explanation.plots._words import number, others, tick_names
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def plot_decision(
     only = int(drawn[0]) if len(drawn) == 1 else None
     chosen = choose_output(explanation, class_index, only)
     values = Values(explanation, chosen.column, chosen.sign)
-    shown = choose_features(values.importances(None if rows is None else drawn), max_display)
+    shown = choose_features(finite(values.importances(None if rows is None else drawn)), max_display)
     if len(shown) < values.n_features:
         shown = shown[: max(1, max_display - 1)]
     column = columns(explanation, X, n_rows)

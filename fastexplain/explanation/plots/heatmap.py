@@ -12,7 +12,7 @@ from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._choice import ClassIndex, Rows, choose_features, choose_output, choose_rows
 from fastexplain.explanation.plots._one_row import end_word
 from fastexplain.explanation.plots._style import GREY, INK, colour_map, finish, new_axes, notes
-from fastexplain.explanation.plots._values import Values, base_value
+from fastexplain.explanation.plots._values import Values, base_value, finite
 from fastexplain.explanation.plots._words import left_out, number, tick_names, value_words
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def plot_heatmap(
     chosen = choose_output(explanation, class_index)
     values = Values(explanation, chosen.column, chosen.sign)
     drawn, sampled = choose_rows(n_rows, rows, MAX_COLUMNS)
-    importances = values.importances(None if rows is None else drawn)
+    importances = finite(values.importances(None if rows is None else drawn))
     shown = choose_features(importances, max_display)
     cells = values.take(drawn, shown)
     outputs = values.totals(drawn) + (base_value(explanation, chosen.column, chosen.sign) or 0.0)
