@@ -89,3 +89,14 @@ def test_column_labels_that_are_no_strings_name_the_features(labels):
     mimic = MimicExplainer(linear, frame, DecisionTreeExplainableModel).explain_local(frame[:2])
     plain = [TabularExplainer(model, frame).explain_local(frame[:2]) for model in (linear, trees)]
     assert [explanation.features for explanation in (pfi, mimic, *plain)] == [labels] * 4
+
+
+@pytest.mark.parametrize("labels", [["a", "a", "b"], [0, 1, 1]])
+def test_two_columns_of_one_name_are_refused(labels):
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    frame = pandas.DataFrame(rows)
+    frame.columns = pandas.Index(labels)
+    linear = LinearRegression().fit(rows, rows.sum(axis=1))
+    for model in (linear, linear.predict):
+        with pytest.raises(ValueError, match="more than one column named"):
+            TabularExplainer(model, rows).explain_local(frame)

@@ -57,7 +57,7 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     Raises
     ------
     ValueError
-        X has more than two dimensions.
+        X has more than two dimensions, or two columns of one name.
     TypeError
         X is nothing that holds rows: None, a scalar, a string, a dict.
     """
@@ -67,6 +67,7 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
         return (_one_row(X), True) if single and X else (X, False)
     shape = shape_of(X)
     if len(shape) == 2:
+        _check_labels(X)
         # other formats, as coo, have no slices
         return (X.tocsr() if hasattr(X, "tocsr") and X.format not in ("csr", "csc") else X), False
     if len(shape) != 1:
@@ -78,6 +79,13 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     if hasattr(dtypes, "index") and frame.columns.is_unique and list(dtypes.index) == list(frame.columns):
         return frame.astype({name: _row_dtype(frame[name], dtype) for name, dtype in dtypes.items()}), True
     return frame.infer_objects(), True
+
+
+def _check_labels(X: Any) -> None:
+    labels = column_labels(X)
+    if labels is not None and len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"X has more than one column named {twice!r}; give each its own name.")
 
 
 def listed_rows(X: Any) -> Any:
