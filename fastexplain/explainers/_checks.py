@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.explainers._rows import shape_of
+from fastexplain.models.task import plain_task
 
 __all__ = [
-    "TASKS",
     "check_classes",
     "check_count",
     "check_examples",
@@ -22,16 +22,7 @@ __all__ = [
     "plain_task",
 ]
 
-TASKS = ("unknown", "classification", "regression")
 OUTPUTS = ("default", "probability", "teacher_probability")
-
-
-def plain_task(model_task: Any) -> str:
-    """The task as a plain string, from a string or a str enum such as interpret-community's ModelTask."""
-    task = str(getattr(model_task, "value", model_task))
-    if task not in TASKS:
-        raise ValueError(f"model_task must be 'unknown', 'classification' or 'regression'; got {model_task!r}.")
-    return task
 
 
 def plain_output(shap_values_output: Any) -> str:

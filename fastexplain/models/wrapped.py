@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.models.task import plain_task
+
 __all__ = ["WrappedClassificationModel", "WrappedPytorchModel", "WrappedRegressionModel", "wrap_model"]
 
-_TASKS = ("unknown", "classification", "regression")
 _KERAS = ("keras.", "tensorflow.python.keras.", "tf_keras.")
 
 
@@ -54,7 +55,7 @@ def _wrap_model(model: Any, examples: Any, model_task: Any, is_function: bool) -
 
     ml-wrappers' own name, and part of what interpret-community re-exports.
     """
-    task = _plain_task(model_task)
+    task = plain_task(model_task)
     rows = _rows_of(examples)
     if is_function:
         return _outputs(model, rows, task)
@@ -308,13 +309,6 @@ def _with_predict(model: Any, task: str) -> Any:
     if task != "regression" and hasattr(model, "classes_") and not hasattr(model, "predict_proba"):
         return _OneHot(model)
     return model
-
-
-def _plain_task(model_task: Any) -> str:
-    task = str(getattr(model_task, "value", model_task))
-    if task not in _TASKS:
-        raise ValueError(f"model_task must be 'unknown', 'classification' or 'regression'; got {model_task!r}.")
-    return task
 
 
 def _rows_of(examples: Any) -> Any:
