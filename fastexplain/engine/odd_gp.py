@@ -148,9 +148,9 @@ def _weighed(
     n_fitted, half = sample.n_fitted, sample.signs / 2
     known, share = sample.shares()
     influence = least_squares.influence()
-    kept = influence[:n_fitted].T @ half[:n_fitted]
-    kept.flat[:: len(kept) + 1] -= known
-    kept /= 1.0 - known
+    n = half.shape[1]
+    kept = (influence[:n_fitted].T @ half[:n_fitted] - known * (influence.T @ half)) / (1.0 - known)
+    kept += kept.trace() / (n * (n - 1))  # what u sums to is 0; so that an M_f X_f of the identity keeps its diagonal
     noise = residual**2
     explained = (errors**2).sum(axis=0) / 4
     noise[n_fitted:] *= np.maximum(1.0 - explained / np.maximum(noise[n_fitted:].mean(axis=0), 1e-300), _LEAST_NOISE)
