@@ -1,4 +1,4 @@
-"""DeepLIFT's rescale rule compiled by Numba: the twin of ``cpp/src/deep_lift.cpp``, where the algebra is written down.
+"""DeepLIFT's rescale rule compiled by Numba: the twin of ``cpp/src/deep/deep_lift.cpp``, where the algebra is written down.
 
 Background rows go through one at a time, otherwise every sum is in the same order.
 """
