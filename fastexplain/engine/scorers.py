@@ -1,7 +1,8 @@
 """Predictions of masked rows computed from what each player contributes, without building the rows.
 
-Array functions over the kernels of ``cpp/src/formulas/expansion.cpp`` and ``cpp/src/formulas/neighbors.cpp`` and their Numba twins. All
-return the weighted mean over the background, (n_masks, n_outputs), and hold a bounded block of the rest.
+Array functions over the kernels of ``cpp/src/formulas/expansion.cpp`` and ``cpp/src/formulas/neighbors.cpp`` and
+their Numba twins. All return the weighted mean over the background, (n_masks, n_outputs), and hold a bounded block of
+the rest.
 """
 
 from __future__ import annotations
