@@ -234,7 +234,7 @@ def test_replaced_forest_equals_forest_of_replaced_rows(seed: int, backend: str)
     X = X.astype(np.float32).astype(np.float64) if forest.float32_input else X
     kernels = core() if backend == "native" else numba_importance
     values, offset, grid = exact_values(forest)
-    kernel = kernels.TreePermuter(forest, values, grid)
+    kernel = kernels.ReplacementPredictor(forest, values, grid)
     players = [[0], [1, 3], [4]]
     offsets = np.array([0, 5, 9, 9 + seed % 7], dtype=np.int64)
     owner = np.array([0, 1, -1, 1, 2], dtype=np.int32)
@@ -264,7 +264,7 @@ def test_blocks_of_rows_replace_as_rows_do_one_by_one(n: int, n_outputs: int) ->
     found = []
     for kernels, n_threads in ((core(), 1), (core(), 3), (numba_importance, 1)):
         base, out = np.empty((n, n_outputs)), np.empty((12, n, n_outputs))
-        kernel = kernels.TreePermuter(forest, values, grid)
+        kernel = kernels.ReplacementPredictor(forest, values, grid)
         kernel.predict(X, offset, base, 1)
         kernel.replace(X, np.asfortranarray(X), owner, offsets, donors, base, out, n_threads)
         found.append(out)

@@ -11,10 +11,10 @@ from fastexplain.engine.numba_metrics import (
     roc_auc,
     row_losses,
 )
-from fastexplain.engine.numba_permutation import TreePermuter, latin_permutations, row_effects
+from fastexplain.engine.numba_permutation import ReplacementPredictor, latin_permutations, row_effects
 
 __all__ = [
-    "TreePermuter",
+    "ReplacementPredictor",
     "argmax",
     "average_precision",
     "class_losses",
