@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.backends import core, select_backend
-from fastexplain.engine.deep.rows import background_weights, completeness_warning, is_torch_module, rows_of
+from fastexplain.engine.deep.rows import (
+    TOLERANCE,
+    background_weights,
+    chunks,
+    completeness_warning,
+    is_torch_module,
+    rows_of,
+)
 from fastexplain.models.networks.network import PIECEWISE, Layer, Network, load_network, log_softmax, try_load_network
 
 __all__ = ["DeepLiftResult", "deep_lift"]
@@ -27,8 +34,6 @@ THRESHOLD = float(np.cbrt(np.finfo(np.float64).eps))
 PAD = 8
 # Rules of the kernel beyond those of network.py.
 RULE_IDENTITY, RULE_SOFTMAX = 3, 4
-# Largest completeness error that passes without a warning, relative to the largest change of the output.
-TOLERANCE = {"float64": 1e-6, "float32": 1e-3}
 
 
 class DeepLiftResult(NamedTuple):
@@ -265,18 +270,3 @@ def _kernel(network: Network, backend: str) -> Callable[[Activations, Activation
     return lambda mine, others, weights, values, n_threads: explain_rows(
         network, np.array(rules), mine.arrays(), others.arrays(), weights, values, n_threads
     )
-
-
-def chunks(n_rows: int, size: int, show_progress: bool, name: str) -> Iterator[slice]:
-    """Slices of at most `size` rows, under a progress bar where asked for."""
-    slices = (slice(begin, min(begin + size, n_rows)) for begin in range(0, n_rows, size))
-    if not show_progress:
-        yield from slices
-        return
-    from tqdm.auto import tqdm
-
-    # disable=None: quiet where standard error is not a terminal
-    with tqdm(total=n_rows, desc=name, unit=" rows", unit_scale=True, disable=None) as bar:
-        for part in slices:
-            yield part
-            bar.update(part.stop - part.start)

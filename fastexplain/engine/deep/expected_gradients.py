@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.deep.deep_lift import chunks
-from fastexplain.engine.deep.rows import background_weights, is_torch_module, rows_of
+from fastexplain.engine.deep.rows import background_weights, chunks, is_torch_module, rows_of
 from fastexplain.engine.philox import words
 from fastexplain.models.networks.network import Network, load_network, try_load_network
 

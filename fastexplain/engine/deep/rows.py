@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from fastexplain.rows.matrix import as_matrix, refuse_non_finite
 
-__all__ = ["background_weights", "completeness_warning", "is_torch_module", "rows_of"]
+__all__ = ["TOLERANCE", "background_weights", "chunks", "completeness_warning", "is_torch_module", "rows_of"]
 
 Array = NDArray[np.float64]
+
+# Largest completeness error that passes without a warning, relative to the largest change of the output.
+TOLERANCE = {"float64": 1e-6, "float32": 1e-3}
 
 
 def is_torch_module(model: Any) -> bool:
@@ -89,3 +93,18 @@ def completeness_warning(errors: Array, changes: Array, tolerance: float) -> str
         f"{relative:.2%} of the largest change (expected below {tolerance:.2%}). See completeness_errors; "
         "expected_gradients does not depend on how the model is written."
     )
+
+
+def chunks(n_rows: int, size: int, show_progress: bool, name: str) -> Iterator[slice]:
+    """Slices of at most `size` rows, under a progress bar where asked for."""
+    slices = (slice(begin, min(begin + size, n_rows)) for begin in range(0, n_rows, size))
+    if not show_progress:
+        yield from slices
+        return
+    from tqdm.auto import tqdm
+
+    # disable=None: quiet where standard error is not a terminal
+    with tqdm(total=n_rows, desc=name, unit=" rows", unit_scale=True, disable=None) as bar:
+        for part in slices:
+            yield part
+            bar.update(part.stop - part.start)

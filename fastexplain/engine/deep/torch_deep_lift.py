@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fastexplain.engine.deep import torch_rules as _torch_rules  # noqa: F401  (fills RULES)
-from fastexplain.engine.deep.deep_lift import TOLERANCE, chunks
+from fastexplain.engine.deep.rows import TOLERANCE, chunks
 from fastexplain.engine.deep.torch_pairs import Pair, UnseenOperationError, counting_elements
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.models.networks.torch import eval_mode, floating_type
