@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastexplain._former_paths import install as _install_former_paths
+
 if TYPE_CHECKING:
     from fastexplain._threads import (
         get_num_threads,
@@ -191,6 +193,8 @@ __all__ = [
     "tree_shap",
     "wrap_model",
 ]
+
+_install_former_paths()
 
 
 def __getattr__(name: str) -> Any:
