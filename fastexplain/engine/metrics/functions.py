@@ -7,9 +7,11 @@ score plus influence, with the score as its weighted mean. Influence functions: 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,38 +94,65 @@ Score = Callable[[Truth, Any], Evaluation]
 
 def row_losses(loss: str, alpha: float = 0.5) -> Callable[[Truth, Floats], Floats]:
     """Losses (m, n, n_targets) of predictions of that shape."""
+    return partial(_row_losses, loss, alpha)
 
-    def losses(truth: Truth, predictions: Floats) -> Floats:
-        y = truth.targets
-        _check_domain(loss, y, predictions)
+
+def _row_losses(loss: str, alpha: float, truth: Truth, predictions: Floats) -> Floats:
+    y = truth.targets
+    if loss in ("squared", "absolute"):  # what most calls ask for
         out = np.empty(predictions.shape)
-        truth.kernels.row_losses(loss, y, np.ascontiguousarray(predictions), alpha, out, truth.n_threads)
+        truth.kernels.row_losses(loss, y, np.ascontiguousarray(predictions), out, truth.n_threads)
         return out
+    return np.asarray(_ROW_LOSSES[loss](y, predictions, alpha))
 
-    return losses
 
-
-def _check_domain(loss: str, y: Floats, predictions: Floats) -> None:
-    if loss == "squared_log" and (y.min() <= -1 or predictions.min() <= -1):
+def _squared_log(y: Floats, p: Floats, _: float) -> Floats:
+    if y.min() <= -1 or p.min() <= -1:
         raise ValueError("mean_squared_log_error needs targets and predictions above -1.")
-    if loss == "poisson" and (y.min() < 0 or predictions.min() <= 0):
+    return np.asarray((np.log1p(y) - np.log1p(p)) ** 2)
+
+
+def _absolute_percentage(y: Floats, p: Floats, _: float) -> Floats:
+    return np.asarray(np.abs(y - p) / np.maximum(np.abs(y), np.finfo(np.float64).eps))
+
+
+def _pinball(y: Floats, p: Floats, alpha: float) -> Floats:
+    return np.where(y >= p, alpha * (y - p), (1 - alpha) * (p - y))
+
+
+def _poisson(y: Floats, p: Floats, _: float) -> Floats:
+    if y.min() < 0 or p.min() <= 0:
         raise ValueError("mean_poisson_deviance needs targets of at least 0 and predictions above 0.")
-    if loss == "gamma" and (y.min() <= 0 or predictions.min() <= 0):
+    return np.asarray(2 * (y * np.log(np.where(y > 0, y, 1.0) / p) - y + p))
+
+
+def _gamma(y: Floats, p: Floats, _: float) -> Floats:
+    if y.min() <= 0 or p.min() <= 0:
         raise ValueError("mean_gamma_deviance needs targets and predictions above 0.")
+    return np.asarray(2 * (np.log(p / y) + y / p - 1))
 
 
-def class_losses(loss: str) -> Callable[[Truth, Floats], Floats]:
-    """Losses (m, n, 1) of class probabilities (m, n, n_classes)."""
+_ROW_LOSSES: dict[str, Callable[[Floats, Floats, float], Floats]] = {
+    "squared_log": _squared_log,
+    "absolute_percentage": _absolute_percentage,
+    "pinball": _pinball,
+    "poisson": _poisson,
+    "gamma": _gamma,
+}
 
-    def losses(truth: Truth, predictions: Floats) -> Floats:
-        out = np.empty(predictions.shape[:2])
-        truth.kernels.class_losses(loss, truth.known_codes(), np.ascontiguousarray(predictions), out, truth.n_threads)
-        if loss == "brier" and predictions.shape[2] == 2:
-            out /= 2  # of two classes Brier's score counts the positive one only
-        result: Floats = out[:, :, None]
-        return result
 
-    return losses
+def log_losses(truth: Truth, predictions: Floats) -> Floats:
+    """Minus the logarithm of the probability of each row's class, (m, n, 1)."""
+    out = np.empty(predictions.shape[:2])
+    truth.kernels.log_losses(truth.known_codes(), np.ascontiguousarray(predictions), out, truth.n_threads)
+    return out[:, :, None]
+
+
+def brier_losses(truth: Truth, predictions: Floats) -> Floats:
+    """Squared distance of the probabilities from 1 for the row's class and 0 for the others, (m, n, 1)."""
+    n_classes = predictions.shape[2]
+    out = ((predictions - np.eye(n_classes)[truth.known_codes()]) ** 2).sum(axis=2, keepdims=True)
+    return np.asarray(out / 2 if n_classes == 2 else out)  # of two classes Brier's score counts the positive one only
 
 
 def hits(truth: Truth, predicted: NDArray[np.int32]) -> Floats:
@@ -160,47 +189,32 @@ def root_of_log_losses(truth: Truth, predictions: Floats) -> Evaluation:
 # ------------------------------------------------------------------------------- relative to a constant prediction
 
 
-def around_mean(loss: str) -> Callable[[Truth], Floats]:
-    """Losses (n, n_targets) of predicting the mean."""
+def _relative_to(reference: Floats, truth: Truth, losses: Floats) -> Evaluation:
+    """1 - mean loss / mean of the losses (n, n_targets) of a constant prediction, averaged over targets."""
+    scale = truth.mean(reference)  # (c,)
+    means = truth.mean(losses)  # (m, c)
+    safe = np.where(scale > 0, scale, 1.0)
+    # of a constant target scikit-learn's R2 is 1 for a perfect prediction, else 0
+    ratio = np.where(scale > 0, means / safe, (means > 0).astype(np.float64))
+    scores = (1 - ratio).mean(axis=1)
+    if losses.shape[2] == 1:
+        slope = (means / safe**2)[:, :, None] * reference[None, None, :, 0]  # (m, 1, n)
+        influence = np.where(scale[0] > 0, slope[:, 0, :] - losses[:, :, 0] / safe[0], 0.0)
+    else:
+        slope = means[:, None, :] / safe**2 * reference[None]
+        influence = np.where(scale > 0, slope - losses / safe, 0.0).mean(axis=2)
+    return Evaluation(scores, scores[:, None] + influence)
 
-    def losses(truth: Truth) -> Floats:
-        y = truth.targets
-        constant = np.broadcast_to(truth.mean(y), y.shape)
-        of_constant: Floats = row_losses(loss)(truth, constant[None])[0]
-        return of_constant
 
-    return losses
-
-
-def around_median(truth: Truth) -> Floats:
-    """Absolute distances (n, n_targets) from the median."""
+def _spread(truth: Truth) -> Floats:
+    """Squared distances (n, n_targets) from the mean."""
     y = truth.targets
-    if not truth.weighted:
-        return np.asarray(np.abs(y - np.median(y, axis=0)))
-    medians = [_weighted_median(y[:, k], truth.weights) for k in range(y.shape[1])]
-    return np.asarray(np.abs(y - np.asarray(medians)))
+    return np.asarray((y - truth.mean(y)) ** 2)
 
 
-def relative_to(constant: Callable[[Truth], Floats], loss: str, alpha: float = 0.5) -> Score:
-    """1 - mean loss / mean loss of a constant prediction, averaged over targets (R2 and its kin)."""
-
-    def score(truth: Truth, losses: Floats) -> Evaluation:
-        reference = constant(truth)  # (n, c)
-        scale = truth.mean(reference)  # (c,)
-        means = truth.mean(losses)  # (m, c)
-        safe = np.where(scale > 0, scale, 1.0)
-        # of a constant target scikit-learn's R2 is 1 for a perfect prediction, else 0
-        ratio = np.where(scale > 0, means / safe, (means > 0).astype(np.float64))
-        scores = (1 - ratio).mean(axis=1)
-        if losses.shape[2] == 1:
-            slope = (means / safe**2)[:, :, None] * reference[None, None, :, 0]  # (m, 1, n)
-            influence = np.where(scale[0] > 0, slope[:, 0, :] - losses[:, :, 0] / safe[0], 0.0)
-        else:
-            slope = means[:, None, :] / safe**2 * reference[None]
-            influence = np.where(scale > 0, slope - losses / safe, 0.0).mean(axis=2)
-        return Evaluation(scores, scores[:, None] + influence)
-
-    return score
+def r2(truth: Truth, losses: Floats) -> Evaluation:
+    """1 - squared loss / squared loss of the mean, averaged over targets."""
+    return _relative_to(_spread(truth), truth, losses)
 
 
 def d2_log_loss(truth: Truth, losses: Floats) -> Evaluation:
@@ -208,70 +222,14 @@ def d2_log_loss(truth: Truth, losses: Floats) -> Evaluation:
     codes = truth.known_codes()
     shares = np.bincount(codes, truth.weights)
     reference = -np.log(shares / shares.sum())[codes]
-
-    return relative_to(lambda _: reference[:, None], "log")(truth, losses)
+    return _relative_to(reference[:, None], truth, losses)
 
 
 def explained_variance(truth: Truth, predictions: Floats) -> Evaluation:
     """1 - variance of the residuals / variance of the targets, averaged over targets."""
-    y = truth.targets
-    residual = y[None] - predictions
+    residual = truth.targets[None] - predictions
     residual = (residual - truth.mean(residual)[:, None, :]) ** 2
-    spread = (y - truth.mean(y)) ** 2
-    return relative_to(lambda _: spread, "squared")(truth, residual)
-
-
-# ------------------------------------------------------------------------------------------------- order statistics
-
-
-def _weighted_median(values: Floats, weights: Floats) -> float:
-    """Smallest value with at least half of the weight at or below it; the middle of two where it is exactly half."""
-    order = np.argsort(values, kind="stable")
-    below = np.cumsum(weights[order])
-    half = below[-1] / 2
-    at = int(np.searchsorted(below, half))
-    if np.isclose(below[at], half, rtol=1e-12, atol=0.0) and at + 1 < len(values):
-        after = at + 1 + int(np.argmax(weights[order][at + 1 :] > 0))
-        return float((values[order[at]] + values[order[after]]) / 2)
-    return float(values[order[at]])
-
-
-def median_absolute_error(truth: Truth, predictions: Floats) -> Evaluation:
-    """Median of the absolute errors, averaged over targets."""
-    errors = row_losses("absolute")(truth, predictions)
-
-    def score(rows: NDArray[np.int64] | slice) -> Floats:
-        if not truth.weighted:
-            return np.asarray(np.median(errors[:, rows], axis=1).mean(axis=1))
-        kept = errors[:, rows]
-        weights = truth.weights[rows]
-        medians = [[_weighted_median(e[:, k], weights) for k in range(e.shape[1])] for e in kept]
-        return np.asarray(np.asarray(medians).mean(axis=1))
-
-    return _leaving_out_blocks(truth, score)
-
-
-def max_error(truth: Truth, predictions: Floats) -> Evaluation:
-    """Largest absolute error of a single target. Its standard error is a rough guide only: a maximum is not smooth."""
-    if predictions.shape[2] != 1:
-        raise ValueError(f"max_error needs one target; predictions have {predictions.shape[2]}.")
-    errors = row_losses("absolute")(truth, predictions)[:, :, 0]
-    return _leaving_out_blocks(truth, lambda rows: errors[:, rows].max(axis=1))
-
-
-def _leaving_out_blocks(truth: Truth, score: Callable[[Any], Floats]) -> Evaluation:
-    """Terms by the delete-a-group jackknife; `score` maps rows to scores (m,)."""
-    n = len(truth.weights)
-    n_blocks = min(N_BLOCKS, n)
-    scores = score(slice(None))
-    if n_blocks < 2:
-        return Evaluation(scores, None)
-    # rows in blocks by turns, shuffled, so that an order in the data does not matter
-    blocks = np.random.default_rng(0).permutation(np.arange(n) % n_blocks)
-    pseudo = np.empty((len(scores), n_blocks))
-    for b in range(n_blocks):
-        pseudo[:, b] = n_blocks * scores - (n_blocks - 1) * score(np.flatnonzero(blocks != b))
-    return Evaluation(scores, pseudo[:, blocks], blocks)
+    return _relative_to(_spread(truth), truth, residual)
 
 
 # ---------------------------------------------------------------------------------------------------- classification
@@ -444,76 +402,94 @@ def roc_auc(kind: str, weighted: bool = False) -> Score:
     return score
 
 
-def average_precision(truth: Truth, predictions: Floats) -> Evaluation:
-    """Average precision of two classes, or its mean over classes against the rest."""
-    codes, classes = truth.known_codes(), truth.classes
-    assert classes is not None
-    positives = [len(classes) - 1] if predictions.ndim == 2 else list(range(len(classes)))
-    columns = [np.ascontiguousarray(predictions if predictions.ndim == 2 else predictions[:, :, k]) for k in positives]
-
-    def score(rows: Any) -> Floats:
-        weights = np.zeros(len(codes))
-        weights[rows] = truth.weights[rows]
-        out = np.empty((len(positives), len(predictions)))
-        for at, (k, column) in enumerate(zip(positives, columns, strict=True)):
-            signs = (codes == k).view(np.uint8)
-            truth.kernels.average_precision(signs, column, weights, out[at], truth.n_threads)
-        return np.asarray(out.mean(axis=0))
-
-    return _leaving_out_blocks(truth, score)
+# ---------------------------------------------------------------------------------------------- scikit-learn, callables
 
 
-def discounted_gain(
-    normalise: bool, k: int | None = None, ignore_ties: bool = False, log_base: float = 2.0
-) -> Callable[[Truth, Floats], Floats]:
-    """(N)DCG of each row's items, (m, n, 1); a row without gains counts 0."""
-
-    def losses(truth: Truth, predictions: Floats) -> Floats:
-        gains = truth.targets
-        if gains.shape[1] < 2:
-            raise ValueError(
-                f"ndcg and dcg need y of shape (n_rows, n_items) with at least 2 items; got {truth.y.shape}."
-            )
-        if normalise and gains.min() < 0:
-            raise ValueError("ndcg needs gains that are not negative.")
-        best = 0 if k is None else int(k)
-        out = np.empty(predictions.shape[:2])
-        truth.kernels.discounted_gain(
-            gains, np.ascontiguousarray(predictions), best, ignore_ties, log_base, out, truth.n_threads
-        )
-        if normalise:
-            ideal = np.empty((1, len(gains)))
-            truth.kernels.discounted_gain(gains, gains[None], best, True, log_base, ideal, truth.n_threads)
-            out = np.where(ideal > 0, out / np.where(ideal > 0, ideal, 1.0), 0.0)
-        result: Floats = out[:, :, None]
-        return result
-
-    return losses
+def _leaving_out_blocks(truth: Truth, score: Callable[[Any], Floats]) -> Evaluation:
+    """Terms by the delete-a-group jackknife; `score` maps rows to scores (m,)."""
+    n = len(truth.weights)
+    n_blocks = min(N_BLOCKS, n)
+    scores = score(slice(None))
+    if n_blocks < 2:
+        return Evaluation(scores, None)
+    # rows in blocks by turns, shuffled, so that an order in the data does not matter
+    blocks = np.random.default_rng(0).permutation(np.arange(n) % n_blocks)
+    pseudo = np.empty((len(scores), n_blocks))
+    for b in range(n_blocks):
+        pseudo[:, b] = n_blocks * scores - (n_blocks - 1) * score(np.flatnonzero(blocks != b))
+    return Evaluation(scores, pseudo[:, blocks], blocks)
 
 
-# ---------------------------------------------------------------------------------------------------------- callables
+def _as_given(truth: Truth) -> NDArray[Any]:
+    return truth.y
 
 
-def of_callable(function: Callable[..., Any], takes_weights: bool) -> Score:
+def all_targets(truth: Truth) -> NDArray[Any]:
+    """Numbers of shape (n, n_targets)."""
+    return truth.targets
+
+
+def of_callable(function: Callable[..., Any], truth_of: Callable[[Truth], NDArray[Any]] = _as_given) -> Score:
     """Any ``metric(y_true, y_pred[, sample_weight])``, called once per prediction and left-out block."""
 
     def score(truth: Truth, predictions: Any) -> Evaluation:
-        _check_weights(function, takes_weights, truth)
+        _check_weights(function, truth)
+        y = truth_of(truth)
 
         def of_rows(rows: Any) -> Floats:
             weights = {"sample_weight": truth.weights[rows]} if truth.weighted else {}
-            y = truth.y[rows]
-            return np.array([_number(function, function(y, p[rows], **weights)) for p in predictions])
+            return np.array([_number(function, function(y[rows], p[rows], **weights)) for p in predictions])
 
         return _leaving_out_blocks(truth, of_rows)
 
     return score
 
 
-def _check_weights(function: Callable[..., Any], takes_weights: bool, truth: Truth) -> None:
-    if truth.weighted and not takes_weights:
-        name = getattr(function, "__name__", repr(function))
-        raise ValueError(f"sample_weight was given, but metric {name} takes no sample_weight.")
+def of_sklearn(name: str, truth_of: Callable[[Truth], NDArray[Any]] = all_targets, **options: Any) -> Score:
+    """A function of scikit-learn that no one needs to be fast."""
+
+    def score(truth: Truth, predictions: Any) -> Evaluation:
+        import sklearn.metrics
+
+        return of_callable(partial(getattr(sklearn.metrics, name), **options), truth_of)(truth, predictions)
+
+    return score
+
+
+def average_precision(truth: Truth, predictions: Floats) -> Evaluation:
+    """Average precision of two classes, or its mean over classes against the rest."""
+    assert truth.classes is not None
+    last = len(truth.classes) - 1
+    of_class = np.arange(last + 1) if predictions.ndim == 3 else last
+    return of_sklearn("average_precision_score", lambda truth: truth.known_codes()[:, None] == of_class)(
+        truth, predictions
+    )
+
+
+def items(truth: Truth) -> NDArray[Any]:
+    """Gains of each row's items, (n, n_items)."""
+    if truth.targets.shape[1] < 2:
+        raise ValueError(f"ndcg and dcg need y of shape (n_rows, n_items) with at least 2 items; got {truth.y.shape}.")
+    return truth.targets
+
+
+def takes_weights(function: Callable[..., Any]) -> bool:
+    """Whether a metric has a parameter ``sample_weight``."""
+    try:
+        parameters = inspect.signature(getattr(function, "py_func", function)).parameters
+    except (TypeError, ValueError):
+        return False
+    return "sample_weight" in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    function = function.func if isinstance(function, partial) else function
+    return str(getattr(function, "__name__", repr(function)))
+
+
+def _check_weights(function: Callable[..., Any], truth: Truth) -> None:
+    if truth.weighted and not takes_weights(function):
+        raise ValueError(f"sample_weight was given, but metric {_name_of(function)} takes no sample_weight.")
 
 
 def _number(function: Callable[..., Any], value: Any) -> float:
@@ -522,18 +498,17 @@ def _number(function: Callable[..., Any], value: Any) -> float:
     except (TypeError, ValueError):
         number = float("nan")
     if np.isnan(number):
-        name = getattr(function, "__name__", repr(function))
-        raise ValueError(f"Metric {name} returned {value!r}; expected one number.")
+        raise ValueError(f"Metric {_name_of(function)} returned {value!r}; expected one number.")
     return number
 
 
-def of_compiled(function: Any, takes_weights: bool) -> Score:
+def of_compiled(function: Any) -> Score:
     """A function compiled by Numba: called from a compiled loop, without the GIL and from several threads."""
 
     def score(truth: Truth, predictions: Any) -> Evaluation:
         from fastexplain.engine.metrics.numba_metrics import call_compiled
 
-        _check_weights(function, takes_weights, truth)
+        _check_weights(function, truth)
         y = np.ascontiguousarray(truth.y)
         stack = np.ascontiguousarray(predictions)
 

@@ -1,4 +1,4 @@
-"""Metrics of stacked predictions compiled by Numba: the twin of ``cpp/src/metrics.cpp``, function by function.
+"""Metrics of stacked predictions compiled by Numba: the twin of ``cpp/src/metrics/metrics.cpp``, function by function.
 
 Each public function has the signature of the one in ``fastexplain._core`` and fills the same array. Threads share the
 stacked predictions: each gets some of them.
@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.numba.tools import compiled, for_each_part
 
-__all__ = ["argmax", "average_precision", "call_compiled", "class_losses", "confusion", "discounted_gain"]
-__all__ += ["roc_auc", "row_losses"]
+__all__ = ["argmax", "call_compiled", "confusion", "log_losses", "roc_auc", "row_losses"]
 
 _EPSILON = float(np.finfo(np.float64).eps)
-_ROW_LOSSES = ("squared", "absolute", "squared_log", "absolute_percentage", "pinball", "poisson", "gamma")
-_CLASS_LOSSES = ("log", "brier")
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -36,20 +33,19 @@ def _share(n: int, n_threads: int, work: Callable[[int, int], None]) -> None:
 
 
 def row_losses(
-    loss: str, y: NDArray[np.float64], predictions: NDArray[np.float64], alpha: float, out: NDArray[Any], n_threads: int
+    loss: str, y: NDArray[np.float64], predictions: NDArray[np.float64], out: NDArray[np.float64], n_threads: int
 ) -> None:
     """Loss of every row and target, (m, n, c)."""
-    which, m = _ROW_LOSSES.index(loss), len(predictions)
+    m, squared = len(predictions), loss == "squared"
     stack, flat = predictions.reshape(m, -1), out.reshape(m, -1)
-    _share(m, n_threads, lambda a, b: _row_losses(which, y.ravel(), stack[a:b], alpha, flat[a:b]))
+    _share(m, n_threads, lambda a, b: _row_losses(squared, y.ravel(), stack[a:b], flat[a:b]))
 
 
-def class_losses(
-    loss: str, codes: NDArray[np.int32], predictions: NDArray[np.float64], out: NDArray[np.float64], n_threads: int
+def log_losses(
+    codes: NDArray[np.int32], predictions: NDArray[np.float64], out: NDArray[np.float64], n_threads: int
 ) -> None:
-    """Loss of every row's class probabilities, (m, n)."""
-    which = _CLASS_LOSSES.index(loss)
-    _share(len(predictions), n_threads, lambda a, b: _class_losses(which, codes, predictions[a:b], out[a:b]))
+    """Minus the logarithm of the probability of every row's class, (m, n)."""
+    _share(len(predictions), n_threads, lambda a, b: _log_losses(codes, predictions[a:b], out[a:b]))
 
 
 def argmax(predictions: NDArray[np.float64], out: NDArray[np.int32], n_threads: int) -> None:
@@ -78,34 +74,6 @@ def roc_auc(
 ) -> None:
     """Area under the ROC curve (m,) and placements (m, n)."""
     _share(len(scores), n_threads, lambda a, b: _roc_auc(positive, scores[a:b], weights, area[a:b], placements[a:b]))
-
-
-def average_precision(
-    positive: NDArray[np.uint8],
-    scores: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    out: NDArray[np.float64],
-    n_threads: int,
-) -> None:
-    """Average precision (m,)."""
-    _share(len(scores), n_threads, lambda a, b: _average_precision(positive, scores[a:b], weights, out[a:b]))
-
-
-def discounted_gain(
-    gains: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    n_best: int,
-    ignore_ties: bool,
-    log_base: float,
-    out: NDArray[np.float64],
-    n_threads: int,
-) -> None:
-    """Discounted gain of each row's items, (m, n)."""
-
-    def work(a: int, b: int) -> None:
-        _discounted_gain(gains, scores[a:b], n_best, ignore_ties, math.log(log_base), out[a:b])
-
-    _share(len(scores), n_threads, work)
 
 
 def call_compiled(
@@ -138,48 +106,20 @@ def _call_weighted(
 
 @compiled
 def _row_losses(
-    loss: int, y: NDArray[np.float64], predictions: NDArray[np.float64], alpha: float, out: NDArray[np.float64]
+    squared: bool, y: NDArray[np.float64], predictions: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
     for v in range(len(predictions)):
         for i in range(len(y)):
-            t, f = y[i], predictions[v, i]
-            if loss == 0:
-                out[v, i] = (t - f) * (t - f)
-            elif loss == 1:
-                out[v, i] = abs(t - f)
-            elif loss == 2:
-                d = math.log1p(t) - math.log1p(f)
-                out[v, i] = d * d
-            elif loss == 3:
-                out[v, i] = abs(t - f) / max(abs(t), _EPSILON)
-            elif loss == 4:
-                out[v, i] = alpha * (t - f) if t >= f else (1 - alpha) * (f - t)
-            elif loss == 5:
-                out[v, i] = 2 * ((t * math.log(t / f) if t > 0 else 0.0) - t + f)
-            else:
-                out[v, i] = 2 * (math.log(f / t) + t / f - 1)
+            d = y[i] - predictions[v, i]
+            out[v, i] = d * d if squared else abs(d)
 
 
 @compiled
-def _clipped(p: float) -> float:
-    return min(max(p, _EPSILON), 1 - _EPSILON)
-
-
-@compiled
-def _class_losses(
-    loss: int, codes: NDArray[np.int32], predictions: NDArray[np.float64], out: NDArray[np.float64]
-) -> None:
-    n_classes = predictions.shape[2]
+def _log_losses(codes: NDArray[np.int32], predictions: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     for v in range(len(predictions)):
         for i in range(len(codes)):
-            value = 0.0
-            if loss == 0:
-                value = -math.log(_clipped(predictions[v, i, codes[i]]))
-            else:
-                for k in range(n_classes):
-                    d = predictions[v, i, k] - (1.0 if k == codes[i] else 0.0)
-                    value += d * d
-            out[v, i] = value
+            p = min(max(predictions[v, i, codes[i]], _EPSILON), 1 - _EPSILON)
+            out[v, i] = -math.log(p)
 
 
 @compiled
@@ -236,57 +176,3 @@ def _roc_auc(
             below_1 += tied_1
             begin = end
         area[v] = area_sum / (total[0] * total[1])
-
-
-@compiled
-def _average_precision(
-    positive: NDArray[np.uint8], scores: NDArray[np.float64], weights: NDArray[np.float64], out: NDArray[np.float64]
-) -> None:
-    n = len(positive)
-    all_positive = 0.0
-    for i in range(n):
-        all_positive += weights[i] if positive[i] else 0.0
-    for v in range(len(scores)):
-        order = np.argsort(scores[v], kind="mergesort")
-        hits, taken, area, end = 0.0, 0.0, 0.0, n
-        while end > 0:
-            score, more = scores[v, order[end - 1]], 0.0
-            while end > 0 and scores[v, order[end - 1]] == score:
-                i = order[end - 1]
-                more += weights[i] if positive[i] else 0.0
-                taken += weights[i]
-                end -= 1
-            hits += more
-            if taken > 0:
-                area += more * hits / taken
-        out[v] = area / all_positive
-
-
-@compiled
-def _discounted_gain(
-    gains: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    n_best: int,
-    ignore_ties: bool,
-    log_base: float,
-    out: NDArray[np.float64],
-) -> None:
-    n_items = scores.shape[2]
-    summed = np.zeros(n_items + 1)
-    for k in range(n_items):
-        step = 0.0 if n_best > 0 and k >= n_best else log_base / math.log(k + 2.0)
-        summed[k + 1] = summed[k] + step
-    for v in range(scores.shape[0]):
-        for i in range(scores.shape[1]):
-            order = np.argsort(scores[v, i], kind="mergesort")[::-1]  # among equals the later item first
-            total, begin = 0.0, 0
-            while begin < n_items:
-                tied, end = 0.0, begin
-                while end < n_items and (
-                    end == begin or (not ignore_ties and scores[v, i, order[end]] == scores[v, i, order[begin]])
-                ):
-                    tied += gains[i, order[end]]
-                    end += 1
-                total += tied / (end - begin) * (summed[end] - summed[begin])
-                begin = end
-            out[v, i] = total

@@ -11,7 +11,6 @@ resampling.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -84,10 +83,6 @@ def _mean_loss(name: str, loss: str, alpha: float = 0.5) -> Metric:
     return Metric(name, functions.mean_of_losses, False, "values", functions.row_losses(loss, alpha))
 
 
-def _relative(name: str, loss: str, constant: Callable[[Truth], Floats], alpha: float = 0.5) -> Metric:
-    return Metric(name, functions.relative_to(constant, loss, alpha), True, "values", functions.row_losses(loss, alpha))
-
-
 def _of_confusion(name: str, function: Callable[..., Floats], **options: Any) -> Metric:
     return Metric(name, functions.of_confusion(function, **options), True, "labels")
 
@@ -96,6 +91,10 @@ def _averaged(name: str, function: Callable[..., Floats], **options: Any) -> lis
     """`name` for two classes, and name_macro, name_micro, name_weighted."""
     averages = {name: "binary", **{f"{name}_{average}": average for average in ("macro", "micro", "weighted")}}
     return [_of_confusion(key, function, average=average, **options) for key, average in averages.items()]
+
+
+def _gain(name: str, **options: Any) -> Metric:
+    return Metric(name, functions.of_sklearn(f"{name}_score", functions.items, **options), True, "items")
 
 
 def _build_table() -> dict[str, Metric]:
@@ -110,10 +109,10 @@ def _build_table() -> dict[str, Metric]:
         _mean_loss("mean_pinball_loss", "pinball"),
         _mean_loss("mean_poisson_deviance", "poisson"),
         _mean_loss("mean_gamma_deviance", "gamma"),
-        Metric("median_absolute_error", f.median_absolute_error, False, "values"),
-        Metric("max_error", f.max_error, False, "values"),
-        _relative("r2", "squared", f.around_mean("squared")),
-        _relative("d2_absolute_error_score", "absolute", f.around_median),
+        Metric("median_absolute_error", f.of_sklearn("median_absolute_error"), False, "values"),
+        Metric("max_error", f.of_sklearn("max_error"), False, "values"),
+        Metric("r2", f.r2, True, "values", f.row_losses("squared")),
+        Metric("d2_absolute_error_score", f.of_sklearn("d2_absolute_error_score"), True, "values"),
         Metric("explained_variance", f.explained_variance, True, "values"),
         Metric("accuracy", f.mean_of_losses, True, "labels", f.hits),
         Metric("zero_one_loss", f.mean_of_losses, False, "labels", f.misses),
@@ -125,17 +124,17 @@ def _build_table() -> dict[str, Metric]:
         *_averaged("precision", f.f_measure, beta=0.0),
         *_averaged("recall", f.f_measure, beta=np.inf),
         *_averaged("jaccard", f.jaccard),
-        Metric("log_loss", f.mean_of_losses, False, "proba", f.class_losses("log")),
-        Metric("brier_score", f.mean_of_losses, False, "proba", f.class_losses("brier")),
-        Metric("d2_log_loss_score", f.d2_log_loss, True, "proba", f.class_losses("log")),
+        Metric("log_loss", f.mean_of_losses, False, "proba", f.log_losses),
+        Metric("brier_score", f.mean_of_losses, False, "proba", f.brier_losses),
+        Metric("d2_log_loss_score", f.d2_log_loss, True, "proba", f.log_losses),
         Metric("roc_auc", f.roc_auc("binary"), True, "scores"),
         Metric("roc_auc_ovr", f.roc_auc("ovr", weighted=False), True, "proba"),
         Metric("roc_auc_ovr_weighted", f.roc_auc("ovr", weighted=True), True, "proba"),
         Metric("roc_auc_ovo", f.roc_auc("ovo", weighted=False), True, "proba"),
         Metric("roc_auc_ovo_weighted", f.roc_auc("ovo", weighted=True), True, "proba"),
         Metric("average_precision", f.average_precision, True, "scores"),
-        Metric("ndcg", f.mean_of_losses, True, "items", f.discounted_gain(normalise=True)),
-        Metric("dcg", f.mean_of_losses, True, "items", f.discounted_gain(normalise=False)),
+        _gain("ndcg"),
+        _gain("dcg"),
     ]
     table = {row.name: row for row in rows}
     for name, known in _SYNONYMS.items():
@@ -213,14 +212,8 @@ _NATIVE_OPTIONS: dict[str, _Options] = {
     "jaccard": _Options(("average", "pos_label"), lambda **o: _with_average("jaccard", **o)),
     "roc_auc": _Options(("average", "multi_class"), lambda **o: _area(**o)),
     "mean_pinball_loss": _Options(("alpha",), lambda **o: _mean_loss("mean_pinball_loss", "pinball", **o)),
-    "ndcg": _Options(
-        ("k", "ignore_ties"),
-        lambda **o: replace(METRICS["ndcg"], losses=functions.discounted_gain(normalise=True, **o)),
-    ),
-    "dcg": _Options(
-        ("k", "ignore_ties", "log_base"),
-        lambda **o: replace(METRICS["dcg"], losses=functions.discounted_gain(normalise=False, **o)),
-    ),
+    "ndcg": _Options(("k", "ignore_ties"), lambda **o: _gain("ndcg", **o)),
+    "dcg": _Options(("k", "ignore_ties", "log_base"), lambda **o: _gain("dcg", **o)),
 }
 
 
@@ -372,13 +365,8 @@ def _from_scorer(scorer: Any) -> Metric:
         label = f"neg_{name}" if sign < 0 else name
         return replace(native, name=label, sign=sign, greater_is_better=True)
 
-    def call(y: Any, predictions: Any, **weights: Any) -> float:
-        return float(function(y, predictions, **options, **weights))
-
-    call.__name__ = f"neg_{name}" if sign < 0 else name
-    takes_weights = _takes_weights(function)
-    score = functions.of_callable(call, takes_weights)
-    return Metric(call.__name__, score, True, "raw", sign=sign, response=responses)
+    score = functions.of_callable(partial(function, **options))
+    return Metric(f"neg_{name}" if sign < 0 else name, score, True, "raw", sign=sign, response=responses)
 
 
 def _from_callable(function: Callable[..., Any], greater_is_better: bool | None) -> Metric:
@@ -390,16 +378,8 @@ def _from_callable(function: Callable[..., Any], greater_is_better: bool | None)
             f"an error, or set {name}.greater_is_better."
         )
     if hasattr(function, "py_func") and hasattr(function, "signatures"):  # compiled by Numba
-        score = functions.of_compiled(function, _takes_weights(function.py_func))
+        score = functions.of_compiled(function)
     else:
-        score = functions.of_callable(function, _takes_weights(function))
+        score = functions.of_callable(function)
     responses = (str(getattr(function, "response_method", "predict")),)
     return Metric(name, score, bool(direction), "raw", response=responses)
-
-
-def _takes_weights(function: Callable[..., Any]) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
-    return "sample_weight" in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
