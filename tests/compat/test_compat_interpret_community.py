@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import run_python
+from conftest import FIXTURES, run_python
 
 import fastexplain
 import fastexplain.compat.interpret_community as compat
 
-THEIRS = json.loads((Path(__file__).parent / "fixtures" / "interpret_community_names.json").read_text())
+THEIRS = json.loads((FIXTURES / "interpret_community_names.json").read_text())
 SIGNATURES = {
     name: parameters
     for name, parameters in THEIRS["signatures"].items()

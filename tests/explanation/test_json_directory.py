@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from conftest import FIXTURES
 from saved_explanations import (
     FRAME,
     NAMES,
@@ -30,7 +31,7 @@ from fastexplain.explanation import Explanation, GlobalExplanation, LocalExplana
 from fastexplain.explanation.files.json_values import write_value
 
 # written by interpret-community 0.32: tests/fixtures/interpret_community/make.py
-WRITTEN = Path(__file__).parent / "fixtures" / "interpret_community" / "saved"
+WRITTEN = FIXTURES / "interpret_community" / "saved"
 METADATA = "explanation_metadata.json"
 OURS, LOCAL, GLOBAL = "fastexplain.json", "local_importance_values.json", "global_importance_values.json"
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import TESTS
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # benchmarks are not part of the package
+sys.path.append(str(TESTS.parent))  # benchmarks are not part of the package
 
 from benchmarks import facade, facade_worker
 

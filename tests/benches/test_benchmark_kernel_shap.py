@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import TESTS
 from numpy.typing import NDArray
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # benchmarks are not part of the package
+sys.path.append(str(TESTS.parent))  # benchmarks are not part of the package
 
 from benchmarks import games, kernel_shap, kernel_shap_report, kernel_shap_timing, shap_rivals
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import FIXTURES
 from saved_explanations import (
     CLASSES,
     FRAME,
@@ -42,7 +43,7 @@ import pyarrow as pa  # isort: skip
 import pyarrow.ipc  # isort: skip
 import pyarrow.parquet as pq  # isort: skip
 
-OLD = Path(__file__).parent / "fixtures" / "parquet_v1"
+OLD = FIXTURES / "parquet_v1"
 
 
 # What other programs see

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import run_python
+from conftest import TESTS, run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import naive_predict, naive_tree_shap
@@ -486,7 +486,7 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 """
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env)
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "ready"
