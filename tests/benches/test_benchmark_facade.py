@@ -13,7 +13,7 @@ from conftest import TESTS
 
 sys.path.append(str(TESTS.parent))  # benchmarks are not part of the package
 
-from benchmarks import facade, facade_worker
+from benchmarks.facade import facade, facade_worker
 
 TINY = dataclasses.replace(facade.QUICK, rows=20, examples=120, copies=1)
 

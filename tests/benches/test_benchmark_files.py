@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
+from conftest import TESTS
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+sys.path.append(str(TESTS.parent))  # benchmarks are not part of the package
 
-import explanation_files
+from benchmarks.facade import explanation_files
 
 
 def test_every_form_is_checked_timed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:

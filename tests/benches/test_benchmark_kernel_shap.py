@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 sys.path.append(str(TESTS.parent))  # benchmarks are not part of the package
 
-from benchmarks import games, kernel_shap, kernel_shap_report, kernel_shap_timing, shap_rivals
+from benchmarks.common import README
+from benchmarks.kernel import games, kernel_shap, kernel_shap_report, kernel_shap_timing, shap_rivals
 
 Array = NDArray[np.float64]
 # float32 predictions of XGBoost, against double sums over its trees
@@ -317,5 +318,5 @@ def test_write_fills_its_own_part_of_the_readme(tmp_path: Path) -> None:
 
 
 def test_benchmark_readme_has_the_markers() -> None:
-    text = (Path(kernel_shap.__file__).parent / "README.md").read_text()
+    text = README.read_text()
     assert text.index(kernel_shap_report.BEGIN) < text.index(kernel_shap_report.END)

@@ -13,7 +13,8 @@ from conftest import TESTS
 
 sys.path.append(str(TESTS.parent))  # benchmarks are not part of the package
 
-from benchmarks import report, rivals, run, worker, zoo
+from benchmarks.common import README
+from benchmarks.tree import report, rivals, run, worker, zoo
 
 N_ROWS = 30
 OTHERS = [name for name in rivals.COMPETITORS if name not in (*run.OURS, "predict")]
@@ -303,5 +304,5 @@ def test_write_without_markers_says_so(tmp_path: Path) -> None:
 
 
 def test_benchmark_readme_has_the_markers() -> None:
-    text = (Path(report.__file__).parent / "README.md").read_text()
+    text = README.read_text()
     assert text.index(report.BEGIN) < text.index(report.END)

@@ -1,6 +1,6 @@
 """Exact values by closed forms: how right, how fast, and what KernelExplainer of shap does in comparison.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/closed_forms.py [--rows 20] [--only NAME] [--no-shap]
+    OPENBLAS_NUM_THREADS=1 python benchmarks/formulas/closed_forms.py [--rows 20] [--only NAME] [--no-shap]
 
 Prints a Markdown table. The answer is checked before it is timed: values must add up to the predictions to 1e-9. Times
 are medians: of CPU time with one thread, which other processes do not disturb much, of wall time with two. "bind" is

@@ -1,7 +1,7 @@
 """Time DeepLIFT against shap.DeepExplainer on one network, and print a Markdown table.
 
-    python benchmarks/deep_lift.py                      # MLP 20-100-50-3, 100 background rows, 1 and 2 threads
-    python benchmarks/deep_lift.py --rows 2000 --threads 1
+    python benchmarks/deep/deep_lift.py                      # MLP 20-100-50-3, 100 background rows, 1 and 2 threads
+    python benchmarks/deep/deep_lift.py --rows 2000 --threads 1
 
 Answers are checked before anything is timed: against shap where it is right (ReLU, no softmax), and by completeness
 everywhere. A wrong answer of ours ends the run with exit code 1. Needs torch and shap; threads are set equally for
@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # run as a script: the folder above is not on the path
 # The forward's few products are too small for BLAS threads, and shap's torch has its own setting.
@@ -117,7 +117,7 @@ def main() -> None:
     import shap
     import torch
 
-    from benchmarks.report import machine
+    from benchmarks.common import machine
 
     rng = np.random.default_rng(0)
     X = rng.normal(size=(arguments.rows, arguments.widths[0])).astype(np.float32)

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import rivals
+from benchmarks.common import fill
+from benchmarks.tree import rivals
 
-__all__ = ["fill", "full", "headline", "machine", "write"]
+__all__ = ["full", "headline", "write"]
 
 BEGIN, END = "<!-- results: begin (filled by run.py --write) -->", "<!-- results: end -->"
-
-
-def machine(cpus: int) -> dict[str, Any]:
-    """CPU model, CPUs this process may use, vector instructions, system and Python: no names of hosts or people."""
-    fields: dict[str, str] = {}
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            key, _, value = line.partition(":")
-            fields.setdefault(key.strip(), value.strip())
-    flags = fields.get("flags", "").split()
-    return {
-        "cpu": fields.get("model name", platform.processor() or platform.machine()),
-        "cpus": cpus,
-        "vectors": [flag for flag in ("avx2", "fma", "avx512f") if flag in flags],
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
 
 
 def micro(run: dict[str, Any]) -> float:
@@ -81,21 +63,6 @@ def write(results: dict[str, Any], path: Path) -> None:
         The file lacks the markers.
     """
     fill(path, BEGIN, END, full(results))
-
-
-def fill(path: Path, begin: str, end: str, body: str) -> None:
-    """Put `body` between two marker lines of a Markdown file.
-
-    Raises
-    ------
-    ValueError
-        The file lacks the markers.
-    """
-    text = path.read_text()
-    if begin not in text or end not in text:
-        raise ValueError(f"{path.name} needs the lines {begin!r} and {end!r} around the place for the results.")
-    before, after = text.split(begin)[0], text.split(begin)[1].split(end, 1)[1]
-    path.write_text(f"{before}{begin}\n\n{body}\n\n{end}{after}")
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 __all__ = ["CASES", "Case", "Description", "build", "describe", "load", "synthetic", "trees_of"]
 
-CACHE = Path(os.environ.get("FASTEXPLAIN_BENCH_CACHE", Path(__file__).parent / ".cache"))
+CACHE = Path(os.environ.get("FASTEXPLAIN_BENCH_CACHE", Path(__file__).parents[1] / ".cache"))
 # Part of every cache file's name: raise it when data or training parameters change.
 ZOO_VERSION = 1
 SEED = 20130101
@@ -352,6 +352,6 @@ def _walk(trees: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int
     return Description(len(trees), len(depths), max(depths), mean_depth, mean_distinct, n_features)
 
 
-if __name__ == "__main__":  # python benchmarks/zoo.py NAME...: train, and say what came out
+if __name__ == "__main__":  # python benchmarks/tree/zoo.py NAME...: train, and say what came out
     for chosen in sys.argv[1:] or CASES:
         print(chosen, describe(build(chosen)))

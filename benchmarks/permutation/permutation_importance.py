@@ -1,7 +1,7 @@
 """Permutation importance against scikit-learn's, in one session on one machine; prints a markdown table.
 
-    python benchmarks/permutation_importance.py            # about two minutes
-    python benchmarks/permutation_importance.py --threads 2
+    python benchmarks/permutation/permutation_importance.py            # about two minutes
+    python benchmarks/permutation/permutation_importance.py --threads 2
 
 Speed: CPU and wall seconds of the same metric, repeats and threads, answers compared first (z: difference of means over
 their standard error; with five repeats of scikit-learn's a t of about 4 degrees, so about 0.75 in the median and 1.4 in

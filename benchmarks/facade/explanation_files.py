@@ -1,6 +1,6 @@
 """Saving and loading explanations: interpret-community's JSON directory against one file.
 
-    python benchmarks/explanation_files.py [--interpret-community PYTHON] [--rows 100000] [--features 50]
+    python benchmarks/facade/explanation_files.py [--interpret-community PYTHON] [--rows 100000] [--features 50]
 
 prints a markdown table: seconds of CPU time (of all threads) and of the clock to write and to read, and megabytes, of
 an explanation with local and global values, its explained data and its predictions. Ratios are of CPU time, which the

@@ -1,6 +1,6 @@
 """Time of one prediction of a masked row: the model's own predict against its scorer.
 
-    python benchmarks/scorers.py [--n-masks 600] [--repeats 5]
+    python benchmarks/formulas/scorers.py [--n-masks 600] [--repeats 5]
 
 prints a Markdown table. Both do the same work: the predictions of every coalition on every background row, and their
 means. One thread: set OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1. The answers are compared before they are timed.

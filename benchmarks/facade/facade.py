@@ -1,6 +1,6 @@
 """What the facade costs: against the engine's call alone, and against interpret-community in its own environment.
 
-    python benchmarks/facade.py [--rival-python PATH] [--threads 1] [--quick]
+    python benchmarks/facade/facade.py [--rival-python PATH] [--threads 1] [--quick]
 
 Explains a LightGBM model (100 trees, 31 leaves) of 50 features, each task in a process of its own with equal threads.
 PATH is a Python that has interpret-community and lightgbm; answers are compared before anything is timed. Prints
@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # run as a script: the folder above is not on the path
 
-from benchmarks import report, zoo  # noqa: E402
-from benchmarks.worker import THREAD_VARIABLES  # noqa: E402
+from benchmarks.common import THREAD_VARIABLES, machine  # noqa: E402
+from benchmarks.tree import zoo  # noqa: E402
 
 __all__ = ["FULL", "QUICK", "Setting", "compare", "measure", "save", "table"]
 
@@ -168,7 +168,7 @@ def measure(folder: Path, setting: Setting, n_threads: int, rival_python: str | 
 def table(results: dict[str, Any]) -> str:
     """The machine, the versions, and one line per task."""
     ours, theirs, setting = results["ours"], results["theirs"], results["setting"]
-    where = report.machine(len(os.sched_getaffinity(0)))
+    where = machine(len(os.sched_getaffinity(0)))
     sides = [ours] if theirs is None else [ours, theirs]
     versions = "; ".join(", ".join(f"{k} {v}" for k, v in side["values"]["versions"].items()) for side in sides)
     head = f"{where['cpu']}, {where['cpus']} CPUs, {_clock(results['threads'])}. {versions}."

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import report
-from benchmarks.shap_rivals import ESTIMATORS
+from benchmarks.common import fill
+from benchmarks.kernel.shap_rivals import ESTIMATORS
 
 __all__ = ["figures", "full", "plot", "write"]
 
@@ -272,7 +272,7 @@ def _power(value: float | None) -> str:
 
 def write(results: dict[str, Any], root: Path) -> None:
     """Fill benchmarks/README.md and draw docs/images/kernel_shap_accuracy.png."""
-    report.fill(root / "benchmarks" / "README.md", BEGIN, END, full(results))
+    fill(root / "benchmarks" / "README.md", BEGIN, END, full(results))
     path = root / "docs" / "images" / "kernel_shap_accuracy.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     plot(results, path)

@@ -1,7 +1,7 @@
 """Time of `fastexplain.tree_shap` alone, with pytest-benchmark: to compare two versions of this package.
 
-    python -m pytest benchmarks/bench_tree_shap.py
-    FASTEXPLAIN_BENCH_CASES="xgb-d8 rf" python -m pytest benchmarks/bench_tree_shap.py --benchmark-autosave
+    python -m pytest benchmarks/tree/bench_tree_shap.py
+    FASTEXPLAIN_BENCH_CASES="xgb-d8 rf" python -m pytest benchmarks/tree/bench_tree_shap.py --benchmark-autosave
 
 Each case checks its answer, then times it. Comparison with other libraries: ``run.py``.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import rivals, run, zoo
+from benchmarks.tree import rivals, run, zoo
 
 # Rows that take about a second of one thread at the very most, so that the whole suite stays within minutes.
 ROWS = {"xgb-d6": 5_000, "lgbm-31": 10_000, "xgb-d8": 1_000, "lgbm-255": 500, "rf": 50, "flights": 5_000}

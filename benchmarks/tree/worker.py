@@ -22,15 +22,11 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))  # run as a script; last: an installed fastexplain comes before the checkout's
 
-THREAD_VARIABLES = (
-    "FASTEXPLAIN_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-)
+from benchmarks.common import THREAD_VARIABLES  # noqa: E402
 
 
 class WorkerFailed(Exception):
@@ -148,7 +144,7 @@ def reset_peak() -> int:
 
 class _Child:
     def __init__(self, folder: Path, competitor: str, n_threads: int) -> None:
-        from benchmarks import rivals, zoo
+        from benchmarks.tree import rivals, zoo
 
         self.kind = rivals.COMPETITORS[competitor]
         self.kind.import_library()
@@ -201,7 +197,7 @@ class _Child:
 
     def raw(self, rows: int, path: str) -> dict[str, Any]:
         """The library's own raw prediction, for the additivity check."""
-        from benchmarks import rivals
+        from benchmarks.tree import rivals
 
         np.save(path, np.asarray(rivals.raw_prediction(self.model, self.X[:rows], self.n_threads), dtype=np.float64))
         return {}
@@ -216,7 +212,6 @@ def main() -> None:
     folder, competitor, n_threads = sys.argv[1:]
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # from here on, prints of libraries cannot break the protocol
-    sys.path.append(str(ROOT))
     child: _Child | None = None
     for line in sys.stdin:
         command = json.loads(line)

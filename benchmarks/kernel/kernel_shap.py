@@ -1,8 +1,8 @@
 """How exact estimators of Shapley values are for the evaluations they spend, and what they cost besides the model.
 
-    python benchmarks/kernel_shap.py --quick                  # about two minutes, rough
-    python benchmarks/kernel_shap.py --write                  # everything; fills benchmarks/README.md, draws the plot
-    python benchmarks/kernel_shap.py --games cancer-xgb voting --estimators shap-plain shapiq-odd
+    python benchmarks/kernel/kernel_shap.py --quick           # about two minutes, rough
+    python benchmarks/kernel/kernel_shap.py --write           # everything; fills benchmarks/README.md, draws the plot
+    python benchmarks/kernel/kernel_shap.py --games cancer-xgb voting --estimators shap-plain shapiq-odd
 
 The answers of the games are exact, every estimator plays the same prediction function, and what it asks of that
 function is counted. One thread each.
@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # run as a script: the folder above is not on the path
 
-from benchmarks import games, kernel_shap_report, kernel_shap_timing, report, shap_rivals, zoo  # noqa: E402
-from benchmarks.worker import THREAD_VARIABLES  # noqa: E402
+from benchmarks.common import THREAD_VARIABLES, machine  # noqa: E402
+from benchmarks.kernel import games, kernel_shap_report, kernel_shap_timing, shap_rivals  # noqa: E402
+from benchmarks.tree import zoo  # noqa: E402
 
 # label -> (a, b) of a n + b coalitions of n players besides the empty and the full one
 BUDGETS = {**{f"{k}n": (k, 0) for k in (4, 8, 16, 32, 64)}, "2n+2048": (2, 2048)}
@@ -178,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     cpus = len(os.sched_getaffinity(0))
     store = zoo.CACHE / f"kernel-shap{'-quick' if options.quick else ''}-v{RESULTS_VERSION}.json"
-    results: dict[str, Any] = {"machine": report.machine(cpus), "versions": shap_rivals.versions(), "games": {}}
+    results: dict[str, Any] = {"machine": machine(cpus), "versions": shap_rivals.versions(), "games": {}}
     if store.exists():
         earlier = json.loads(store.read_text())
         # games of an earlier session only stand beside new ones on the same machine with the same versions

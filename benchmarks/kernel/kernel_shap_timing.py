@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.games import Counted, masked_means, product_form_values
-from benchmarks.shap_rivals import ESTIMATORS
+from benchmarks.kernel.games import Counted, masked_means, product_form_values
+from benchmarks.kernel.shap_rivals import ESTIMATORS
 
 __all__ = ["clock", "overhead", "support_vectors"]
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import zoo
+from benchmarks.tree import zoo
 
 __all__ = ["GAMES", "Counted", "Game", "build", "enumerated_values", "masked_means", "product_form_values"]
 

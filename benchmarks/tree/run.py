@@ -1,8 +1,8 @@
 """Time fastexplain against the libraries people use now, in one session on one machine, and print the tables.
 
-    python benchmarks/run.py --quick                          # a few minutes, rough
-    python benchmarks/run.py --write                          # everything; fills benchmarks/README.md
-    python benchmarks/run.py --cases xgb-d6 rf --threads 1 --rivals shap shapiq
+    python benchmarks/tree/run.py --quick                          # a few minutes, rough
+    python benchmarks/tree/run.py --write                          # everything; fills benchmarks/README.md
+    python benchmarks/tree/run.py --cases xgb-d6 rf --threads 1 --rivals shap shapiq
 
 The answers are checked before anything is timed: against a rival that computes in double, and against the model's own
 raw prediction. A wrong answer of ours ends the run with exit code 1.
@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # run as a script: the folder above is not on the path
 
-from benchmarks import report, rivals, zoo  # noqa: E402
-from benchmarks.worker import Worker, WorkerFailed  # noqa: E402
+from benchmarks.common import README, machine  # noqa: E402
+from benchmarks.tree import report, rivals, zoo  # noqa: E402
+from benchmarks.tree.worker import Worker, WorkerFailed  # noqa: E402
 
 OURS = ("fastexplain", "fastexplain-f32")
 ISAS = ("baseline", "avx2", "avx512")
@@ -345,7 +346,7 @@ def main(arguments: list[str] | None = None) -> int:
         isas=() if options.no_isa else ISAS,
     )
     store = zoo.CACHE / f"results{'-quick' if options.quick else ''}-v{RESULTS_VERSION}.json"
-    results: dict[str, Any] = {"machine": report.machine(cpus), "versions": rivals.versions(), "cases": {}}
+    results: dict[str, Any] = {"machine": machine(cpus), "versions": rivals.versions(), "cases": {}}
     if store.exists():
         earlier = json.loads(store.read_text())
         # cases of an earlier session only stand beside new ones if nothing but the day differs
@@ -359,7 +360,7 @@ def main(arguments: list[str] | None = None) -> int:
     results["cases"] = {name: results["cases"][name] for name in zoo.CASES if name in results["cases"]}
     print(report.full(results))
     if options.write:
-        report.write(results, Path(__file__).parent / "README.md")
+        report.write(results, README)
     ours = [run for case in results["cases"].values() for run in case["runs"] if run["ours"]]
     # a forced instruction set that this CPU lacks is no failure of ours
     return 1 if any(run["wrong"] or (run["failed"] and not run["isa"]) for run in ours) else 0

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.games import Counted, masked_means
+from benchmarks.kernel.games import Counted, masked_means
 
 __all__ = ["ESTIMATORS", "Estimate", "Estimator", "TooFew", "versions"]
 
