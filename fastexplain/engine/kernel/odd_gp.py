@@ -44,6 +44,10 @@ _EFFECTIVE_PLAYERS = 16.0
 _QUADRATURE_POINTS = 16
 # More pairs than these serve the residual step alone: the factorisation is cubic.
 _MAX_GP_PAIRS = 2500
+# What the hyper-parameters cost: intervals are Student's with this part of the degrees of freedom. Games of 14 and 18
+# players at 4 to 30 evaluations per player: 0.90 to 0.94 of the 95% intervals held the value without, 0.93 to 0.96 with.
+_TUNED_FREEDOM = 0.4
+# Least part of what the process leaves at pairs it was not fitted to, in mean squares, that counts as noise.
 _LEAST_NOISE = 0.25
 
 
@@ -139,11 +143,11 @@ def _weighed(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much of the least-squares step over all pairs to take, for each game, and the standard errors after it.
 
-    Let u be what the process's values lack: its posterior `errors` say how large. What is left of the game at the fitted
-    pairs f is known, and mostly about nothing; at the others, h, it is X_h u / (1 - b) and noise, b being the part of
-    all pairs' linear information that f holds. With M the influence of each pair on the step, M X = 1, the step leaves
-    ``(M_f X_f - b) u / (1 - b)`` and the noise ``M_h e_h + M_f r_f``: about u where there are few further pairs, and the
-    sampling error of least squares where there are many. The share that is taken has the least variance.
+    Let u be what the process's values lack: its posterior `errors` say how large. What is left of the game at the
+    fitted pairs f is known, and mostly about nothing; at the others, h, it is X_h u / (1 - b) and noise, b being the
+    part of all pairs' linear information that f holds. With M the influence of each pair on the step, M X = 1, the
+    step leaves ``(M_f X_f - b) u / (1 - b)`` and the noise ``M_h e_h + M_f r_f``: about u where there are few further
+    pairs, and the sampling error of least squares where there are many. The share taken has the least variance.
     """
     n_fitted, half = sample.n_fitted, sample.signs / 2
     known, share = sample.shares()
@@ -204,13 +208,13 @@ class _Fit:
         return fitted
 
     def standard_errors(self) -> NDArray[np.float64]:
-        """Posterior standard deviations (n_players, n_games), wider by Student's quantile at few degrees of freedom."""
+        """Posterior standard deviations (n_players, n_games), wider by Student's quantile where pairs are few."""
         n = len(self._R)
         known = (self._C**2).sum(axis=0)
         free = _upper_solve(self._R, np.eye(n) - self._HC, trans=1)
         unit = _prior_variance(self._prior.rho) * self._scale - known + (free**2).sum(axis=0)
         errors: NDArray[np.float64] = np.sqrt(np.maximum(unit, 0.0)[:, None] * self._variance)
-        errors *= t_inflation(self._freedom)
+        errors *= t_inflation(round(_TUNED_FREEDOM * self._freedom))
         return errors
 
 
