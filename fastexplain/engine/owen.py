@@ -79,7 +79,7 @@ def _check_affordable(children: NDArray[np.intp], n: int) -> None:
         total += 2 ** (int(depth[n + i]) + 1)
     if total > MAX_OWEN_COALITIONS:
         raise ValueError(
-            f"The hierarchy of {n} features, {int(depth.max())} levels deep, has {total} coalitions; Owen values are "
+            f"The hierarchy of {n} features, {depth.max()} levels deep, has {total} coalitions; Owen values are "
             f"computed for at most {MAX_OWEN_COALITIONS}. Choose a more balanced clustering, or maskers.Independent."
         )
 

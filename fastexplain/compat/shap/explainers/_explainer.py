@@ -54,8 +54,9 @@ class Explainer(metaclass=_Maker):
         Background rows. Tree models need none.
     link : link function, default `links.identity`
     algorithm : str, default "auto"
-        "exact", "permutation", "partition", "tree", "linear", "additive", "deep", "kernel" or "sampling". "auto": "linear" and "tree" for models that are so, "additive" for interpret's boosting machines without
-        interactions, else "partition" with a `maskers.Partition`, "exact" up to 10 features, "permutation" beyond.
+        "exact", "permutation", "partition", "tree", "linear", "additive", "deep", "kernel" or "sampling". "auto":
+        "linear" and "tree" for models that are so, "additive" for interpret's boosting machines without interactions,
+        else "partition" with a `maskers.Partition`, "exact" up to 10 features, "permutation" beyond.
     output_names : sequence of str, optional
         Names of the outputs, kept by explanations.
     feature_names : sequence of str, optional
