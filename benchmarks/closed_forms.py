@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.models.transparent import Game, see_through
+from fastexplain.engine.formulas.transparent import Game, see_through
 
 Float = NDArray[np.float64]
 

@@ -89,7 +89,7 @@ def competitors(model: Any, X: Any, few: Any, background: Any, n_threads: int) -
     import shap
 
     import fastexplain
-    from fastexplain.models.network import load_network
+    from fastexplain.models.networks.network import load_network
 
     network, explainer = load_network(model), shap.DeepExplainer(model, background)
     return {

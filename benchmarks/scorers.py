@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from fastexplain.models.transparent import see_through
+from fastexplain.engine.formulas.transparent import see_through
 
 N_BACKGROUND = 10
 TOLERANCE = 1e-8

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastexplain.engine.coalitions import all_coalitions, make_design, n_pairs_in_all, pairs_of_size
+from fastexplain.engine.kernel.coalitions import all_coalitions, make_design, n_pairs_in_all, pairs_of_size
 
 
 def design(n_players: int, n_pairs: int, seed: int = 0, n_threads: int = 1, backend: str = "native"):

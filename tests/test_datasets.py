@@ -12,8 +12,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
 import fastexplain
-from fastexplain.explainers._rows import unwrapped_rows
 from fastexplain.explainers.datasets import CustomTimestampFeaturizer, DatasetWrapper
+from fastexplain.rows.tables import unwrapped_rows
 
 rng = np.random.Generator(np.random.Philox(2))
 X = rng.normal(size=(60, 3))
@@ -154,7 +154,7 @@ def test_missing_time_stamps_are_nan() -> None:
 
 
 def test_parts_of_random_stamps_are_those_of_pandas() -> None:
-    from fastexplain.explainers._timestamps import PARTS, time_parts
+    from fastexplain.explainers.mimic.timestamps import PARTS, time_parts
 
     column = pd.Series(pd.to_datetime(rng.integers(-(10**9), 4 * 10**9, size=500), unit="s"))
     for part, numbers in zip(PARTS, time_parts(column), strict=True):
@@ -216,7 +216,7 @@ def test_augmentation_shuffles_columns() -> None:
 
 
 def test_frames_are_augmented_within_types() -> None:
-    from fastexplain.explainers._augmentation import augmented
+    from fastexplain.explainers.mimic.augmentation import augmented
 
     frame = pd.DataFrame({f"n{i}": [0.5, 1.5] for i in range(4)} | {f"s{i}": ["x", "y"] for i in range(2)})
     made = augmented(frame, 1)

@@ -14,9 +14,9 @@ from test_network import random_network
 import fastexplain
 from fastexplain import deep_lift, expected_gradients
 from fastexplain.engine.backends import core
-from fastexplain.engine.deep_lift import THRESHOLD
+from fastexplain.engine.deep.deep_lift import THRESHOLD
 from fastexplain.engine.philox import words
-from fastexplain.models.network import Activation, Layer, Network
+from fastexplain.models.networks.network import Activation, Layer, Network
 
 BACKENDS = [
     pytest.param("native", marks=pytest.mark.skipif(core() is None, reason="this install has no compiled core")),
@@ -390,7 +390,7 @@ def test_bad_sampling_options_are_refused() -> None:
 
 
 def test_philox_words_are_those_of_the_streams() -> None:
-    from fastexplain.engine.numba_random import next_u32, open_stream
+    from fastexplain.engine.numba.random import next_u32, open_stream
 
     seed, stream = 2**40 + 5, 17
     indices = np.array([0, 3, 2**33 + 1])

@@ -12,7 +12,7 @@ import scipy.sparse
 from conftest import run_python
 
 from fastexplain.explanation import GlobalExplanation, LocalExplanation, SparseLocalExplanation
-from fastexplain.explanation._display import _NEGATIVE, _POSITIVE
+from fastexplain.explanation.plots.html import _NEGATIVE, _POSITIVE
 
 VALUES = np.array([[[0.1], [-3.0], [1.0]], [[-0.1], [2.0], [1.0]]])
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from naive_games import naive_shapley
 from numpy.typing import NDArray
 
-from fastexplain.engine.antithetic import antithetic_estimate, draw_permutations, prefix_masks
-from fastexplain.engine.coalitions import Design, all_coalitions, make_design
-from fastexplain.engine.enumeration import shapley_values
-from fastexplain.engine.odd_gp import odd_gp
-from fastexplain.engine.selection import checked_l1_reg, selected_wls
-from fastexplain.engine.wls import Estimate, WeightedLeastSquares
+from fastexplain.engine.kernel.antithetic import antithetic_estimate, draw_permutations, prefix_masks
+from fastexplain.engine.kernel.coalitions import Design, all_coalitions, make_design
+from fastexplain.engine.kernel.enumeration import shapley_values
+from fastexplain.engine.kernel.odd_gp import odd_gp
+from fastexplain.engine.kernel.selection import checked_l1_reg, selected_wls
+from fastexplain.engine.kernel.wls import Estimate, WeightedLeastSquares
 
 Game = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 
@@ -170,7 +170,7 @@ def test_backends_and_threads_agree(n_players: int) -> None:
 
 
 def test_pairs_beyond_the_process_still_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastexplain.engine import odd_gp as module
+    from fastexplain.engine.kernel import odd_gp as module
 
     game, truth = multilinear(16, 5)
     design = sampled(16, 900)

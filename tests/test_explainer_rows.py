@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
 from fastexplain import DecisionTreeExplainableModel, MimicExplainer, PFIExplainer, TabularExplainer
-from fastexplain.explainers._rows import as_table
+from fastexplain.rows.tables import as_table
 
 N_ROWS = 200
 

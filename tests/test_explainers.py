@@ -41,8 +41,8 @@ from fastexplain import (
     TreeExplainer,
     UnsupportedModelError,
 )
-from fastexplain.explainers import _base
-from fastexplain.explainers._dispatch import explainer_kind, unwrapped
+from fastexplain.explainers.shared import base as _base
+from fastexplain.explainers.shared.dispatch import explainer_kind, unwrapped
 
 pandas = pytest.importorskip("pandas")
 

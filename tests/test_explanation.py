@@ -22,7 +22,7 @@ from fastexplain.explanation import (
     to_pandas,
     write_parquet,
 )
-from fastexplain.explanation.aggregation import BLOCK_ROWS, MeanAbs, mean_abs
+from fastexplain.explanation.numbers.aggregation import BLOCK_ROWS, MeanAbs, mean_abs
 
 # Two orders of adding the same float64 numbers: a few roundings apart.
 SUM_TOLERANCE = 1e-12
@@ -429,7 +429,7 @@ def test_writer_streams_batches_into_one_explanation(tmp_path):
 def test_writer_flushes_row_groups_as_it_goes(tmp_path, monkeypatch):
     import pyarrow.parquet
 
-    monkeypatch.setattr("fastexplain.explanation.parquet._ROW_GROUP_BYTES", 1000)
+    monkeypatch.setattr("fastexplain.explanation.files.parquet._ROW_GROUP_BYTES", 1000)
     values = np.random.default_rng(0).normal(size=(400, 3, 1))
     with ParquetWriter(tmp_path / "e.parquet", NAMES, [0.5]) as writer:
         for start in range(0, 400, 100):

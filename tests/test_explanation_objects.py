@@ -20,7 +20,7 @@ from fastexplain.explanation import (
     create_global_from_local,
     create_local_explanation,
 )
-from fastexplain.explanation.quacks import (
+from fastexplain.explanation.interpret.quacks import (
     BaseExplanation,
     ClassesMixin,
     ExpectedValuesMixin,

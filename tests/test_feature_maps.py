@@ -21,7 +21,7 @@ from fastexplain.explanation import (
     get_raw_explanation,
 )
 from fastexplain.explanation.explanation import Explanation
-from fastexplain.explanation.feature_maps import combined_map, is_identity, map_values
+from fastexplain.explanation.numbers.feature_maps import combined_map, is_identity, map_values
 
 # raw 0 <- columns 0, 1; raw 1 <- column 2 and half of 3; raw 2 <- half of column 3; raw 3 <- nothing
 MAP = np.array([[1.0, 1, 0, 0], [0, 0, 1, 2], [0, 0, 0, 2], [0, 0, 0, 0]])

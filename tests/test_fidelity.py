@@ -10,8 +10,8 @@ import pytest
 from sklearn.metrics import log_loss, r2_score
 
 from fastexplain import FidelityReport, LinearExplainableModel, MimicExplainer, PoorFidelityWarning
-from fastexplain.explainers import _distillation
-from fastexplain.explanation.fidelity import classifier_fidelity, regression_fidelity
+from fastexplain.explainers.mimic import distillation as _distillation
+from fastexplain.explanation.numbers.fidelity import classifier_fidelity, regression_fidelity
 
 rng = np.random.Generator(np.random.Philox(1))
 X = rng.normal(size=(300, 3))
@@ -161,7 +161,7 @@ def test_the_report_does_not_touch_the_global_generator() -> None:
 
 
 def test_only_the_explained_surrogate_looks_for_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastexplain.explainers.surrogates import _linear
+    from fastexplain.explainers.mimic.surrogates import _linear
 
     calls: list[int] = []
     found = _linear._centre_of

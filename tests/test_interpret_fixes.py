@@ -36,7 +36,8 @@ from fastexplain import (
     TreeExplainer,
     UnsupportedModelError,
 )
-from fastexplain.explainers import GPUKernelExplainer, _base
+from fastexplain.explainers import GPUKernelExplainer
+from fastexplain.explainers.shared import base as _base
 
 EXACT = 1e-10
 X, Y = load_iris(return_X_y=True)

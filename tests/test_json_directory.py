@@ -27,7 +27,7 @@ from saved_explanations import (
 
 from fastexplain import load_explanation, save_explanation
 from fastexplain.explanation import Explanation, GlobalExplanation, LocalExplanation, SparseLocalExplanation
-from fastexplain.explanation.json_values import write_value
+from fastexplain.explanation.files.json_values import write_value
 
 # written by interpret-community 0.32: tests/fixtures/interpret_community/make.py
 WRITTEN = Path(__file__).parent / "fixtures" / "interpret_community" / "saved"
@@ -245,7 +245,7 @@ def test_a_sparse_matrix_of_zeros_is_written_so_that_they_can_read_it(tmp_path: 
 @pytest.mark.parametrize("block", [1, 7, 1 << 16])
 @pytest.mark.parametrize("shape", [(), (4,), (0, 3), (5, 3), (2, 5, 3), (1, 40)], ids=str)
 def test_text_in_blocks_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch, block: int, shape: Any) -> None:
-    monkeypatch.setattr("fastexplain.explanation.json_values._BLOCK_SIZE", block)
+    monkeypatch.setattr("fastexplain.explanation.files.json_values._BLOCK_SIZE", block)
     array, file = np.random.default_rng(0).normal(size=shape), io.StringIO()
     write_value(file, "list", np.asarray(array))
     assert json.loads(file.getvalue()) == {"metadata": "list", "data": np.asarray(array).tolist()}
@@ -294,7 +294,7 @@ def fail(*_: object) -> None:
 
 
 def test_an_error_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastexplain.explanation.json_directory.explanation_metadata", fail)
+    monkeypatch.setattr("fastexplain.explanation.files.json_directory.explanation_metadata", fail)
     with pytest.raises(OSError, match="disk is full"):
         save_explanation(regression(), tmp_path / "saved")
     assert os.listdir(tmp_path) == []
@@ -304,7 +304,7 @@ def test_an_error_half_way_leaves_what_was_there(tmp_path: Path, monkeypatch: py
     original = regression()
     save_explanation(original, tmp_path / "saved")
     names = sorted(os.listdir(tmp_path / "saved"))
-    monkeypatch.setattr("fastexplain.explanation.json_directory.explanation_metadata", fail)
+    monkeypatch.setattr("fastexplain.explanation.files.json_directory.explanation_metadata", fail)
     with pytest.raises(OSError, match="disk is full"):
         save_explanation(three_classes(), tmp_path / "saved", exist_ok=True)
     assert sorted(os.listdir(tmp_path / "saved")) == names

@@ -20,7 +20,7 @@ from sklearn.svm import SVC, SVR
 
 import fastexplain
 from fastexplain import KernelExplainer, TabularExplainer, UnsupportedModelError
-from fastexplain.explainers._background import background_at, explainer_background
+from fastexplain.explainers.shared.background import background_at, explainer_background
 
 pandas = pytest.importorskip("pandas")
 

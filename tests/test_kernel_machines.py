@@ -14,9 +14,9 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Exponentiation
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
-from fastexplain.models import kernel_machine
-from fastexplain.models.kernel_machine import KernelMachine, see_kernel_machine, support_vector_sum
-from fastexplain.models.transparent import see_through
+from fastexplain.engine.formulas import kernel_machine
+from fastexplain.engine.formulas.kernel_machine import KernelMachine, see_kernel_machine, support_vector_sum
+from fastexplain.engine.formulas.transparent import see_through
 
 Float = NDArray[np.float64]
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import fastexplain
-from fastexplain.engine import odd_gp as odd_gp_module
-from fastexplain.engine import sampling
+from fastexplain.engine.kernel import odd_gp as odd_gp_module
+from fastexplain.engine.kernel import sampling
 from fastexplain.exceptions import PredictionError
 
 N = 4

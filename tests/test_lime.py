@@ -103,7 +103,7 @@ def test_what_an_explanation_has() -> None:
 
 
 def test_streaming_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastexplain.explainers._base._BATCH_BYTES", 1)
+    monkeypatch.setattr("fastexplain.explainers.shared.base._BATCH_BYTES", 1)
     explainer = lime(REGRESSION, num_samples=20)
     whole = explainer.explain_global(X)
     batches = explainer.explain_global(X, include_local=False, batch_size=7)

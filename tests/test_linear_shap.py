@@ -134,7 +134,7 @@ def test_sampled_permutations_agree_with_enumeration(monkeypatch: pytest.MonkeyP
     coef = np.random.default_rng(1).normal(size=(2, 6))
     arguments: dict[str, Any] = {"background": X, "feature_dependence": "correlation"}
     exact = linear_shap((coef, 0.0), X, **arguments).values
-    monkeypatch.setattr(sys.modules["fastexplain.engine.linear_shap"], "ENUMERATED_FEATURES", 0)
+    monkeypatch.setattr(sys.modules["fastexplain.engine.linear.linear_shap"], "ENUMERATED_FEATURES", 0)
     few, many = (linear_shap((coef, 0.0), X, n_samples=n, **arguments).values for n in (200, 20000))
     error = [np.sqrt(np.mean((each - exact) ** 2)) / np.sqrt(np.mean(exact**2)) for each in (few, many)]
     assert error[0] < 0.1

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from fastexplain.engine import numba_importance
 from fastexplain.engine.backends import core
-from fastexplain.engine.metrics import METRICS, Metric, Truth, resolve_metric, resolve_metrics
+from fastexplain.engine.metrics.table import METRICS, Metric, Truth, resolve_metric, resolve_metrics
+from fastexplain.engine.permutation import numba_importance
 
 # Sums of a few hundred terms in another order.
 ROUNDING = {"rtol": 1e-10, "atol": 1e-12}

@@ -26,7 +26,7 @@ from fastexplain import (
     ScenarioNotSupportedException,
     SGDExplainableModel,
 )
-from fastexplain.explainers._distillation import soft_logit
+from fastexplain.explainers.mimic.distillation import soft_logit
 
 lightgbm = pytest.importorskip("lightgbm")
 
@@ -282,7 +282,7 @@ def test_streamed_importances_are_the_same(sparse: bool, n_classes: int) -> None
 
 
 def test_batches_do_not_change_means(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastexplain.explainers import mimic
+    from fastexplain.explainers.mimic import explainer as mimic
 
     monkeypatch.setattr(mimic, "_BATCH_BYTES", 1)
     rows = rng.normal(size=(700, 4))

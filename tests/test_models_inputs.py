@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 from numpy.typing import NDArray
 
-from fastexplain.models._inputs import as_matrix, categorical_columns, encode_categories, refuse_non_finite
+from fastexplain.rows.matrix import as_matrix, categorical_columns, encode_categories, refuse_non_finite
 
 pd = pytest.importorskip("pandas")
 

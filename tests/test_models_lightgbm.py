@@ -14,8 +14,8 @@ from naive import naive_tree_shap
 from numpy.typing import NDArray
 
 from fastexplain import UnsupportedModelError, load_model, tree_shap
-from fastexplain.models.base import TreeModel
-from fastexplain.models.forest import ZERO_THRESHOLD, Forest
+from fastexplain.models.trees.base import TreeModel
+from fastexplain.models.trees.forest import ZERO_THRESHOLD, Forest
 
 lgb = pytest.importorskip("lightgbm")
 pd = pytest.importorskip("pandas")

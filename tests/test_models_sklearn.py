@@ -37,7 +37,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 from threadpoolctl import threadpool_limits
 
 from fastexplain import ModelConversionError, UnsupportedModelError, load_model, tree_shap
-from fastexplain.models.base import TreeModel
+from fastexplain.models.trees.base import TreeModel
 
 # Both sum the same float64 leaves, in another order at most; a row in a wrong leaf shows at 1e-3 or more.
 ROUNDING = 1e-12

@@ -14,8 +14,9 @@ import pytest
 xgboost = pytest.importorskip("xgboost")
 
 from fastexplain.exceptions import UnsupportedModelError  # noqa: E402
-from fastexplain.models import _ubjson, load_model  # noqa: E402
-from fastexplain.models.xgboost import XGBoostModel, _base_offset  # noqa: E402
+from fastexplain.models import load_model  # noqa: E402
+from fastexplain.models.trees import ubjson as _ubjson  # noqa: E402
+from fastexplain.models.trees.xgboost import XGBoostModel, _base_offset  # noqa: E402
 
 # XGBoost adds float32 leaves in float32; a model here has at most 60 trees with leaves of about the margin's size.
 FLOAT32_SUM = 4e-6

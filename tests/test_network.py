@@ -14,7 +14,7 @@ from naive_deep_lift import activation, naive_forward
 from numpy.testing import assert_allclose
 
 import fastexplain
-from fastexplain.models.network import ACTIVATIONS, Activation, Layer, Network, load_network
+from fastexplain.models.networks.network import ACTIVATIONS, Activation, Layer, Network, load_network
 
 # Sums of a few dozen products of order 1.
 RTOL, ATOL = 1e-12, 1e-12

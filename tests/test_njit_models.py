@@ -10,9 +10,9 @@ import pytest
 from naive_coalitions import naive_coalition_values, random_masks
 from numba import njit as numba_njit
 
-from fastexplain.engine.kernel_shap import kernel_shap
+from fastexplain.engine.formulas.transparent import see_through
+from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.exceptions import PredictionError
-from fastexplain.models.transparent import see_through
 
 F = TypeVar("F", bound=Callable[..., Any])
 

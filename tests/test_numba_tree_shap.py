@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from naive import naive_predict, naive_tree_shap
 from strategies import forests, random_forest, random_rows, rows_for
 
-from fastexplain.engine import numba_tools, numba_tree_shap
-from fastexplain.engine.numba_tree_shap import tree_shap_path_dependent
-from fastexplain.models.forest import Forest
+from fastexplain.engine.numba import tools as numba_tools
+from fastexplain.engine.tree import numba_tree_shap
+from fastexplain.engine.tree.numba_tree_shap import tree_shap_path_dependent
+from fastexplain.models.trees.forest import Forest
 
 # Leaf values are near 1 in size. Up to 16 features on a path the rule is exact, which leaves rounding: seen to 1e-14.
 RTOL, ATOL = 1e-9, 1e-11

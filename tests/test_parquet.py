@@ -35,7 +35,7 @@ from fastexplain.explanation import (
     read_parquet,
     write_parquet,
 )
-from fastexplain.explanation.aggregation import mean_abs
+from fastexplain.explanation.numbers.aggregation import mean_abs
 
 # pyarrow is among the test requirements
 import pyarrow as pa  # isort: skip
@@ -147,7 +147,7 @@ def test_an_arrow_file_is_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
 def test_many_rows_are_written_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
-    monkeypatch.setattr("fastexplain.explanation.parquet._ROW_GROUP_BYTES", 2000)
+    monkeypatch.setattr("fastexplain.explanation.files.parquet._ROW_GROUP_BYTES", 2000)
     values = np.random.default_rng(0).normal(size=(500, 3, 1))
     frame = pd.DataFrame({"n": range(500), "s": pd.Categorical([f"c{i % 7}" for i in range(500)])})
     original = LocalExplanation(values, [0.0], eval_data=frame, predict=lambda: (values[:, 0, 0], None)).to_global()
@@ -309,7 +309,7 @@ def test_a_column_of_text_in_place_of_numbers_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
 def test_an_error_half_way_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
-    from fastexplain.explanation._arrow_files import ArrowSink, ParquetSink
+    from fastexplain.explanation.files.arrow_files import ArrowSink, ParquetSink
 
     original = regression()
     path = tmp_path / f"e{suffix}"

@@ -29,9 +29,9 @@ from sklearn.svm import SVC
 from strategies import random_forest, random_rows
 
 import fastexplain
-from fastexplain.engine import numba_importance
-from fastexplain.engine._formula_replacement import exact_values
 from fastexplain.engine.backends import core
+from fastexplain.engine.permutation import numba_importance
+from fastexplain.engine.permutation.formula_replacement import exact_values
 
 # Sums in another order; margins of float32 libraries are compared by the library's own rounding.
 ROUNDING, SINGLE = 1e-10, 2e-5
@@ -82,7 +82,7 @@ def test_few_values_give_the_mean_over_all_permutations(codes: list[int], seed: 
 
 
 def test_strata_give_the_mean_over_permutations_within_them() -> None:
-    from fastexplain.engine._players import Player
+    from fastexplain.engine.permutation.players import Player
 
     codes, strata = np.array([0, 1, 1, 0, 2, 1], dtype=np.int32), np.array([0, 0, 0, 1, 1, 1], dtype=np.int32)
     shares = Player("a", 0, np.array([0]), codes, 3, strata).value_shares()
@@ -151,7 +151,7 @@ def test_auc_over_many_seeds_approaches_the_expectation_with_the_error_stated() 
 @pytest.mark.parametrize("n", [2, 7, 30, 101])
 def test_permutations_are_permutations_and_rows_meet_every_band(n: int, backend: str) -> None:
     kernels = core() if backend == "native" else numba_importance
-    from fastexplain.engine._players import Player, draw_permutations
+    from fastexplain.engine.permutation.players import Player, draw_permutations
 
     rng = np.random.default_rng(0)
     codes = rng.permutation(n).astype(np.int32)
@@ -168,7 +168,7 @@ def test_permutations_are_permutations_and_rows_meet_every_band(n: int, backend:
 
 
 def test_every_donor_is_as_likely() -> None:
-    from fastexplain.engine._players import Player, draw_permutations
+    from fastexplain.engine.permutation.players import Player, draw_permutations
 
     n, counts = 7, np.zeros((7, 7))
     for seed in range(600):

@@ -34,7 +34,7 @@ from sklearn.svm import LinearSVC
 
 import fastexplain
 from fastexplain import MetricConstants, PFIExplainer, UnsupportedModelError
-from fastexplain.engine.metrics import METRICS
+from fastexplain.engine.metrics.table import METRICS
 from fastexplain.explainers.options import error_metrics
 from fastexplain.explanation import GlobalExplanation, LocalExplanation
 

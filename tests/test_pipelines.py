@@ -34,8 +34,8 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from fastexplain.engine.kernel_shap import kernel_shap
-from fastexplain.models.transparent import see_through
+from fastexplain.engine.formulas.transparent import see_through
+from fastexplain.engine.kernel.kernel_shap import kernel_shap
 
 N_ROWS = 80
 

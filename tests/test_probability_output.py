@@ -12,8 +12,8 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
 
 from fastexplain import TreeExplainer
-from fastexplain.explainers._probability import BLOCK_ROWS, scaled_to_probability
 from fastexplain.explainers.options import ShapValuesOutput
+from fastexplain.explainers.shared.probability import BLOCK_ROWS, scaled_to_probability
 
 ROUNDING = 1e-12
 X, Y = make_classification(400, 6, n_informative=4, n_classes=3, random_state=0)
@@ -137,7 +137,7 @@ def test_subset_and_single_row() -> None:
 
 @pytest.mark.parametrize("include_local", [True, False])
 def test_probabilities_are_predicted_once(monkeypatch: pytest.MonkeyPatch, include_local: bool) -> None:
-    monkeypatch.setattr("fastexplain.explainers._base._BATCH_BYTES", 1)
+    monkeypatch.setattr("fastexplain.explainers.shared.base._BATCH_BYTES", 1)
     model = Counting(n_estimators=3, random_state=0).fit(X, Y)
     explainer = TreeExplainer(model, shap_values_output="probability")
     model.__dict__["asked"] = []

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from naive_games import naive_shapley
 from numpy.typing import NDArray
 
-from fastexplain.engine.product_game import exponential_shap_values, pair_rules, product_shap_values
-from fastexplain.engine.sine_expansion import LARGEST_MARGIN, largest_margin, sigmoid_shap_values, sine_rules
+from fastexplain.engine.formulas.product_game import exponential_shap_values, pair_rules, product_shap_values
+from fastexplain.engine.formulas.sine_expansion import LARGEST_MARGIN, largest_margin, sigmoid_shap_values, sine_rules
 
 Float = NDArray[np.float64]
 
@@ -189,8 +189,8 @@ def test_every_instruction_set_gives_the_same_bits(isas: list[str]) -> None:
     code = """
 import hashlib
 import numpy as np
-from fastexplain.engine.product_game import product_shap_values
-from fastexplain.engine.sine_expansion import sigmoid_shap_values
+from fastexplain.engine.formulas.product_game import product_shap_values
+from fastexplain.engine.formulas.sine_expansion import sigmoid_shap_values
 random = np.random.default_rng(0)
 a, c = random.random((2, 77, 23)), random.random((9, 77, 23))
 values = product_shap_values(a, c, random.normal(size=(77, 2)), backend="native")

@@ -121,8 +121,8 @@ def test_global_is_the_mean_of_raw_values_streamed_or_not(model: Any, monkeypatc
     explainer = explainer_of(model, transformations=TRANSFORMER)
     local = explainer.explain_local(ROWS)
     whole = explainer.explain_global(ROWS)
-    monkeypatch.setattr("fastexplain.explainers._base._BATCH_BYTES", 1)
-    monkeypatch.setattr("fastexplain.explainers._base.BLOCK_ROWS", 1)
+    monkeypatch.setattr("fastexplain.explainers.shared.base._BATCH_BYTES", 1)
+    monkeypatch.setattr("fastexplain.explainers.shared.base.BLOCK_ROWS", 1)
     streamed = explainer.explain_global(ROWS, include_local=False, batch_size=13)
     expected = np.abs(local.values).mean(axis=0).T
     assert np.allclose(whole._importances, expected, rtol=1e-12)

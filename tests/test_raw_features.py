@@ -42,7 +42,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from fastexplain.explainers._raw_features import RawFeatures, raw_features
+from fastexplain.explainers.raw.raw_features import RawFeatures, raw_features
 
 N = 60
 

@@ -16,8 +16,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.utils import resample
 
 from fastexplain import DeepExplainer, KernelExplainer, LinearExplainer, SamplingPolicy, TabularExplainer, TreeExplainer
-from fastexplain.explainers import _sampling
-from fastexplain.explainers._sampling import sampled_rows
+from fastexplain.explainers.shared import sampling as _sampling
+from fastexplain.explainers.shared.sampling import sampled_rows
 
 N_BLOBS = 4
 

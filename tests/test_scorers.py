@@ -19,10 +19,10 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.svm import SVC, SVR, LinearSVC, NuSVC, OneClassSVM
 
-from fastexplain.engine import scorers
-from fastexplain.engine.kernel_shap import kernel_shap
-from fastexplain.models.support_vectors import SupportVectorModel, see_support_vectors
-from fastexplain.models.transparent import SeenThrough, see_through
+from fastexplain.engine.formulas import scorers
+from fastexplain.engine.formulas.support_vectors import SupportVectorModel, see_support_vectors
+from fastexplain.engine.formulas.transparent import SeenThrough, see_through
+from fastexplain.engine.kernel.kernel_shap import kernel_shap
 
 Float = NDArray[np.float64]
 
@@ -139,10 +139,10 @@ def test_small_blocks_give_the_same(case: Any, monkeypatch: pytest.MonkeyPatch) 
     _, seen, X = case
     masks = random_masks(50, N_COLUMNS)
     whole = seen.model.bind(X[:9], None).coalition_values(X[30], masks)
-    monkeypatch.setattr("fastexplain.models.table_game.TABLE_BYTES", 20_000)
-    monkeypatch.setattr("fastexplain.engine.scorers.BLOCK_CELLS", 100)
-    monkeypatch.setattr("fastexplain.models.network_scorer.BLOCK_CELLS", 100)
-    monkeypatch.setattr("fastexplain.models.network_scorer.TABLE_CELLS", 500)
+    monkeypatch.setattr("fastexplain.engine.formulas.table_game.TABLE_BYTES", 20_000)
+    monkeypatch.setattr("fastexplain.engine.formulas.scorers.BLOCK_CELLS", 100)
+    monkeypatch.setattr("fastexplain.engine.formulas.network_scorer.BLOCK_CELLS", 100)
+    monkeypatch.setattr("fastexplain.engine.formulas.network_scorer.TABLE_CELLS", 500)
     blocks = seen.model.bind(X[:9], None).coalition_values(X[30], masks)
     np.testing.assert_allclose(blocks, whole, rtol=1e-12, atol=1e-14)
 

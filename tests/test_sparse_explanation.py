@@ -18,7 +18,7 @@ from fastexplain.explanation import (
     create_global_explanation,
     create_local_explanation,
 )
-from fastexplain.explanation.aggregation import MeanAbs, sparse_mean_abs
+from fastexplain.explanation.numbers.aggregation import MeanAbs, sparse_mean_abs
 
 # Two orders of adding the same float64 numbers: a few roundings apart.
 SUM_TOLERANCE = 1e-12

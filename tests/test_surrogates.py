@@ -17,8 +17,8 @@ from fastexplain import (
     LinearExplainableModel,
     SGDExplainableModel,
 )
+from fastexplain.explainers.mimic.surrogates._scaling import scaled_to
 from fastexplain.explainers.options import ExplainableModelType
-from fastexplain.explainers.surrogates._scaling import scaled_to
 
 pytest.importorskip("lightgbm")
 

@@ -21,7 +21,8 @@ from sklearn.linear_model import LinearRegression
 
 import fastexplain
 from fastexplain import TabularExplainer, UnsupportedModelError
-from fastexplain.explainers import _base, tree
+from fastexplain.explainers import tree
+from fastexplain.explainers.shared import base as _base
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 
 lightgbm = pytest.importorskip("lightgbm")

@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import fastexplain
 from fastexplain import deep_lift, expected_gradients
-from fastexplain.models import network as networks
+from fastexplain.models.networks import network as networks
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -299,8 +299,8 @@ def test_what_has_no_rule_is_refused_by_name(name: str) -> None:
     step, match = REFUSED[name]
     model = Model(step).double()
     if name in ("embedding", "out"):  # they fail in torch itself, or need another input there
-        from fastexplain.engine.torch_deep_lift import running
-        from fastexplain.engine.torch_pairs import Pair
+        from fastexplain.engine.deep.torch_deep_lift import running
+        from fastexplain.engine.deep.torch_pairs import Pair
 
         with pytest.raises(fastexplain.UnsupportedModelError, match=match), running(model, None) as runner:
             runner(Pair(torch.from_numpy(X).clone(), torch.from_numpy(X).clone()))
@@ -504,7 +504,7 @@ def test_bad_modules_and_rows_are_named(function: Any) -> None:
 
 
 def test_incomplete_attributions_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastexplain.engine import torch_pairs
+    from fastexplain.engine.deep import torch_pairs
 
     rule = torch_pairs.RULES["tanh"]
 

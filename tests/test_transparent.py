@@ -39,9 +39,9 @@ from sklearn.linear_model import (
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
 from sklearn.svm import LinearSVC, LinearSVR
 
-from fastexplain.models.additive import RESPONSES
-from fastexplain.models.linear import LinearModel
-from fastexplain.models.transparent import SeenThrough, as_float64, player_of_columns, see_through
+from fastexplain.engine.formulas.additive import RESPONSES
+from fastexplain.engine.formulas.linear import LinearModel
+from fastexplain.engine.formulas.transparent import SeenThrough, as_float64, player_of_columns, see_through
 
 Float = NDArray[np.float64]
 

@@ -298,7 +298,7 @@ def test_numba_backend_gives_the_same_values(exact: bool) -> None:
 
 
 def test_backend_variable_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
-    import fastexplain.engine.numba_tree_shap as numba_tree_shap
+    import fastexplain.engine.tree.numba_tree_shap as numba_tree_shap
 
     calls = []
     original = numba_tree_shap.tree_shap_path_dependent
