@@ -85,6 +85,9 @@ class Evaluation(NamedTuple):
     terms: Floats | None
     blocks: NDArray[np.int64] | None = None
 
+    def negated(self) -> Evaluation:
+        return Evaluation(-self.scores, None if self.terms is None else -self.terms, self.blocks)
+
 
 Score = Callable[[Truth, Any], Evaluation]
 
@@ -463,12 +466,12 @@ def of_sklearn(name: str, truth_of: Callable[[Truth], NDArray[Any]] = all_target
     return score
 
 
-def of_scorer(scorer: Callable[..., Any], name: str | None = None) -> Score:
+def of_scorer(scorer: Callable[..., Any], name: str | None = None, sign: int = 1) -> Score:
     """A ``scorer(estimator, X, y[, sample_weight])``, which is handed tables; one of its numbers by name."""
 
     def score(truth: Truth, tables: Any) -> Evaluation:
         found: Evaluation = tables.evaluations(scorer, truth)[name]
-        return found
+        return found if sign == 1 else found.negated()
 
     return score
 

@@ -31,6 +31,7 @@ __all__ = [
     "calls_the_model",
     "known_direction",
     "known_metrics",
+    "of_several_targets",
     "resolve_metric",
     "resolve_metrics",
 ]
@@ -60,7 +61,7 @@ class Metric:
     pos_label : object
         Of ``needs="raw"`` and two classes: the class whose probability or margin the metric gets; None is the second.
     scorer : callable, optional
-        Of ``needs="estimator"``: what is called.
+        What is called of ``needs="estimator"``; also of others that scikit-learn made.
     """
 
     name: str
@@ -80,9 +81,7 @@ class Metric:
     def finish(self, truth: Truth, losses: Any) -> Evaluation:
         """The evaluation from what `losses` returned, or from a mixture of such."""
         found = self.score(truth, losses)
-        if self.sign == 1:
-            return found
-        return Evaluation(-found.scores, None if found.terms is None else -found.terms, found.blocks)
+        return found if self.sign == 1 else found.negated()
 
     def drop(self, baseline: Floats, permuted: Floats) -> Floats:
         """How much worse `permuted` is than `baseline`; positive where the model needed what was permuted."""
@@ -217,6 +216,8 @@ def _area(average: str = "macro", multi_class: str = "raise") -> Metric:
     return METRICS[name]
 
 
+# Averages of metrics of classes; the one over samples is of several labels per row.
+_AVERAGES = ("binary", "macro", "micro", "weighted")
 _NATIVE_OPTIONS: dict[str, _Options] = {
     "f1": _Options(("average", "pos_label"), lambda **o: _with_average("f1", **o)),
     "fbeta": _Options(("average", "pos_label", "beta"), lambda **o: _with_average("fbeta", **o)),
@@ -355,6 +356,24 @@ def _from_estimator_scorer(scorer: Callable[..., Any], greater_is_better: bool |
     return Metric(name, functions.of_scorer(scorer), True, "estimator", scorer=scorer)
 
 
+def of_several_targets(metric: Metric) -> Metric:
+    """A metric of classes for a y of several columns: by scikit-learn's scorer, where there is one of that name.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    scorer = metric.scorer or _scorer_named(metric.name)
+    if scorer is None:
+        raise ValueError(
+            f"Metric {metric.name} needs one label per row, and y has several columns; pass the name of one of "
+            "scikit-learn's scorers, such as 'f1_samples'."
+        )
+    score = functions.of_scorer(scorer, sign=metric.sign)
+    return replace(metric, score=score, needs="estimator", losses=None, scorer=scorer)
+
+
 def _known(name: str) -> Metric:
     if name in METRICS:
         return METRICS[name]
@@ -363,8 +382,8 @@ def _known(name: str) -> Metric:
         import sklearn
 
         raise ValueError(
-            f"Metric {str(name)!r} is unknown. Known (with scikit-learn {sklearn.__version__}): "
-            f"{', '.join(known_metrics())}; or pass a callable."
+            f"Metric {str(name)!r} is unknown. Known: {', '.join(known_metrics())} (with scikit-learn "
+            f"{sklearn.__version__}); or pass a callable."
         )
     return replace(_from_scorer(scorer), name=name)
 
@@ -412,7 +431,7 @@ def _native(function: Any, options: Mapping[str, Any]) -> Metric | None:
     if not options:
         return METRICS[name]
     known = _NATIVE_OPTIONS.get(_SYNONYMS.get(name, name))
-    if known is None or not set(options) <= set(known.takes):
+    if known is None or not set(options) <= set(known.takes) or options.get("average", "macro") not in _AVERAGES:
         return None
     return replace(known.build(**options), name=name)
 
@@ -433,11 +452,11 @@ def _from_scorer(scorer: Any) -> Metric:
     takes_response = native is not None and (native.needs not in ("values", "labels") or responses == ("predict",))
     if native is not None and takes_response and (sign == 1) == native.greater_is_better:
         label = f"neg_{name}" if sign < 0 else name
-        return replace(native, name=label, sign=sign, greater_is_better=True)
+        return replace(native, name=label, sign=sign, greater_is_better=True, scorer=scorer)
 
     score = functions.of_callable(partial(function, **options))
     label, positive = f"neg_{name}" if sign < 0 else name, options.get("pos_label")
-    return Metric(label, score, True, "raw", sign=sign, response=responses, pos_label=positive)
+    return Metric(label, score, True, "raw", sign=sign, response=responses, pos_label=positive, scorer=scorer)
 
 
 def _from_callable(function: Callable[..., Any], greater_is_better: bool | None) -> Metric:

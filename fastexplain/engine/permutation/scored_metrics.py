@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.metrics.functions import of_scorer
-from fastexplain.engine.metrics.table import Evaluation, Metric, Truth, resolve_metrics
+from fastexplain.engine.metrics.table import Evaluation, Metric, Truth, of_several_targets, resolve_metrics
 from fastexplain.engine.permutation.formula_replacement import formula_replacer
 from fastexplain.engine.permutation.replaceable_rows import Rows
 from fastexplain.engine.permutation.replacement import BlackBox, Floats, Replacer
@@ -18,6 +18,8 @@ from fastexplain.engine.permutation.scored_tables import TableReplacer
 from fastexplain.engine.permutation.scoring import ScoredModel
 
 __all__ = ["ScoredMetric", "score_metrics"]
+
+OF_CLASSES = ("labels", "proba", "scores")
 
 
 @dataclass(frozen=True)
@@ -61,19 +63,28 @@ def score_metrics(
     sources.wanted = [metric.needs for metric in named.values()]
     scored = []
     for metric in named.values():
+        metric = _for_targets(metric, y, model)
         if metric.needs == "estimator":
-            scored += sources.of_scorer(metric, Truth(y, *_given(weights, len(y)), kernels, n_threads))
+            parts = sources.of_scorer(metric, Truth(y, *_given(weights, len(y)), kernels, n_threads))
+            several = several or any(part.metric.name != metric.name for part in parts)
+            scored += parts
             continue
-        by_class = metric.needs in ("labels", "proba", "scores") or (metric.needs == "raw" and model.is_classifier)
-        truth = _truth(model, y, weights, by_class, kernels, n_threads)
+        by_class = metric.needs in OF_CLASSES or (metric.needs == "raw" and model.is_classifier)
         name, replacer = sources.source(metric)
+        truth = _truth(model, y, weights, by_class, kernels, n_threads)
         present = _presenter(metric, truth, model, name, replacer)
         baseline = metric.evaluate(truth, present(replacer.base[None]))
         scored.append(ScoredMetric(metric, truth, replacer, present, baseline))
     names = [one.metric.name for one in scored]
     if len(set(names)) < len(names):
         raise ValueError(f"metrics names the same metric twice: {names}.")
-    return scored, several or len(scored) > 1 or bool(scored[0].metric.scorer and scored[0].metric.name not in named)
+    return scored, several
+
+
+def _for_targets(metric: Metric, y: NDArray[Any], model: ScoredModel) -> Metric:
+    """The metric, or the form of it that a classifier of several targets needs."""
+    is_scorer = metric.needs in OF_CLASSES or (metric.needs == "raw" and metric.scorer is not None)
+    return of_several_targets(metric) if y.ndim == 2 and is_scorer and hasattr(model.owner, "classes_") else metric
 
 
 def _given(weights: Floats | None, n_rows: int) -> tuple[Floats, bool]:
@@ -99,6 +110,9 @@ def _truth(
                 f"{model.classes[:10].tolist()}; pass labels as the model predicts them."
             )
         classes = np.unique(np.concatenate([model.classes, classes]))
+    elif y.dtype.kind == "f" and (classes != np.round(classes)).any():
+        number = float(y[y != np.round(y)][0])
+        raise ValueError(f"y holds numbers that are no labels, such as {number!r}; this metric needs labels.")
     codes = np.searchsorted(classes, y).astype(np.int32)
     return Truth(y, given, weighted, kernels, n_threads, classes, codes)
 
@@ -157,13 +171,12 @@ class _Sources:
         if self._tables is None:
             self._tables = TableReplacer(owner, self._rows)
         found = self._tables.tables(self._tables.base[None]).evaluations(scorer, truth)
-        return [
-            ScoredMetric(
-                replace(metric, name=metric.name if name is None else str(name), score=of_scorer(scorer, name)),
-                truth, self._tables, self._tables.tables, baseline,
-            )
-            for name, baseline in found.items()
-        ]  # fmt: skip
+        scored = []
+        for name, baseline in found.items():
+            label = metric.name if name is None else str(name)
+            one = replace(metric, name=label, score=of_scorer(scorer, name, metric.sign))
+            scored.append(ScoredMetric(one, truth, self._tables, self._tables.tables, baseline))
+        return scored
 
     def _candidates(self, metric: Metric) -> tuple[str, ...]:
         if metric.needs == "raw":
