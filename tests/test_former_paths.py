@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import importlib
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_python
+from conftest import FIXTURES, run_python
 
 import fastexplain
 from fastexplain._former_paths import FORMER_PATHS
 
-PICKLES = Path(__file__).parent / "fixtures" / "pickles"
+PICKLES = FIXTURES / "pickles"
 COEF, NAMES = np.array([3.0, -2.0, 0.5]), ["a", "b", "c"]
 
 
