@@ -106,8 +106,8 @@ class _Remembering:
         self._part: tuple[Any, Any] = None, None
         self._answers: dict[str, Any] = {}
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc]  # what isinstance asks
+    @property  # type: ignore[misc]  # as isinstance asks for it
+    def __class__(self) -> Any:
         return type(self._source.owner)
 
     def expect(self, table: Any, rows: Any) -> None:
