@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastexplain.compat.shap._explanation import Explanation
 from fastexplain.compat.shap._installed import shap_class
+
+if TYPE_CHECKING:
+    from fastexplain.compat.shap._explanation import Explanation
 
 __all__ = ["Cohorts", "make_cohorts"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastexplain.compat.shap._inputs import is_frame, row_values, shaped
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
 from fastexplain.engine.background import as_background
-from fastexplain.engine.deep_lift import deep_lift
+from fastexplain.engine.deep.deep_lift import deep_lift
 
 __all__ = ["DeepExplainer"]
 

@@ -12,7 +12,7 @@ from fastexplain.compat.shap._inputs import masked_background, row_values, shape
 from fastexplain.compat.shap.explainers._explainer import Stopwatch
 from fastexplain.compat.shap.explainers._function import MAX_SAMPLES, FunctionExplainer, refuse_linearized
 from fastexplain.compat.shap.explainers._partition import owen_game, owen_values
-from fastexplain.engine.enumeration import interaction_values
+from fastexplain.engine.kernel.enumeration import interaction_values
 
 __all__ = ["ExactExplainer"]
 

@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.compat.shap import _saving, links
+from fastexplain.compat.shap import _saving
 from fastexplain.compat.shap._inputs import as_array, is_frame
 from fastexplain.engine.links import resolve_link
 
-__all__ = ["Explainer", "Stopwatch"]
+__all__ = ["MODULES", "Explainer", "Stopwatch"]
 
-# Of so many features, all coalitions are enumerated by default, as in shap.
-_ENUMERATED = 10
-
-_MODULES = {
+# class -> module of this package
+MODULES = {
     "AdditiveExplainer": "_additive",
     "DeepExplainer": "_deep",
     "ExactExplainer": "_exact",
@@ -37,7 +35,8 @@ class _Maker(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls.__name__ == "Explainer":
-            return _chosen(*args, **kwargs)
+            # by name: the choice imports the classes, which are made here
+            return importlib.import_module(f"{__package__}._choice").choose(*args, **kwargs)
         made = super().__call__(*args, **kwargs)
         given = inspect.signature(cls).bind(*args, **kwargs).arguments
         made._given = {**{k: v for k, v in given.items() if k != "call_args"}, **given.get("call_args", {})}
@@ -135,7 +134,7 @@ class Explainer(metaclass=_Maker):
         if model is None or model_loader is not None or masker_loader is not None:
             raise TypeError(f"{cls.__name__}.load(in_file, model) needs the model that was explained: files hold none.")
         saved = _saving.read(in_file)
-        module = _MODULES.get(saved["kind"])
+        module = MODULES.get(saved["kind"])
         if module is None or cls.__name__ not in ("Explainer", saved["kind"]):
             raise ValueError(f"The file holds {saved['kind']}, not {cls.__name__}.")
         made = getattr(importlib.import_module(f"{__package__}.{module}"), saved["kind"])
@@ -184,52 +183,3 @@ class Stopwatch:
     def seconds(self) -> float:
         """How many."""
         return time.perf_counter() - self._start
-
-
-def _chosen(
-    model: Any,
-    masker: Any = None,
-    link: Any = links.identity,
-    algorithm: str = "auto",
-    output_names: Any = None,
-    feature_names: Any = None,
-    linearize_link: bool = True,
-    seed: int | None = None,
-    **kwargs: Any,
-) -> Explainer:
-    """What `Explainer` makes; see there."""
-    if algorithm == "auto":
-        algorithm = _algorithm(model, masker)
-    name = f"{algorithm.capitalize()}Explainer"
-    if name not in _MODULES:
-        from fastexplain.compat.shap.utils._exceptions import InvalidAlgorithmError
-
-        known = ", ".join(sorted(name.removesuffix("Explainer").lower() for name in _MODULES))
-        raise InvalidAlgorithmError(f"algorithm must be 'auto' or one of {known}; got {algorithm!r}.")
-    chosen = getattr(importlib.import_module(f"{__package__}.{_MODULES[name]}"), name)
-    options = {"link": link, "linearize_link": linearize_link, "seed": seed, "feature_names": feature_names}
-    taken = inspect.signature(chosen).parameters
-    made: Explainer = chosen(model, masker, **{k: v for k, v in options.items() if k in taken}, **kwargs)
-    made.output_names = made.output_names if output_names is None else output_names
-    return made
-
-
-def _algorithm(model: Any, masker: Any) -> str:
-    """The algorithm that suits."""
-    from fastexplain.compat.shap.explainers._additive import AdditiveExplainer
-    from fastexplain.compat.shap.explainers._linear import LinearExplainer
-    from fastexplain.compat.shap.explainers._tree import TreeExplainer
-
-    if LinearExplainer.supports_model_with_masker(model, masker):
-        return "linear"
-    if TreeExplainer.supports_model_with_masker(model, masker):
-        return "tree"
-    if AdditiveExplainer.supports_model_with_masker(model, masker):
-        return "additive"
-    if not callable(model) and not hasattr(model, "predict"):
-        raise TypeError(f"The model is a {type(model).__qualname__}; expected a fitted model or a function of rows.")
-    if masker is None:
-        raise TypeError("This model needs background rows: pass an array, a DataFrame or a masker after it.")
-    if getattr(masker, "clustering", None) is not None:
-        return "partition"
-    return "exact" if np.shape(getattr(masker, "data", masker))[1] <= _ENUMERATED else "permutation"

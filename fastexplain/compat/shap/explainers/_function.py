@@ -12,11 +12,11 @@ from fastexplain.compat.shap._inputs import as_array, column_order, is_frame, ro
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import Background
-from fastexplain.engine.coalition_games import BlackBoxGame, Request
-from fastexplain.engine.kernel_shap import kernel_shap
+from fastexplain.engine.kernel.coalition_games import BlackBoxGame, Request
+from fastexplain.engine.kernel.kernel_shap import kernel_shap
+from fastexplain.engine.kernel.masking import copied, make_builder
 from fastexplain.engine.links import identity, resolve_link
-from fastexplain.engine.masking import copied, make_builder
-from fastexplain.models.predict import PredictFunction
+from fastexplain.engine.predict import PredictFunction
 
 __all__ = ["MAX_SAMPLES", "FunctionExplainer", "evaluations", "refuse_linearized", "refuse_outputs"]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastexplain.compat.shap._inputs import as_array, is_frame, masked_background
 from fastexplain.compat.shap.explainers._function import FunctionExplainer, evaluations
 from fastexplain.engine.background import Background
-from fastexplain.models.predict import PredictFunction
+from fastexplain.engine.predict import PredictFunction
 
 __all__ = ["KernelExplainer"]
 

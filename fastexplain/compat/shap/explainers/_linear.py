@@ -12,7 +12,7 @@ from fastexplain.compat.shap import links
 from fastexplain.compat.shap._inputs import as_array, is_frame, masked_background, row_values, shaped
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
 from fastexplain.compat.shap.explainers._function import MAX_SAMPLES, refuse_outputs
-from fastexplain.engine.linear_shap import linear_shap
+from fastexplain.engine.linear.linear_shap import linear_shap
 from fastexplain.engine.links import identity, resolve_link
 
 __all__ = ["LinearExplainer"]

@@ -17,7 +17,7 @@ from fastexplain.compat.shap.explainers._function import (
     refuse_outputs,
 )
 from fastexplain.compat.shap.maskers import Partition
-from fastexplain.engine.owen import OwenGame
+from fastexplain.engine.kernel.owen import OwenGame
 
 __all__ = ["PartitionExplainer", "owen_game", "owen_values"]
 

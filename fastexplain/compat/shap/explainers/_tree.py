@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from fastexplain.compat.shap._inputs import as_array, column_order, is_frame, masked_background, row_values, shaped
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
 from fastexplain.compat.shap.explainers._function import MAX_SAMPLES
-from fastexplain.engine.kernel_shap import kernel_shap
+from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.engine.links import identity, resolve_link
-from fastexplain.engine.tree_shap import tree_shap
+from fastexplain.engine.tree.tree_shap import tree_shap
 from fastexplain.exceptions import UnsupportedModelError
-from fastexplain.models.base import TreeModel
-from fastexplain.models.registry import load_model
+from fastexplain.models.trees.base import TreeModel
+from fastexplain.models.trees.registry import load_model
 
 __all__ = ["TreeExplainer"]
 
