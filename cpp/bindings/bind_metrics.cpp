@@ -1,9 +1,8 @@
 // Metrics of stacked predictions for Python: shapes are checked here, values by the Python callers.
-#include <map>
 #include <string>
 
 #include "bindings.h"
-#include "fastexplain/metrics.h"
+#include "fastexplain/metrics/metrics.h"
 
 namespace py = pybind11;
 
@@ -22,42 +21,25 @@ fastexplain::Stack stack_of(const Doubles& predictions) {
   return {predictions.data(), predictions.shape(0), predictions.shape(1), predictions.shape(2)};
 }
 
-template <class T>
-T named(const std::map<std::string, T>& names, const std::string& name) {
-  const auto found = names.find(name);
-  if (found == names.end()) throw py::value_error("unknown loss " + name);
-  return found->second;
-}
-
-void row_losses(const std::string& loss, const Doubles& y, const Doubles& predictions, double alpha, Doubles& out,
-                int n_threads) {
+void row_losses(const std::string& loss, const Doubles& y, const Doubles& predictions, Doubles& out, int n_threads) {
   using fastexplain::RowLoss;
-  static const std::map<std::string, RowLoss> kNames = {{"squared", RowLoss::kSquared},
-                                                        {"absolute", RowLoss::kAbsolute},
-                                                        {"squared_log", RowLoss::kSquaredLog},
-                                                        {"absolute_percentage", RowLoss::kAbsolutePercentage},
-                                                        {"pinball", RowLoss::kPinball},
-                                                        {"poisson", RowLoss::kPoisson},
-                                                        {"gamma", RowLoss::kGamma}};
-  const RowLoss which = named(kNames, loss);
+  expect(loss == "squared" || loss == "absolute", "loss must be 'squared' or 'absolute'");
+  const RowLoss which = loss == "squared" ? RowLoss::kSquared : RowLoss::kAbsolute;
   const fastexplain::Stack stack = stack_of(predictions);
   expect(y.size() == stack.n * stack.c && out.size() == predictions.size(), "y must be (n, c), out (m, n, c)");
   const double* from = y.data();
   double* to = out.mutable_data();
   const py::gil_scoped_release release;
-  fastexplain::row_losses(which, from, stack, alpha, to, n_threads, python_interrupt_check());
+  fastexplain::row_losses(which, from, stack, to, n_threads, python_interrupt_check());
 }
 
-void class_losses(const std::string& loss, const Ints& codes, const Doubles& predictions, Doubles& out, int n_threads) {
-  using fastexplain::ClassLoss;
-  static const std::map<std::string, ClassLoss> kNames = {{"log", ClassLoss::kLog}, {"brier", ClassLoss::kBrier}};
-  const ClassLoss which = named(kNames, loss);
+void log_losses(const Ints& codes, const Doubles& predictions, Doubles& out, int n_threads) {
   const fastexplain::Stack stack = stack_of(predictions);
   expect(codes.size() == stack.n && out.size() == stack.m * stack.n, "codes must be (n,), out (m, n)");
   const std::int32_t* from = codes.data();
   double* to = out.mutable_data();
   const py::gil_scoped_release release;
-  fastexplain::class_losses(which, from, stack, to, n_threads, python_interrupt_check());
+  fastexplain::log_losses(from, stack, to, n_threads, python_interrupt_check());
 }
 
 void argmax(const Doubles& predictions, Ints& out, int n_threads) {
@@ -93,42 +75,16 @@ void roc_auc(const Bytes& positive, const Doubles& scores, const Doubles& weight
   fastexplain::roc_auc(truth, s, m, n, w, to, places, n_threads, python_interrupt_check());
 }
 
-void average_precision(const Bytes& positive, const Doubles& scores, const Doubles& weights, Doubles& out, int n_threads) {
-  expect(scores.ndim() == 2 && positive.size() == scores.shape(1) && weights.size() == positive.size() &&
-             out.size() == scores.shape(0),
-         "scores must be (m, n), out (m,)");
-  const std::int64_t m = scores.shape(0), n = scores.shape(1);
-  const std::uint8_t* truth = positive.data();
-  const double *s = scores.data(), *w = weights.data();
-  double* to = out.mutable_data();
-  const py::gil_scoped_release release;
-  fastexplain::average_precision(truth, s, m, n, w, to, n_threads, python_interrupt_check());
-}
-
-void discounted_gain(const Doubles& gains, const Doubles& scores, std::int64_t n_best, bool ignore_ties, double log_base,
-                     Doubles& out, int n_threads) {
-  const fastexplain::Stack stack = stack_of(scores);
-  expect(gains.size() == stack.n * stack.c && out.size() == stack.m * stack.n, "gains must be (n, c), out (m, n)");
-  const double* from = gains.data();
-  double* to = out.mutable_data();
-  const py::gil_scoped_release release;
-  fastexplain::discounted_gain(from, stack, n_best, ignore_ties, log_base, to, n_threads, python_interrupt_check());
-}
-
 }  // namespace
 
 void bind_metrics(py::module_& m) {
   m.def("row_losses", &row_losses, py::arg("loss"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
-        py::arg("alpha"), py::arg("out").noconvert(), py::arg("n_threads"));
-  m.def("class_losses", &class_losses, py::arg("loss"), py::arg("codes").noconvert(), py::arg("predictions").noconvert(),
         py::arg("out").noconvert(), py::arg("n_threads"));
+  m.def("log_losses", &log_losses, py::arg("codes").noconvert(), py::arg("predictions").noconvert(), py::arg("out").noconvert(),
+        py::arg("n_threads"));
   m.def("argmax", &argmax, py::arg("predictions").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"));
   m.def("confusion", &confusion, py::arg("codes").noconvert(), py::arg("predicted").noconvert(), py::arg("weights").noconvert(),
         py::arg("out").noconvert(), py::arg("n_threads"));
   m.def("roc_auc", &roc_auc, py::arg("positive").noconvert(), py::arg("scores").noconvert(), py::arg("weights").noconvert(),
         py::arg("area").noconvert(), py::arg("placements").noconvert(), py::arg("n_threads"));
-  m.def("average_precision", &average_precision, py::arg("positive").noconvert(), py::arg("scores").noconvert(),
-        py::arg("weights").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"));
-  m.def("discounted_gain", &discounted_gain, py::arg("gains").noconvert(), py::arg("scores").noconvert(), py::arg("n_best"),
-        py::arg("ignore_ties"), py::arg("log_base"), py::arg("out").noconvert(), py::arg("n_threads"));
 }

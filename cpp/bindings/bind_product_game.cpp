@@ -2,7 +2,7 @@
 #include <string>
 
 #include "bindings.h"
-#include "fastexplain/product_game.h"
+#include "fastexplain/formulas/product_game.h"
 
 namespace py = pybind11;
 using fastexplain::PairRules;
@@ -95,10 +95,10 @@ void sigmoid_game(const Array& row_terms, const Array& background_terms, const A
 }  // namespace
 
 void bind_product_game(py::module_& m) {
-  py::class_<PairRules>(m, "PairRules", "Gauss-Legendre rules of rising order; see fastexplain.engine.product_game.")
+  py::class_<PairRules>(m, "PairRules", "Gauss-Legendre rules of rising order; see fastexplain.engine.formulas.product_game.")
       .def(py::init<>())
       .def("add", &add_rule, py::arg("offsets"), py::arg("weights"), py::arg("reach"));
-  py::class_<SineRules>(m, "SineRules", "Sums of sines; see fastexplain.engine.sine_expansion.")
+  py::class_<SineRules>(m, "SineRules", "Sums of sines; see fastexplain.engine.formulas.sine_expansion.")
       .def(py::init<>())
       .def("add_fit", &add_fit)
       .def("add_series", &add_series);

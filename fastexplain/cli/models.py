@@ -55,13 +55,13 @@ def read_model(path: Path, *, allow_pickle: bool = False) -> Any:
 
 
 def _read_lightgbm(path: Path) -> Any:
-    from fastexplain.models.lightgbm import read_file
+    from fastexplain.models.trees.lightgbm import read_file
 
     return read_file(path)
 
 
 def _read_xgboost(path: Path) -> Any:
-    from fastexplain.models.xgboost import read_file
+    from fastexplain.models.trees.xgboost import read_file
 
     return read_file(path)
 
