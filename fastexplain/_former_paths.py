@@ -29,7 +29,7 @@ FORMER_PATHS = {
     "explanation.feature_maps": "explanation.numbers.feature_maps",
     "explanation.fidelity": "explanation.numbers.fidelity",
     "explanation.parquet": "explanation.files.parquet",
-    "explanation.ranking_metrics": "compat.interpret_community.ranking_metrics",
+    "explanation.ranking_metrics": "compat.interpret_community._ranking_metrics",
     "explanation.saving": "explanation.files.saving",
     "models.base": "models.trees.base",
     "models.forest": "models.trees.forest",

@@ -194,7 +194,7 @@ class _TreeFormula(_Formula):
         self._tree_model, self._forest = tree_model, tree_model.forest
         self._rows, self._n_threads = rows, n_threads
         values, self._offset, self._grid = exact_values(self._forest)
-        self._kernel = kernels.TreePermuter(self._forest, values, self._grid)
+        self._kernel = kernels.ReplacementPredictor(self._forest, values, self._grid)
         # scikit-learn's trees sum in double, in another order than ours
         self.tolerance = TOLERANCE_SINGLE if self._forest.float32_model else TOLERANCE_DOUBLE
 

@@ -1,4 +1,4 @@
-#include "permutation/word_permutation.h"
+#include "permutation/small_tree_predictor.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -29,7 +29,7 @@ class Shorts {
 
 }  // namespace
 
-struct WordPermuter::Program {
+struct SmallTreePredictor::Program {
   std::vector<WordTree> trees;
   std::vector<WordSplit> splits;
   std::vector<WordGroup> groups;
@@ -39,7 +39,7 @@ struct WordPermuter::Program {
 };
 
 // Working memory of one thread.
-struct WordPermuter::Scratch {
+struct SmallTreePredictor::Scratch {
   Scratch(std::int64_t n_sums, std::int64_t n_splits, std::int64_t n_jobs)
       : leaf_of((kMaxWordLeaves + n_splits) * kWordRows),
         left(n_splits),
@@ -54,7 +54,7 @@ struct WordPermuter::Scratch {
   std::vector<double> difference;
 };
 
-bool WordPermuter::takes(const ForestView& forest) {
+bool SmallTreePredictor::takes(const ForestView& forest) {
   std::vector<std::size_t> n_splits(forest.n_features, 0);
   for (std::int64_t t = 0; t < forest.n_trees; ++t) {
     std::int64_t n_leaves = 0;
@@ -71,7 +71,7 @@ bool WordPermuter::takes(const ForestView& forest) {
   return true;
 }
 
-WordPermuter::WordPermuter(const ForestView& forest)
+SmallTreePredictor::SmallTreePredictor(const ForestView& forest)
     : n_features_(forest.n_features),
       n_outputs_(forest.n_outputs),
       n_leaf_outputs_(forest.n_leaf_outputs),
@@ -121,8 +121,8 @@ WordPermuter::WordPermuter(const ForestView& forest)
   }
 }
 
-void WordPermuter::add_groups(std::int64_t t, const ReplacementPlan& plan, const std::vector<std::int32_t>& value_at,
-                              Program& out) const {
+void SmallTreePredictor::add_groups(std::int64_t t, const ReplacementPlan& plan, const std::vector<std::int32_t>& value_at,
+                                    Program& out) const {
   WordTree& tree = out.trees[t];
   WordSplit* const splits = out.splits.data() + tree.first_split;
   tree.first_group = static_cast<std::int32_t>(out.groups.size());
@@ -163,7 +163,7 @@ void WordPermuter::add_groups(std::int64_t t, const ReplacementPlan& plan, const
   }
 }
 
-WordPermuter::Program WordPermuter::program(const ReplacementPlan& plan) const {
+SmallTreePredictor::Program SmallTreePredictor::program(const ReplacementPlan& plan) const {
   Program out;
   out.trees = trees_;
   out.splits = splits_;
@@ -180,8 +180,8 @@ WordPermuter::Program WordPermuter::program(const ReplacementPlan& plan) const {
   return out;
 }
 
-void WordPermuter::replace(const double* by_column, const ReplacementPlan& plan, const double* base, double rounder,
-                           double* out, int n_threads, const InterruptCheck& check) const {
+void SmallTreePredictor::replace(const double* by_column, const ReplacementPlan& plan, const double* base, double rounder,
+                                 double* out, int n_threads, const InterruptCheck& check) const {
   const KernelTable& kernels = active_kernels();
   const std::int64_t n_rows = plan.n_rows, n_jobs = plan.job_offsets[plan.n_players];
   const std::int64_t n_tiles = (n_rows + kTileRows - 1) / kTileRows, stride = n_tiles * kTileRows;
