@@ -15,6 +15,7 @@ import fastexplain.engine.kernel.odd_gp as odd_gp_module
 from fastexplain.engine.kernel.antithetic import antithetic_estimate, draw_permutations, prefix_masks
 from fastexplain.engine.kernel.coalitions import Design, all_coalitions, make_design
 from fastexplain.engine.kernel.enumeration import shapley_values
+from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.engine.kernel.odd_gp import odd_gp
 from fastexplain.engine.kernel.selection import checked_l1_reg, selected_wls
 from fastexplain.engine.kernel.wls import Estimate, WeightedLeastSquares
@@ -266,6 +267,38 @@ def test_the_lasso_keeps_what_matters(l1_reg: object) -> None:
     np.testing.assert_allclose(found.values, expected, atol=1e-8)
 
 
+def test_num_features_keeps_those_of_a_linear_function() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(30):  # 3 of 240 rows lost the smallest before, with errors of 0
+        coef = np.zeros(12)
+        coef[rng.choice(12, 5, replace=False)] = rng.normal(size=5) * [1, 1, 1, 0.3, 0.1]
+        X = rng.normal(size=(5, 12))
+        found = kernel_shap(lambda Z, w=coef: Z @ w, X[:4], X[4:], l1_reg="num_features(5)", see_through=False)
+        np.testing.assert_allclose(found.values[:, :, 0], (X[:4] - X[4:]) * coef, atol=1e-8)
+
+
+@pytest.mark.parametrize("n_features", [3, 5])
+def test_num_features_chooses_as_shap(n_features: int) -> None:
+    shap = pytest.importorskip("shap")
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        coef, X = rng.normal(size=n_features), rng.normal(size=(2, n_features))
+        predict = lambda Z, w=coef: Z @ w + 0.3 * Z[:, 0] * Z[:, 1]  # noqa: E731
+        theirs = shap.KernelExplainer(predict, X[1:]).shap_values(X[:1], l1_reg="num_features(2)", silent=True)
+        ours = kernel_shap(predict, X[:1], X[1:], l1_reg="num_features(2)", see_through=False).values[:, :, 0]
+        np.testing.assert_allclose(ours, theirs, atol=1e-8)
+
+
+def test_errors_allow_for_the_choice() -> None:
+    game, _ = multilinear(20, 5)
+    y, total = play(game, design := sampled(20, 60))
+    found = selected_wls(design.signs, design.weights, design.drawn_share, y, total, ("num_features", 6))
+    kept = found.values[:, 0] != 0
+    assert kept.sum() == 6
+    # players left out in this draw, which others would have kept, have no error of 0
+    assert (found.standard_errors[~kept] > 0).any()
+
+
 @pytest.mark.parametrize("l1_reg", ["num_features(0)", "lasso", -1.0, True, "num_features(x)"])
 def test_unknown_l1_reg_is_refused(l1_reg: object) -> None:
     with pytest.raises(ValueError, match="l1_reg must be"):
@@ -296,8 +329,6 @@ def test_equal_gains_of_few_permutations_are_not_called_sure() -> None:
 @pytest.mark.parametrize("penalty", [0.001, 0.01, 0.05])
 def test_a_penalty_means_what_it_means_in_shap(penalty: float) -> None:
     shap = pytest.importorskip("shap")
-    from fastexplain import kernel_shap
-
     rng = np.random.default_rng(0)
     X = rng.normal(size=(12, 10))
     weights = np.array([1.0, -0.6, 0.3, 0.1, 0.05, 0.02, 0.01, 0.0, 0.0, 0.0])

@@ -45,7 +45,7 @@ _QUADRATURE_POINTS = 16
 # More pairs than these serve the residual step alone: the factorisation is cubic.
 _MAX_GP_PAIRS = 2500
 # What the hyper-parameters cost: intervals are Student's with this part of the degrees of freedom. Games of 14 and 18
-# players at 4 to 30 evaluations per player: 0.90 to 0.94 of the 95% intervals held the value without, 0.93 to 0.96 with.
+# players at 4 to 30 evaluations per player: 0.90 to 0.94 of 95% intervals held the value without, 0.93 to 0.96 with.
 _TUNED_FREEDOM = 0.4
 # Least part of what the process leaves at pairs it was not fitted to, in mean squares, that counts as noise.
 _LEAST_NOISE = 0.25
