@@ -15,7 +15,7 @@ from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.shared.background import explainer_background, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import BlackBox, black_box
-from fastexplain.explainers.shared.checks import check_count, check_subset, list_of_names
+from fastexplain.explainers.shared.checks import check_count, check_subset, distinct_names
 from fastexplain.explainers.shared.dispatch import unwrapped
 from fastexplain.rows.tables import column_labels, count_columns, count_rows, slice_rows, unwrapped_rows
 
@@ -131,7 +131,7 @@ class LIMEExplainer(BaseExplainer):
         )
         examples = initialization_examples if raw is None else raw.transform_examples(initialization_examples)
         rows = rows_of(examples)
-        names = (list_of_names(features, "features") if raw is None else None) or column_labels(rows)
+        names = (distinct_names(features, "features") if raw is None else None) or column_labels(rows)
         self.categorical_features = _columns(categorical_features, names, count_columns(rows))
         self._coded = CodedRows(rows, self.categorical_features)
         background = explainer_background(examples, self.nclusters, seed).data

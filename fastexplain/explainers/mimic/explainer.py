@@ -37,7 +37,7 @@ from fastexplain.explainers.mimic.values import (
 )
 from fastexplain.explainers.options import ResetIndex, ShapValuesOutput
 from fastexplain.explainers.raw.raw_features import raw_features
-from fastexplain.explainers.shared.checks import check_subset, list_of_names, plain_output
+from fastexplain.explainers.shared.checks import check_subset, distinct_names, list_of_names, plain_output
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.explanation import Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
@@ -198,7 +198,7 @@ class MimicExplainer:
         else:
             if self.reset_index == ResetIndex.Reset:
                 self._index_names = reset_rows(rows)[1]
-            names = list_of_names(features, "features")
+            names = distinct_names(features, "features")
             self.features = feature_names(names, column_labels(rows), count_columns(rows), self._index_names)
             self._columns = self.features
         n_rows = count_rows(rows)

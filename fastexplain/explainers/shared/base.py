@@ -18,6 +18,7 @@ from fastexplain.explainers.shared.checks import (
     check_classes,
     check_examples,
     check_subset,
+    distinct_names,
     list_of_names,
 )
 from fastexplain.explainers.shared.sampling import checked_policy, sampled_rows
@@ -167,7 +168,7 @@ class BaseExplainer(abc.ABC):
         # names that win over those of the rows' own table
         self._given_features: list[Any] | None = None
         if raw is None:
-            self._given_features = list_of_names(features, "features") or column_labels(initialization_examples)
+            self._given_features = distinct_names(features, "features") or column_labels(initialization_examples)
         self.features = raw.raw_features if raw is not None else self._given_features or explained.feature_names
         if raw is None and self.features is not None and len(self.features) != explained.n_features:
             raise ValueError(f"features has {len(self.features)} names; the model has {explained.n_features} features.")
