@@ -206,7 +206,7 @@ class LIMEExplainer(BaseExplainer):
         varied = self._varied_of(row if is_sparse else None)
         if not len(varied):
             return
-        explainer = self._lime(varied) if is_sparse else self.explainer
+        explainer: Any = self._lime(varied) if is_sparse else self.explainer
 
         def outputs(numbers: Any) -> NDArray[np.float64]:
             rows = self._coded.rows(_with_columns(row, varied, numbers))
