@@ -41,6 +41,7 @@ from fastexplain.explainers.shared.checks import check_subset, distinct_names, l
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.explanation import Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
+from fastexplain.models.wrapped import with_predict
 from fastexplain.rows.tables import (
     as_table,
     column_labels,
@@ -178,7 +179,6 @@ class MimicExplainer:
         check_surrogate_class(explainable_model)
         if transformations is not None and explain_subset is not None:
             raise ValueError("explain_subset not supported with transformations")
-        self.model = model
         self.is_function = is_function
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations
@@ -206,9 +206,15 @@ class MimicExplainer:
             rows = augmented(rows, max_num_of_augmentations)
         self._teacher, outputs = find_teacher(model, is_function, model_task, list_of_names(classes, "classes"), rows)
         self.classes = self._teacher.classes
+        self._take_model(model)
         self._fit(rows, outputs, n_rows, explainable_model, explainable_model_args, categorical_features, fidelity)
         if n_threads is not None:
             self.surrogate_model.n_threads = resolve_num_threads(n_threads)
+
+    def _take_model(self, model: Any) -> None:
+        """Keep the teacher as it was given, with a ``predict`` if it is a torch network."""
+        self._model_type = "function" if self._teacher.target.owner is None else str(type(model))
+        self.model = model if self.is_function else with_predict(model, self._teacher.task, self._teacher.outputs)
 
     def _fit(
         self,
@@ -465,7 +471,7 @@ class MimicExplainer:
             features=names,
             classes=self.classes,
             model_task=self._teacher.task,
-            model_type="function" if self._teacher.target.owner is None else str(type(self.model)),
+            model_type=self._model_type,
             method=self.method,
             units=self._units,
             init_data=self.initialization_examples,

@@ -98,7 +98,6 @@ def loaded_mimic(model: Any, properties: dict[str, Any]) -> dict[str, Any]:
     task = "classification" if read["predict_proba_flag"] else "regression"
     features = rest["features"]
     return {
-        "model": model,
         "is_function": own["is_function"],
         "transformations": None,
         "allow_all_transformations": bool(rest["_allow_all_transformations"]),
