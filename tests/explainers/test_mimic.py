@@ -303,9 +303,9 @@ def test_streamed_importances_are_the_same(sparse: bool, n_classes: int) -> None
 
 
 def test_batches_do_not_change_means(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastexplain.explainers.mimic import explainer as mimic
+    from fastexplain.explainers.shared import base
 
-    monkeypatch.setattr(mimic, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(base, "_BATCH_BYTES", 1)
     rows = rng.normal(size=(700, 4))
     explainer = MimicExplainer(Counted(), X, LGBMExplainableModel)
     kept, streamed = explainer.explain_global(rows), explainer.explain_global(rows, include_local=False)
