@@ -42,6 +42,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install -q --upgrade pip
 
 $(VENV)/.with-%: $(BIN)/python $(SOURCES)
+	@echo "Installing fastexplain, what its $* needs, and compiling its C++ core into $(VENV): a few minutes, once ..."
 	$(BIN)/python -m pip install -q ".[$*]" $(if $(and $(filter test,$*),$(TEST_REQUIREMENTS)),-r $(TEST_REQUIREMENTS))
 	@touch $@
 

@@ -39,9 +39,10 @@ def any_model(out: Path, *, seed: int, n_threads: int) -> bool:
 
     data = load_breast_cancer(as_frame=True)
     X_train, X_test, y_train, y_test = train_test_split(data.data, data.target, test_size=0.2, random_state=seed)
+    say(f"{INDENT}training StandardScaler and SVC with an RBF kernel on {len(X_train)} tumours ...")
     model = make_pipeline(StandardScaler(), SVC()).fit(X_train, y_train)
     background = fastexplain.summarize_background(X_train, N_BACKGROUND)
-    say(f"{INDENT}StandardScaler and SVC with an RBF kernel; held-out accuracy {model.score(X_test, y_test):.1%}")
+    say(f"{INDENT}held-out accuracy {model.score(X_test, y_test):.1%}")
     say(f"{INDENT}hidden features are drawn from {N_BACKGROUND} weighted background rows")
 
     begin = time.perf_counter()
