@@ -4,12 +4,12 @@
 
 #include "bindings.h"
 #include "fastexplain/permutation/permutations.h"
-#include "fastexplain/permutation/tree_permutation.h"
+#include "fastexplain/permutation/replacement_predictor.h"
 #include "forest_view.h"
 
 namespace {
 
-using fastexplain::TreePermuter;
+using fastexplain::ReplacementPredictor;
 using Doubles = py::array_t<double, py::array::c_style>;
 using ColumnDoubles = py::array_t<double, py::array::f_style>;
 using Ints = py::array_t<std::int32_t, py::array::c_style>;
@@ -66,7 +66,7 @@ void row_effects(const Doubles& terms, const Doubles& scores, const Doubles& bas
   fastexplain::row_effects(plan, to, spread_to, influence_to, n_threads, python_interrupt_check());
 }
 
-void predict(const TreePermuter& self, const Doubles& X, const Doubles& base_offset, Doubles& out, int n_threads) {
+void predict(const ReplacementPredictor& self, const Doubles& X, const Doubles& base_offset, Doubles& out, int n_threads) {
   expect(X.ndim() == 2 && X.shape(1) == self.n_features() && base_offset.size() == self.n_outputs() &&
              out.size() == X.shape(0) * self.n_outputs(),
          "X must be (n_rows, n_features), out (n_rows, n_outputs)");
@@ -77,7 +77,7 @@ void predict(const TreePermuter& self, const Doubles& X, const Doubles& base_off
   self.predict(x, n_rows, offset, to, n_threads, python_interrupt_check());
 }
 
-void replace(const TreePermuter& self, const Doubles& X, const ColumnDoubles& by_column, const Ints& feature_player,
+void replace(const ReplacementPredictor& self, const Doubles& X, const ColumnDoubles& by_column, const Ints& feature_player,
              const Longs& job_offsets, const Ints& donors, const Doubles& base, Doubles& out, int n_threads) {
   expect(X.ndim() == 2 && X.shape(1) == self.n_features() && by_column.size() == X.size(), "X must be (n_rows, n_features)");
   fastexplain::ReplacementPlan plan;
@@ -110,13 +110,13 @@ void bind_permutation(py::module_& m) {
         py::arg("baseline").noconvert(), py::arg("weights").noconvert(), py::arg("donors").noconvert(),
         py::arg("bands").noconvert(), py::arg("sign"), py::arg("drops").noconvert(), py::arg("spread").noconvert(),
         py::arg("influence").noconvert(), py::arg("n_threads"), "What rows do to importances; see permutations.h.");
-  py::class_<TreePermuter>(m, "TreePermuter", "A forest laid out for re-evaluation with replaced features.")
+  py::class_<ReplacementPredictor>(m, "ReplacementPredictor", "Predicts rows of which some columns were replaced.")
       .def(py::init([](const py::object& forest, const Doubles& values, double grid) {
              fastexplain::ForestView view = view_of(forest);
              expect(values.size() == view.tree_offsets[view.n_trees] * view.n_leaf_outputs,
                     "values must be (n_nodes, n_leaf_outputs)");
              view.values = values.data();
-             return std::make_unique<TreePermuter>(view, grid);
+             return std::make_unique<ReplacementPredictor>(view, grid);
            }),
            py::arg("forest"), py::arg("values").noconvert(), py::arg("grid"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
       .def("predict", &predict, py::arg("X").noconvert(), py::arg("base_offset").noconvert(), py::arg("out").noconvert(),

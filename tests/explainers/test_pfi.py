@@ -268,6 +268,25 @@ def test_bad_metrics_are_refused_at_construction() -> None:
         PFIExplainer(model, metric=largest_gap, for_classifier_use_predict_proba=True)
 
 
+def test_a_scorer_that_calls_the_model_is_called() -> None:
+    def scorer(estimator: Any, rows: Any, truth: Any) -> float:
+        return float(r2_score(truth, estimator.predict(rows)))
+
+    assert_allclose(importances(metric=scorer), importances(metric=r2_score), atol=1e-9)
+    with pytest.raises(ValueError, match="is_error_metric=True, but scorer is known to be a score"):
+        PFIExplainer(MODEL, metric=scorer, is_error_metric=True)
+    several = PFIExplainer(MODEL, metric=lambda estimator, rows, truth: {"a": 1.0, "b": 2.0})
+    with pytest.raises(ValueError, match=r"metric returned 2 scores \(a, b\); PFIExplainer explains one"):
+        several.explain_global(X, Y)
+
+
+@pytest.mark.parametrize("metric", [None, "r2", "median_absolute_error"])
+def test_a_single_row_gives_zeros(metric: Any) -> None:
+    explanation = PFIExplainer(MODEL, metric=metric).explain_global(X[:1], Y[:1])
+    assert explanation.global_importance_values == [0.0] * X.shape[1]
+    assert np.array_equal(explanation.importance_errors, np.zeros(X.shape[1]))
+
+
 def test_scorer_names_of_scikit_learn_are_understood() -> None:
     understood = [name for name in get_scorer_names() if name in METRICS]
     assert len(understood) > 40
@@ -472,8 +491,8 @@ def test_contradictions_and_other_models_are_refused() -> None:
         PFIExplainer(MODEL, colour="red")  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="evaluation_examples has 2 columns; the model has 3 features"):
         PFIExplainer(MODEL).explain_global(X[:, :2], Y)
-    with pytest.raises(ValueError, match="at least 2"):
-        PFIExplainer(MODEL).explain_global(X[0], Y[:1])
+    with pytest.raises(ValueError, match="X has no rows"):
+        PFIExplainer(MODEL).explain_global(X[:0], Y[:0])
 
 
 @pytest.mark.parametrize("metric", [None, "log_loss", "roc_auc"])

@@ -23,7 +23,18 @@ from sklearn.ensemble import (
 )
 from sklearn.inspection import permutation_importance as sklearn_importance
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier
-from sklearn.metrics import get_scorer, make_scorer, mean_squared_error, r2_score
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    check_scoring,
+    get_scorer,
+    get_scorer_names,
+    make_scorer,
+    mean_squared_error,
+    r2_score,
+    roc_auc_score,
+)
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.svm import SVC
 from strategies import random_forest, random_rows
@@ -234,7 +245,7 @@ def test_replaced_forest_equals_forest_of_replaced_rows(seed: int, backend: str)
     X = X.astype(np.float32).astype(np.float64) if forest.float32_input else X
     kernels = core() if backend == "native" else numba_importance
     values, offset, grid = exact_values(forest)
-    kernel = kernels.TreePermuter(forest, values, grid)
+    kernel = kernels.ReplacementPredictor(forest, values, grid)
     players = [[0], [1, 3], [4]]
     offsets = np.array([0, 5, 9, 9 + seed % 7], dtype=np.int64)
     owner = np.array([0, 1, -1, 1, 2], dtype=np.int32)
@@ -264,7 +275,7 @@ def test_blocks_of_rows_replace_as_rows_do_one_by_one(n: int, n_outputs: int) ->
     found = []
     for kernels, n_threads in ((core(), 1), (core(), 3), (numba_importance, 1)):
         base, out = np.empty((n, n_outputs)), np.empty((12, n, n_outputs))
-        kernel = kernels.TreePermuter(forest, values, grid)
+        kernel = kernels.ReplacementPredictor(forest, values, grid)
         kernel.predict(X, offset, base, 1)
         kernel.replace(X, np.asfortranarray(X), owner, offsets, donors, base, out, n_threads)
         found.append(out)
@@ -577,6 +588,133 @@ def test_callable_and_compiled_metrics() -> None:
         _run(model, X, y, metrics=plain, sample_weight=np.ones(len(y)))
 
 
+SCORERS = {name: get_scorer(name) for name in get_scorer_names()}
+OF_CLUSTERS = [name for name, scorer in SCORERS.items() if ".cluster." in scorer._score_func.__module__]
+OF_TWO_CLASSES = {"f1", "jaccard", "precision", "recall", "roc_auc", "positive_likelihood_ratio"}
+OF_TWO_CLASSES |= {"neg_negative_likelihood_ratio"}
+
+
+@pytest.fixture(scope="module")
+def scored_models() -> dict[str, tuple[Any, Array, Array]]:
+    """A model that each kind of metric is made for, with rows that it does not fit perfectly."""
+    X, y = _data(150)
+    code = np.digitize(y + np.sin(20 * y), [-1.0, 1.5])
+    two, three = np.array(["no", "yes"])[(code > 0).astype(int)], np.array(["a", "b", "c"])[code]
+    several = np.column_stack([code > 0, X[:, 0] + X[:, 3] > 0]).astype(int)
+    return {
+        "regression": (PoissonRegressor().fit(X, np.exp(y / 4)), X, np.exp(y / 4)),
+        "two": (LogisticRegression().fit(X, two == "yes"), X, two == "yes"),
+        "three": (LogisticRegression().fit(X, three), X, three),
+        "several": (KNeighborsClassifier().fit(X, several), X, several),
+    }
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:The y_prob values")
+@pytest.mark.parametrize("name", [name for name in SCORERS if name not in OF_CLUSTERS])
+def test_every_scorer_of_sklearn_is_known_by_name(name: str, scored_models: Any) -> None:
+    """Native or not, a scorer's name stands for what scikit-learn computes."""
+    if name.endswith("_samples"):
+        kinds = ["several"]
+    elif "error" in name or "deviance" in name or name in ("r2", "explained_variance", "max_error"):
+        kinds = ["regression"]
+    else:
+        kinds = ["two"] if name in OF_TWO_CLASSES else ["two", "three"]
+    for kind in kinds:
+        model, X, y = scored_models[kind]
+        result = _run(model, X, y, metrics=name, n_repeats=2)
+        assert result.metric == name
+        assert result.greater_is_better or name == "max_error"  # a scorer until scikit-learn 1.5, and a function
+        expected = abs(SCORERS[name](model, X, y)) if name == "max_error" else SCORERS[name](model, X, y)
+        assert result.baseline_score == pytest.approx(expected, rel=1e-9)
+        assert np.isfinite(result.importances).all()
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1_macro", "roc_auc", "average_precision", "neg_log_loss"])
+def test_metrics_of_classes_take_several_labels_per_row(name: str, scored_models: Any) -> None:
+    model, X, y = scored_models["several"]
+    result = _run(model, X, y, metrics=name, n_repeats=2)
+    expected = sklearn_importance(model, X, y, scoring=name, n_repeats=30, random_state=0)
+    assert result.baseline_score == pytest.approx(SCORERS[name](model, X, y), rel=1e-9)
+    gap = np.abs(result.importances_mean - expected.importances_mean)
+    assert (gap < 5 * np.hypot(result.standard_errors, expected.importances_std) + 1e-12).all()
+
+
+@pytest.mark.parametrize("metric", [*OF_CLUSTERS[:2], get_scorer("rand_score")])
+def test_scorers_of_clusters_are_refused(metric: Any, scored_models: Any) -> None:
+    with pytest.raises(ValueError, match=r"compares clusters.*choose a metric of classes"):
+        _run(*scored_models["two"], metrics=metric)
+
+
+def test_a_scorer_may_choose_the_positive_class(scored_models: Any) -> None:
+    model, X, y = scored_models["two"]
+    scorer = make_scorer(brier_score_loss, greater_is_better=False, response_method="predict_proba", pos_label=False)
+    assert _run(model, X, y, metrics=scorer).baseline_score == pytest.approx(scorer(model, X, y))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scorers_that_call_the_model_equal_metrics(weighted: bool, scored_models: Any) -> None:
+    """scorer(estimator, X, y): the same permutations and the same scores as the metric it computes, errors too."""
+    model, X, y = scored_models["two"]
+    table = pd.DataFrame(X, columns=list("abcde"))
+    model = LogisticRegression().fit(table, y)
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(y)) if weighted else None
+
+    def scorer(estimator: Any, Z: pd.DataFrame, truth: Array, sample_weight: Any = None) -> float:
+        assert isinstance(estimator, LogisticRegression)
+        assert estimator.coef_.shape == (1, 5)
+        assert list(Z.columns) == list("abcde")
+        return float(accuracy_score(truth, estimator.predict(Z), sample_weight=sample_weight))
+
+    def as_metric(truth: Array, predicted: Array, sample_weight: Any = None) -> float:
+        return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
+
+    found = _run(model, table, y, metrics=scorer, sample_weight=weights)
+    expected = _run(model, table, y, metrics=as_metric, sample_weight=weights, greater_is_better=True)
+    np.testing.assert_array_equal(found.importances, expected.importances)
+    np.testing.assert_array_equal(found.standard_errors, expected.standard_errors)
+    assert (found.metric, found.greater_is_better, found.method) == ("scorer", True, "black_box")
+    assert found.n_predicted == len(y) * (1 + 5 * 5)  # each table once, for all of the left-out blocks
+
+
+def test_a_scorer_may_return_several_scores(scored_models: Any) -> None:
+    model, X, y = scored_models["two"]
+
+    def scores(estimator: Any, Z: Array, truth: Array) -> dict[str, float]:
+        return {
+            "hits": accuracy_score(truth, estimator.predict(Z)),
+            "area": roc_auc_score(truth, estimator.predict_proba(Z)[:, 1]),
+        }
+
+    found = fastexplain.permutation_importance(model, X, y, metrics=scores, n_repeats=3)
+    expected = fastexplain.permutation_importance(model, X, y, metrics=["accuracy", "roc_auc"], n_repeats=3)
+    assert list(found) == ["hits", "area"]
+    drawn = ~expected["accuracy"].exact
+    for ours, native in (("hits", "accuracy"), ("area", "roc_auc")):
+        np.testing.assert_allclose(found[ours].importances[drawn], expected[native].importances[drawn], atol=1e-12)
+    several = check_scoring(model, ["accuracy", "roc_auc"])  # a scorer that scikit-learn makes of two
+    again = fastexplain.permutation_importance(model, X, y, metrics=several, n_repeats=3)
+    assert list(again) == ["accuracy", "roc_auc"]
+    _same(again["accuracy"], expected["accuracy"])
+
+
+def test_scorers_say_what_they_need(scored_models: Any) -> None:
+    model, X, y = scored_models["two"]
+
+    def scorer(model: Any, X: Array, y: Array) -> float:
+        return float(model.score(X, y))
+
+    assert _run(model, X, y, metrics=scorer).baseline_score == model.score(X, y)
+    for message, call in {
+        "needs a model with predict; got a function of rows": lambda: _run(lambda Z: Z[:, 0], X, y, metrics=scorer),
+        "takes no sample_weight": lambda: _run(model, X, y, metrics=scorer, sample_weight=np.ones(len(y))),
+        "of which more is better": lambda: _run(model, X, y, metrics=scorer, greater_is_better=False),
+        "same metric twice": lambda: _run(model, X, y, metrics=[scorer, scorer]),
+        "no labels, such as": lambda: _run(lambda Z: Z[:, :2], X, X[:, 0], metrics="roc_auc"),
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
 def test_callable_metric_gets_labels_as_they_are() -> None:
     X, y = _data()
     labels = np.where(y > 0, "yes", "no")
@@ -611,17 +749,17 @@ def test_bad_predictions_are_named() -> None:
 
     with pytest.raises(ValueError, match=r"<lambda> returned shape \(3,\) for 300 rows"):
         _run(lambda Z: np.zeros(3), X, y)
-    with pytest.raises(ValueError, match=r"<lambda> returned NaN \(first in row 0"):
+    with pytest.raises(ValueError, match=r"<lambda> returned nan in row 0, output 0"):
         _run(lambda Z: np.full(len(Z), np.nan), X, y)
-    with pytest.raises(ValueError, match=r"changing returned 2 columns for rows of shape .* and 1 before"):
+    with pytest.raises(ValueError, match=r"changing returned 2 columns for \d+ rows after 1 columns"):
         _run(changing, X, y)
     calls.clear()
     with pytest.raises(
-        fastexplain.PredictionError, match=r"failing raised KeyError on ndarray rows of shape \(\d+, 5\)"
+        fastexplain.PredictionError, match=r"failing raised KeyError on rows of shape \(\d+, 5\) \(numpy ndarray\)"
     ) as caught:
         _run(failing, X, y, chunk_bytes=4000)
     assert isinstance(caught.value.__cause__, KeyError)
-    with pytest.raises(ValueError, match=r"<lambda> returned values of type"):
+    with pytest.raises(ValueError, match=r"<lambda> returned a .* that does not hold numbers"):
         _run(lambda Z: np.array(["a"] * len(Z)), X, y)
 
 
@@ -639,6 +777,7 @@ def test_bad_arguments_are_named() -> None:
         r"sample_weight must be finite": {"sample_weight": -np.ones(300)},
         r"needs predict_proba, and LinearRegression has only predict": {"metrics": "neg_log_loss"},
         r"max_samples=1 leaves 1 of 300 rows": {"max_samples": 1},
+        r"max_samples=301 is more than the 300 rows": {"max_samples": 301},
         r"seed must be a whole number": {"seed": -1},
         r"confidence_level must lie between 0 and 1": {"confidence_level": 95},
     }.items():

@@ -85,6 +85,9 @@ class Evaluation(NamedTuple):
     terms: Floats | None
     blocks: NDArray[np.int64] | None = None
 
+    def negated(self) -> Evaluation:
+        return Evaluation(-self.scores, None if self.terms is None else -self.terms, self.blocks)
+
 
 Score = Callable[[Truth, Any], Evaluation]
 
@@ -405,8 +408,11 @@ def roc_auc(kind: str, weighted: bool = False) -> Score:
 # ---------------------------------------------------------------------------------------------- scikit-learn, callables
 
 
-def _leaving_out_blocks(truth: Truth, score: Callable[[Any], Floats]) -> Evaluation:
-    """Terms by the delete-a-group jackknife; `score` maps rows to scores (m,)."""
+def leaving_out_blocks(truth: Truth, score: Callable[[Any], Floats]) -> Evaluation:
+    """Terms by the delete-a-group jackknife; `score` maps rows to scores (m,).
+
+    There are none where the rest cannot be scored, because a class lost its rows, say.
+    """
     n = len(truth.weights)
     n_blocks = min(N_BLOCKS, n)
     scores = score(slice(None))
@@ -416,7 +422,11 @@ def _leaving_out_blocks(truth: Truth, score: Callable[[Any], Floats]) -> Evaluat
     blocks = np.random.default_rng(0).permutation(np.arange(n) % n_blocks)
     pseudo = np.empty((len(scores), n_blocks))
     for b in range(n_blocks):
-        pseudo[:, b] = n_blocks * scores - (n_blocks - 1) * score(np.flatnonzero(blocks != b))
+        try:
+            without = score(np.flatnonzero(blocks != b))
+        except ValueError:
+            return Evaluation(scores, None)
+        pseudo[:, b] = n_blocks * scores - (n_blocks - 1) * without
     return Evaluation(scores, pseudo[:, blocks], blocks)
 
 
@@ -433,14 +443,14 @@ def of_callable(function: Callable[..., Any], truth_of: Callable[[Truth], NDArra
     """Any ``metric(y_true, y_pred[, sample_weight])``, called once per prediction and left-out block."""
 
     def score(truth: Truth, predictions: Any) -> Evaluation:
-        _check_weights(function, truth)
+        check_weights(function, truth)
         y = truth_of(truth)
 
         def of_rows(rows: Any) -> Floats:
             weights = {"sample_weight": truth.weights[rows]} if truth.weighted else {}
-            return np.array([_number(function, function(y[rows], p[rows], **weights)) for p in predictions])
+            return np.array([number(function, function(y[rows], p[rows], **weights)) for p in predictions])
 
-        return _leaving_out_blocks(truth, of_rows)
+        return leaving_out_blocks(truth, of_rows)
 
     return score
 
@@ -452,6 +462,16 @@ def of_sklearn(name: str, truth_of: Callable[[Truth], NDArray[Any]] = all_target
         import sklearn.metrics
 
         return of_callable(partial(getattr(sklearn.metrics, name), **options), truth_of)(truth, predictions)
+
+    return score
+
+
+def of_scorer(scorer: Callable[..., Any], name: str | None = None, sign: int = 1) -> Score:
+    """A ``scorer(estimator, X, y[, sample_weight])``, which is handed tables; one of its numbers by name."""
+
+    def score(truth: Truth, tables: Any) -> Evaluation:
+        found: Evaluation = tables.evaluations(scorer, truth)[name]
+        return found if sign == 1 else found.negated()
 
     return score
 
@@ -487,12 +507,12 @@ def _name_of(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__name__", repr(function)))
 
 
-def _check_weights(function: Callable[..., Any], truth: Truth) -> None:
+def check_weights(function: Callable[..., Any], truth: Truth) -> None:
     if truth.weighted and not takes_weights(function):
         raise ValueError(f"sample_weight was given, but metric {_name_of(function)} takes no sample_weight.")
 
 
-def _number(function: Callable[..., Any], value: Any) -> float:
+def number(function: Callable[..., Any], value: Any) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -508,7 +528,7 @@ def of_compiled(function: Any) -> Score:
     def score(truth: Truth, predictions: Any) -> Evaluation:
         from fastexplain.engine.metrics.numba_metrics import call_compiled
 
-        _check_weights(function, truth)
+        check_weights(function, truth)
         y = np.ascontiguousarray(truth.y)
         stack = np.ascontiguousarray(predictions)
 
@@ -520,8 +540,8 @@ def of_compiled(function: Any) -> Score:
             run = [(slice(p[0], p[-1] + 1), kept) for p in parts if len(p)]
             with ThreadPoolExecutor(truth.n_threads) as pool:
                 list(pool.map(lambda job: call_compiled(function, kept_y, job[1][job[0]], weights, out[job[0]]), run))
-            return np.array([_number(function, value) for value in out])
+            return np.array([number(function, value) for value in out])
 
-        return _leaving_out_blocks(truth, of_rows)
+        return leaving_out_blocks(truth, of_rows)
 
     return score

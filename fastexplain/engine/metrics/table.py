@@ -2,7 +2,8 @@
 
 A metric is asked for by scikit-learn's scorer name (``"neg_mean_squared_error"``), by the name of scikit-learn's
 function (``"mean_squared_error"``, also interpret-community's constants), by that function itself, by a scorer object,
-or is any callable ``metric(y_true, y_pred[, sample_weight])``. `resolve_metric` turns all of these into a `Metric`.
+or is any callable ``metric(y_true, y_pred[, sample_weight])`` or ``scorer(estimator, X, y[, sample_weight])``.
+`resolve_metric` turns all of these into a `Metric`.
 
 Besides its score every metric gives each row's term of it: a number whose weighted mean is the score and whose
 deviation from it is the row's influence (for a mean loss simply the row's loss), so that standard errors need no
@@ -11,6 +12,7 @@ resampling.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,8 +28,10 @@ __all__ = [
     "Evaluation",
     "Metric",
     "Truth",
+    "calls_the_model",
     "known_direction",
     "known_metrics",
+    "of_several_targets",
     "resolve_metric",
     "resolve_metrics",
 ]
@@ -43,9 +47,10 @@ class Metric:
     score : callable (Truth, predictions) -> Evaluation
         Of additive metrics: (Truth, losses) -> Evaluation.
     greater_is_better : bool
-    needs : {"values", "labels", "proba", "scores", "items", "raw"}
+    needs : {"values", "labels", "proba", "scores", "items", "raw", "estimator"}
         What predictions are: numbers (m, n, n_targets); class codes (m, n); probabilities (m, n, n_classes); decision
-        scores (m, n) or (m, n, n_classes); scores of each row's items (m, n, n_items); the model's response as it is.
+        scores (m, n) or (m, n, n_classes); scores of each row's items (m, n, n_items); the model's response as it is;
+        tables that the scorer predicts itself.
     losses : callable (Truth, predictions) -> (m, n, c), optional
         Of metrics that are an affine function of mean losses: their expectation over permutations is that of the
         losses, so that it can be had exactly.
@@ -53,6 +58,10 @@ class Metric:
         -1 for scikit-learn's ``neg_`` scorers, whose score is the negative of the metric.
     response : tuple of str
         Responses of a classifier to use for ``needs="raw"``, the first one that it has.
+    pos_label : object
+        Of ``needs="raw"`` and two classes: the class whose probability or margin the metric gets; None is the second.
+    scorer : callable, optional
+        What is called of ``needs="estimator"``; also of others that scikit-learn made.
     """
 
     name: str
@@ -62,6 +71,8 @@ class Metric:
     losses: Callable[[Truth, Any], Floats] | None = None
     sign: int = 1
     response: tuple[str, ...] = field(default=())
+    pos_label: Any = None
+    scorer: Callable[..., Any] | None = None
 
     def evaluate(self, truth: Truth, predictions: Any) -> Evaluation:
         """Scores (m,), and each row's term of them (m, n) where the metric has such."""
@@ -70,9 +81,7 @@ class Metric:
     def finish(self, truth: Truth, losses: Any) -> Evaluation:
         """The evaluation from what `losses` returned, or from a mixture of such."""
         found = self.score(truth, losses)
-        if self.sign == 1:
-            return found
-        return Evaluation(-found.scores, None if found.terms is None else -found.terms, found.blocks)
+        return found if self.sign == 1 else found.negated()
 
     def drop(self, baseline: Floats, permuted: Floats) -> Floats:
         """How much worse `permuted` is than `baseline`; positive where the model needed what was permuted."""
@@ -179,8 +188,11 @@ METRICS: dict[str, Metric] = _build_table()
 
 
 def known_metrics() -> list[str]:
-    """Names that `resolve_metric` takes, sorted."""
-    return sorted(METRICS)
+    """Names that `resolve_metric` takes, sorted: those of the table, and of the installed scikit-learn's scorers."""
+    import sklearn.metrics
+
+    scorers = [name for name in sklearn.metrics.get_scorer_names() if not _compares_clusters(_scorer_named(name))]
+    return sorted({*METRICS, *scorers})
 
 
 class _Options(NamedTuple):
@@ -204,6 +216,8 @@ def _area(average: str = "macro", multi_class: str = "raise") -> Metric:
     return METRICS[name]
 
 
+# Averages of metrics of classes; the one over samples is of several labels per row.
+_AVERAGES = ("binary", "macro", "micro", "weighted")
 _NATIVE_OPTIONS: dict[str, _Options] = {
     "f1": _Options(("average", "pos_label"), lambda **o: _with_average("f1", **o)),
     "fbeta": _Options(("average", "pos_label", "beta"), lambda **o: _with_average("fbeta", **o)),
@@ -233,6 +247,7 @@ def resolve_metrics(
     def direction(name: str) -> bool | None:
         return greater_is_better.get(name) if isinstance(greater_is_better, Mapping) else greater_is_better
 
+    metrics = getattr(metrics, "_scorers", metrics)  # several scorers that scikit-learn made one
     if isinstance(metrics, Mapping):
         named = {
             str(name): replace(resolve_metric(m, direction(str(name))), name=str(name)) for name, m in metrics.items()
@@ -280,6 +295,8 @@ def resolve_metric(
         return _known(metric)
     if hasattr(metric, "_score_func") and hasattr(metric, "_sign"):  # scikit-learn's make_scorer
         return _from_scorer(metric)
+    if callable(metric) and calls_the_model(metric):
+        return _from_estimator_scorer(metric, greater_is_better)
     if not callable(metric):
         raise TypeError(f"A metric must be a name, a callable or a scikit-learn scorer; got {metric!r}.")
     native = _native(metric, {})
@@ -294,7 +311,7 @@ def known_direction(metric: Any) -> bool | None:
         return _known(metric).greater_is_better
     if isinstance(metric, Metric):
         return metric.greater_is_better
-    if hasattr(metric, "_score_func") and hasattr(metric, "_sign"):
+    if (hasattr(metric, "_score_func") and hasattr(metric, "_sign")) or calls_the_model(metric):
         return True
     given = getattr(metric, "greater_is_better", None)
     if given is not None:
@@ -309,10 +326,77 @@ def known_direction(metric: Any) -> bool | None:
     return True if name.endswith("_score") else None
 
 
+# First parameters and third ones that tell scorer(estimator, X, y) from metric(y_true, y_pred, sample_weight).
+_ESTIMATORS = ("estimator", "model", "est", "clf", "classifier", "regressor", "reg", "pipeline")
+_WEIGHTS = ("sample_weight", "weight", "w")
+
+
+def calls_the_model(metric: Any) -> bool:
+    """Whether a callable is a ``scorer(estimator, X, y)``, by the names and the number of its parameters."""
+    if hasattr(metric, "py_func"):  # compiled by Numba: gets arrays only
+        return False
+    try:
+        parameters = inspect.signature(metric).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if positional and positional[0].name.lower() in _ESTIMATORS:
+        return True
+    required = [p.name.lower() for p in positional if p.default is p.empty]
+    return len(required) >= 3 and not required[2].startswith(_WEIGHTS)
+
+
+def _from_estimator_scorer(scorer: Callable[..., Any], greater_is_better: bool | None) -> Metric:
+    name = _name_of(scorer)
+    if greater_is_better is False:
+        raise ValueError(
+            f"{name} is a scorer(estimator, X, y), of which more is better, as scikit-learn defines them; let it "
+            "return the negative of an error, and leave greater_is_better out."
+        )
+    return Metric(name, functions.of_scorer(scorer), True, "estimator", scorer=scorer)
+
+
+def of_several_targets(metric: Metric) -> Metric:
+    """A metric of classes for a y of several columns: by scikit-learn's scorer, where there is one of that name.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    scorer = metric.scorer or _scorer_named(metric.name)
+    if scorer is None:
+        raise ValueError(
+            f"Metric {metric.name} needs one label per row, and y has several columns; pass the name of one of "
+            "scikit-learn's scorers, such as 'f1_samples'."
+        )
+    score = functions.of_scorer(scorer, sign=metric.sign)
+    return replace(metric, score=score, needs="estimator", losses=None, scorer=scorer)
+
+
 def _known(name: str) -> Metric:
-    if name not in METRICS:
-        raise ValueError(f"Metric {str(name)!r} is unknown. Known: {', '.join(known_metrics())}; or pass a callable.")
-    return METRICS[name]
+    if name in METRICS:
+        return METRICS[name]
+    scorer = _scorer_named(name)
+    if scorer is None:
+        import sklearn
+
+        raise ValueError(
+            f"Metric {str(name)!r} is unknown. Known: {', '.join(known_metrics())} (with scikit-learn "
+            f"{sklearn.__version__}); or pass a callable."
+        )
+    return replace(_from_scorer(scorer), name=name)
+
+
+def _scorer_named(name: str) -> Any:
+    """scikit-learn's scorer, or None."""
+    import sklearn.metrics
+
+    return sklearn.metrics.get_scorer(name) if name in sklearn.metrics.get_scorer_names() else None
+
+
+def _compares_clusters(scorer: Any) -> bool:
+    return ".cluster." in getattr(scorer._score_func, "__module__", "")
 
 
 def _with_options(metric: Any, greater_is_better: bool | None, options: Mapping[str, Any]) -> Metric:
@@ -347,7 +431,7 @@ def _native(function: Any, options: Mapping[str, Any]) -> Metric | None:
     if not options:
         return METRICS[name]
     known = _NATIVE_OPTIONS.get(_SYNONYMS.get(name, name))
-    if known is None or not set(options) <= set(known.takes):
+    if known is None or not set(options) <= set(known.takes) or options.get("average", "macro") not in _AVERAGES:
         return None
     return replace(known.build(**options), name=name)
 
@@ -359,14 +443,20 @@ def _from_scorer(scorer: Any) -> Metric:
     if responses == ("default",):
         responses = ("predict",)
     name = getattr(function, "__name__", type(function).__name__)
+    if _compares_clusters(scorer):
+        raise ValueError(
+            f"{name} compares clusters, whose labels may be swapped, so that it does not say how well a model predicts "
+            "labels; choose a metric of classes, such as 'accuracy' or 'balanced_accuracy'."
+        )
     native = _native(function, options)
     takes_response = native is not None and (native.needs not in ("values", "labels") or responses == ("predict",))
     if native is not None and takes_response and (sign == 1) == native.greater_is_better:
         label = f"neg_{name}" if sign < 0 else name
-        return replace(native, name=label, sign=sign, greater_is_better=True)
+        return replace(native, name=label, sign=sign, greater_is_better=True, scorer=scorer)
 
     score = functions.of_callable(partial(function, **options))
-    return Metric(f"neg_{name}" if sign < 0 else name, score, True, "raw", sign=sign, response=responses)
+    label, positive = f"neg_{name}" if sign < 0 else name, options.get("pos_label")
+    return Metric(label, score, True, "raw", sign=sign, response=responses, pos_label=positive, scorer=scorer)
 
 
 def _from_callable(function: Callable[..., Any], greater_is_better: bool | None) -> Metric:

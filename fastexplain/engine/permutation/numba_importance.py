@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fastexplain.engine.metrics.numba_metrics import argmax, confusion, log_losses, roc_auc, row_losses
-from fastexplain.engine.permutation.numba_permutation import TreePermuter, latin_permutations, row_effects
+from fastexplain.engine.permutation.numba_permutation import ReplacementPredictor, latin_permutations, row_effects
 
 __all__ = [
-    "TreePermuter",
+    "ReplacementPredictor",
     "argmax",
     "confusion",
     "latin_permutations",

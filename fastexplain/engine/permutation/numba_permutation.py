@@ -1,4 +1,4 @@
-"""Kernels of permutation importance compiled by Numba: the twins of ``permutations.cpp`` and ``tree_permutation.cpp``.
+"""Kernels of permutation importance compiled by Numba: the twins of those in ``cpp/src/permutation/``.
 
 Same signatures as in ``fastexplain._core``, same random numbers, same order of additions.
 """
@@ -15,7 +15,7 @@ from fastexplain.engine.numba.random import open_stream, shuffle
 from fastexplain.engine.numba.tools import compiled, for_each
 from fastexplain.models.trees.forest import ZERO_THRESHOLD, Forest
 
-__all__ = ["TreePermuter", "latin_permutations", "row_effects"]
+__all__ = ["ReplacementPredictor", "latin_permutations", "row_effects"]
 
 _BLOCK_ROWS = 256
 
@@ -180,8 +180,8 @@ class _Nodes(NamedTuple):
     tree_output: NDArray[np.int32]
 
 
-class TreePermuter:
-    """A forest laid out for re-evaluation with replaced features; see ``tree_permutation.h``.
+class ReplacementPredictor:
+    """Predicts rows of which some columns were replaced; see ``replacement_predictor.h``.
 
     Parameters
     ----------

@@ -16,8 +16,8 @@ from fastexplain.engine.permutation.players import Player, conditional_strata, d
 from fastexplain.engine.permutation.replaceable_rows import Rows, as_rows
 from fastexplain.engine.permutation.replacement import Jobs
 from fastexplain.engine.permutation.scored_metrics import ScoredMetric, score_metrics
-from fastexplain.engine.permutation.scoring import scored_model
 from fastexplain.engine.permutation.statistics import Effects, block_effects, exact_effects, permuted_effects
+from fastexplain.engine.predict import predicting_model
 
 __all__ = ["PermutationImportanceResult", "permutation_importance"]
 
@@ -133,7 +133,8 @@ def permutation_importance(
     metrics : str, callable, scorer, or a list or dict of them, optional
         scikit-learn's scorer names (``"neg_mean_squared_error"``), names of its metric functions, the functions
         themselves, scorers of ``make_scorer``, any ``metric(y_true, y_pred[, sample_weight])``, plain or compiled by
-        Numba. None: accuracy for a classifier, R2 else.
+        Numba; or ``scorer(estimator, X, y[, sample_weight])``, told by its parameters, which is called on whole tables
+        and returns a score or a dict of them. None: accuracy for a classifier, R2 else.
     n_repeats : int, default 5
         Permutations per feature. A feature with up to ``n_repeats + 1`` distinct values is done exactly instead.
     groups : dict of name to columns, or list of lists of columns, optional
@@ -149,7 +150,7 @@ def permutation_importance(
     n_threads : int, optional
         Threads of the kernels; None for the default. The result does not depend on it.
     max_samples : int or float, optional
-        Rows, or share of the rows, to use; the baseline is that of the same rows.
+        Rows, at most all of them, or share of the rows, to use; the baseline is that of the same rows.
     confidence_level : float, default 0.95
     greater_is_better : bool or dict of metric name to bool, optional
         Direction of a callable that does not say so itself.
@@ -162,7 +163,7 @@ def permutation_importance(
 
     Returns
     -------
-    PermutationImportanceResult, or a dict of metric name to it where `metrics` is a list or a dict
+    PermutationImportanceResult, or a dict of metric name to it where `metrics` is a list, a dict or a scorer of several
 
     Raises
     ------
@@ -200,7 +201,8 @@ def permutation_importance(
     if chosen is not None:
         rows, target = rows.take(chosen), target[chosen]
         weights = None if weights is None else weights[chosen]
-    model = scored_model(model_or_predict, target)
+    is_text = target.ndim == 1 and target.dtype.kind in "OUS"
+    model = predicting_model(model_or_predict, np.unique(target) if is_text else None)
     scored, several = score_metrics(
         model,
         rows,
@@ -285,7 +287,9 @@ def _sample(n_rows: int, max_samples: int | float | None, seed: int) -> NDArray[
             raise ValueError(f"max_samples as a share must lie in (0, 1]; got {max_samples}.")
         size = int(max_samples * n_rows)
     else:
-        size = min(int(max_samples), n_rows)
+        size = int(max_samples)
+    if size > n_rows:
+        raise ValueError(f"max_samples={max_samples} is more than the {n_rows} rows of X; pass None to use all.")
     if size < 2:
         raise ValueError(f"max_samples={max_samples} leaves {size} of {n_rows} rows; at least 2 are needed.")
     if size == n_rows:
@@ -335,9 +339,8 @@ class _Run:
                 jobs = self._jobs(drawn)
                 for key, replacer in replacers.items():
                     outputs = replacer.replace(jobs)
-                    for table in tables:
-                        if id(table.scored.replacer) == key:
-                            table.fill(drawn, jobs.offsets, outputs)
+                    asking = [table for table in tables if id(table.scored.replacer) == key]
+                    _fill(asking, drawn, jobs.offsets, outputs)
                 bar.update(len(part))
 
     def _by_value(self, player: Player) -> bool:
@@ -396,6 +399,24 @@ class _progress:
 # --------------------------------------------------------------------------------------------------------------- tables
 
 
+def _fill(tables: list[_Table], drawn: list[_Draws], offsets: NDArray[np.int64], outputs: Floats) -> None:
+    """Score the predictions of some players' jobs by all metrics, a few megabytes at a time."""
+    limit = max(1, SCORED_VALUES // (outputs[0].size * max(1, tables[0].n_repeats)))
+    first = 0
+    while first < len(drawn):
+        last = first + 1
+        if not drawn[first].by_value:
+            while last < len(drawn) and last - first < limit and not drawn[last].by_value:
+                last += 1
+        part = outputs[offsets[first] : offsets[last]]
+        for table in tables:
+            if drawn[first].by_value:
+                table.by_value(drawn[first], part)
+            else:
+                table.by_permutation(drawn[first:last], part)
+        first = last
+
+
 class _Table:
     """Importances of one metric as they come in."""
 
@@ -411,35 +432,18 @@ class _Table:
         self.exact = np.ones(n_players, dtype=bool)  # a constant column is
         self.contributions = np.zeros((n_players, n_rows)) if keep_rows else None
 
-    def fill(self, drawn: list[_Draws], offsets: NDArray[np.int64], outputs: Floats) -> None:
-        """Score the predictions of some players' jobs, a few megabytes at a time."""
-        together: list[int] = []
-        limit = max(1, SCORED_VALUES // (outputs[0].size * max(1, self.n_repeats)))
-        for p, draws in enumerate(drawn):
-            if draws.by_value:
-                self._by_value(draws, outputs[offsets[p] : offsets[p + 1]])
-                continue
-            if together and (p > together[-1] + 1 or len(together) >= limit):
-                self._permuted([drawn[q] for q in together], outputs[offsets[together[0]] : offsets[together[-1] + 1]])
-                together = []
-            together.append(p)
-        if together:
-            self._permuted([drawn[q] for q in together], outputs[offsets[together[0]] : offsets[together[-1] + 1]])
-
-    def _permuted(self, drawn: list[_Draws], outputs: Floats) -> None:
+    def by_permutation(self, drawn: list[_Draws], outputs: Floats) -> None:
         """Neighbouring players with as many predictions as repeats."""
         found = self.metric.evaluate(self.scored.truth, self.scored.present(outputs))
         self._enter(drawn, found)
 
-    def _by_value(self, draws: _Draws, outputs: Floats) -> None:
-        by_value = self.scored.present(outputs)
+    def by_value(self, draws: _Draws, outputs: Floats) -> None:
         if self.metric.losses is not None:
-            self._expectation(draws, by_value)
+            self._expectation(draws, self.scored.present(outputs))
             return
         # a permutation of few values is a mixture of the predictions at hand
         codes = draws.player.codes[draws.donors]
-        mixed = by_value[codes, np.arange(codes.shape[1])]
-        self._enter([draws], self.metric.evaluate(self.scored.truth, mixed))
+        self.by_permutation([draws], outputs[codes, np.arange(codes.shape[1])])
 
     def _expectation(self, draws: _Draws, by_value: Any) -> None:
         """Losses of every value, weighted by how often a row is given it."""

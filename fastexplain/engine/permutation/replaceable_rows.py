@@ -125,8 +125,8 @@ def as_rows(X: Any) -> Rows:
         rows = _ArrayRows(array)
     else:
         raise TypeError(f"X is a {type(X).__name__}; expected an array, a pandas or polars table, or a CSR matrix.")
-    if rows.n_rows < 2:
-        raise ValueError(f"X has {rows.n_rows} rows; permuting needs at least 2.")
+    if rows.n_rows < 1:
+        raise ValueError("X has no rows.")
     return rows
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.metrics.table import Evaluation, Metric, Truth, resolve_metrics
+from fastexplain.engine.metrics.functions import of_scorer
+from fastexplain.engine.metrics.table import Evaluation, Metric, Truth, of_several_targets, resolve_metrics
 from fastexplain.engine.permutation.formula_replacement import formula_replacer
 from fastexplain.engine.permutation.replaceable_rows import Rows
-from fastexplain.engine.permutation.replacement import BlackBox, Floats, Replacer
-from fastexplain.engine.permutation.scoring import ScoredModel
+from fastexplain.engine.permutation.replacement import Floats, PredictingReplacer, Replacer
+from fastexplain.engine.permutation.scored_tables import TableReplacer
+from fastexplain.engine.predict import PredictingModel
 
 __all__ = ["ScoredMetric", "score_metrics"]
+
+OF_CLASSES = ("labels", "proba", "scores")
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class ScoredMetric:
 
 
 def score_metrics(
-    model: ScoredModel,
+    model: PredictingModel,
     rows: Rows,
     y: NDArray[Any],
     weights: Floats | None,
@@ -59,23 +63,43 @@ def score_metrics(
     sources.wanted = [metric.needs for metric in named.values()]
     scored = []
     for metric in named.values():
-        by_class = metric.needs in ("labels", "proba", "scores") or (metric.needs == "raw" and model.is_classifier)
-        truth = _truth(model, y, weights, by_class, kernels, n_threads)
+        metric = _for_targets(metric, y, model)
+        if metric.needs == "estimator":
+            parts = sources.of_scorer(metric, Truth(y, *_given(weights, len(y)), kernels, n_threads))
+            several = several or any(part.metric.name != metric.name for part in parts)
+            scored += parts
+            continue
+        by_class = metric.needs in OF_CLASSES or (metric.needs == "raw" and model.is_classifier)
         name, replacer = sources.source(metric)
+        truth = _truth(model, y, weights, by_class, kernels, n_threads)
         present = _presenter(metric, truth, model, name, replacer)
         baseline = metric.evaluate(truth, present(replacer.base[None]))
         scored.append(ScoredMetric(metric, truth, replacer, present, baseline))
+    names = [one.metric.name for one in scored]
+    if len(set(names)) < len(names):
+        raise ValueError(f"metrics names the same metric twice: {names}.")
     return scored, several
 
 
+def _for_targets(metric: Metric, y: NDArray[Any], model: PredictingModel) -> Metric:
+    """The metric, or the form of it that a classifier of several targets needs."""
+    is_scorer = metric.needs in OF_CLASSES or (metric.needs == "raw" and metric.scorer is not None)
+    return of_several_targets(metric) if y.ndim == 2 and is_scorer and hasattr(model.owner, "classes_") else metric
+
+
+def _given(weights: Floats | None, n_rows: int) -> tuple[Floats, bool]:
+    """Weights, and whether the user gave them."""
+    return (np.ones(n_rows), False) if weights is None else (weights, True)
+
+
 def _truth(
-    model: ScoredModel, y: NDArray[Any], weights: Floats | None, by_class: bool, kernels: Any, n_threads: int
+    model: PredictingModel, y: NDArray[Any], weights: Floats | None, by_class: bool, kernels: Any, n_threads: int
 ) -> Truth:
-    given = np.ones(len(y)) if weights is None else weights
+    given, weighted = _given(weights, len(y))
     if not by_class:
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y holds {y.dtype.type.__name__} values; this metric needs numbers.")
-        return Truth(y, given, weights is not None, kernels, n_threads)
+        return Truth(y, given, weighted, kernels, n_threads)
     if y.ndim != 1:
         raise ValueError(f"y has shape {y.shape}; a metric of classes needs one label per row.")
     classes = np.unique(y)
@@ -86,18 +110,22 @@ def _truth(
                 f"{model.classes[:10].tolist()}; pass labels as the model predicts them."
             )
         classes = np.unique(np.concatenate([model.classes, classes]))
+    elif y.dtype.kind == "f" and (classes != np.round(classes)).any():
+        number = float(y[y != np.round(y)][0])
+        raise ValueError(f"y holds numbers that are no labels, such as {number!r}; this metric needs labels.")
     codes = np.searchsorted(classes, y).astype(np.int32)
-    return Truth(y, given, weights is not None, kernels, n_threads, classes, codes)
+    return Truth(y, given, weighted, kernels, n_threads, classes, codes)
 
 
 class _Sources:
     """Replacers of the model's responses, opened when first needed."""
 
-    def __init__(self, model: ScoredModel, rows: Rows, kernels: Any, n_threads: int, chunk_bytes: int) -> None:
+    def __init__(self, model: PredictingModel, rows: Rows, kernels: Any, n_threads: int, chunk_bytes: int) -> None:
         self._model, self._rows = model, rows
         self._kernels, self._n_threads, self._chunk_bytes = kernels, n_threads, chunk_bytes
         self._formulas: dict[str, Replacer | None] = {}
         self._black_boxes: dict[str, Replacer] = {}
+        self._tables: TableReplacer | None = None
         self.wanted: list[str] = []
 
     def is_classification(self, y: NDArray[Any]) -> bool:
@@ -130,6 +158,25 @@ class _Sources:
             f"Metric {metric.name} needs {' or '.join(candidates)}, and {type(self._model.owner).__name__} has only "
             f"{', '.join(responses)}."
         )
+
+    def of_scorer(self, metric: Metric, truth: Truth) -> list[ScoredMetric]:
+        """One scored metric for each number that a ``scorer(estimator, X, y)`` returns."""
+        scorer, owner = metric.scorer, self._model.owner
+        assert scorer is not None
+        if owner is None:
+            raise ValueError(
+                f"{metric.name} is a scorer(estimator, X, y) and needs a model with predict; got a function of rows. "
+                "Pass the model, or a metric(y_true, y_pred)."
+            )
+        if self._tables is None:
+            self._tables = TableReplacer(owner, self._rows)
+        found = self._tables.tables(self._tables.base[None]).evaluations(scorer, truth)
+        scored = []
+        for name, baseline in found.items():
+            label = metric.name if name is None else str(name)
+            one = replace(metric, name=label, score=of_scorer(scorer, name, metric.sign))
+            scored.append(ScoredMetric(one, truth, self._tables, self._tables.tables, baseline))
+        return scored
 
     def _candidates(self, metric: Metric) -> tuple[str, ...]:
         if metric.needs == "raw":
@@ -171,7 +218,7 @@ class _Sources:
 
     def _open_black_box(self, name: str) -> Replacer:
         if name not in self._black_boxes:
-            self._black_boxes[name] = BlackBox(self._model.responses[name], self._rows, self._chunk_bytes)
+            self._black_boxes[name] = PredictingReplacer(self._model.responses[name], self._rows, self._chunk_bytes)
         return self._black_boxes[name]
 
 
@@ -186,7 +233,7 @@ def _most_likely(outputs: Floats) -> NDArray[np.int64]:
 
 
 def _presenter(
-    metric: Metric, truth: Truth, model: ScoredModel, name: str, replacer: Replacer
+    metric: Metric, truth: Truth, model: PredictingModel, name: str, replacer: Replacer
 ) -> Callable[[Floats], Any]:
     n_outputs = replacer.base.shape[1]
     if metric.needs == "values":
@@ -197,7 +244,7 @@ def _presenter(
     if metric.needs == "items":
         return lambda outputs: outputs
     if metric.needs == "raw":
-        return _raw(truth, model, name, n_outputs)
+        return _raw(model, name, n_outputs, metric.pos_label)
     if metric.needs == "labels":
         return _labels(truth, model, name, replacer)
     if metric.needs == "proba":
@@ -205,23 +252,26 @@ def _presenter(
     return _scores(truth, model, n_outputs, metric.name)
 
 
-def _raw(truth: Truth, model: ScoredModel, name: str, n_outputs: int) -> Callable[[Floats], Any]:
-    """As the model's own method returns it."""
-    if model.responses[name].gives_labels:
-        labels = model.responses[name].classes
-        assert labels is not None
+def _raw(model: PredictingModel, name: str, n_outputs: int, pos_label: Any) -> Callable[[Floats], Any]:
+    """As the model's own method returns it; of two classes, as scikit-learn's scorers pass it on."""
+    labels = model.responses[name].labels
+    if labels is not None:
         return lambda outputs: labels[outputs[..., 0].astype(np.int64)]
+    classes = [] if model.classes is None else model.classes.tolist()
+    first = len(classes) == 2 and pos_label == classes[0]
     if name == "predict_proba" and n_outputs == 2:
-        return lambda outputs: outputs[..., 1]  # as scikit-learn's scorers pass it for two classes
+        return lambda outputs: outputs[..., 0 if first else 1]
+    if name == "decision_function" and n_outputs == 1:
+        return lambda outputs: -outputs[..., 0] if first else outputs[..., 0]
     return lambda outputs: outputs[..., 0] if n_outputs == 1 else outputs
 
 
-def _labels(truth: Truth, model: ScoredModel, name: str, replacer: Replacer) -> Callable[[Floats], Any]:
+def _labels(truth: Truth, model: PredictingModel, name: str, replacer: Replacer) -> Callable[[Floats], Any]:
     assert truth.classes is not None
     n_outputs = replacer.base.shape[1]
     order = truth.classes if model.classes is None else model.classes
     at = np.searchsorted(truth.classes, order).astype(np.int32)
-    if model.responses[name].gives_labels:
+    if model.responses[name].labels is not None:
         return lambda outputs: at[outputs[..., 0].astype(np.int64)]
     if n_outputs > 1:
         _check_width(n_outputs, len(order))
@@ -265,7 +315,7 @@ def _check_width(n_outputs: int, n_classes: int) -> None:
         raise ValueError(f"The model returned {n_outputs} columns for {n_classes} classes.")
 
 
-def _probabilities(truth: Truth, model: ScoredModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:
+def _probabilities(truth: Truth, model: PredictingModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:
     assert truth.classes is not None
     n_classes = len(truth.classes)
     order = truth.classes if model.classes is None else model.classes
@@ -298,7 +348,7 @@ def _check_probabilities(outputs: Floats, metric: str) -> None:
         )
 
 
-def _scores(truth: Truth, model: ScoredModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:
+def _scores(truth: Truth, model: PredictingModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:
     assert truth.classes is not None
     if n_outputs == 1:
         return lambda outputs: outputs[..., 0]

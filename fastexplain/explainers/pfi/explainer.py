@@ -43,8 +43,9 @@ class PFIExplainer:
         Call the model itself although it has a predict. A plain function needs no such hint.
     metric : str, MetricConstants, callable or scorer, optional
         A name of scikit-learn's scorers or metric functions, such a function, a scorer, or any function
-        ``metric(y_true, y_pred)``. None: accuracy (F1 with micro average) for a classifier, mean absolute error else. A
-        metric that is known by name gets the predictions that it is made for: ``roc_auc_score`` scores, not labels.
+        ``metric(y_true, y_pred)`` or ``scorer(estimator, X, y)``. None: accuracy (F1 with micro average) for a
+        classifier, mean absolute error else. A metric that is known by name gets the predictions that it is made for:
+        ``roc_auc_score`` scores, not labels.
     metric_args : dict, optional
         Keywords for the metric's function.
     is_error_metric : bool, default False
@@ -159,7 +160,8 @@ class PFIExplainer:
         Parameters
         ----------
         evaluation_examples : array-like, table or sparse matrix of shape (n_rows, n_features)
-            At least two rows, columns in the order that the model was fitted on. Kept by the explanation.
+            Columns in the order that the model was fitted on. Kept by the explanation. Of a single row, every
+            importance is zero.
         true_labels : array-like of shape (n_rows,) or (n_rows, n_targets)
             Required.
 
@@ -274,7 +276,11 @@ class PFIExplainer:
             n_threads=self.n_threads,
             show_progress=self.show_progress,
         )
-        assert isinstance(result, PermutationImportanceResult)
+        if not isinstance(result, PermutationImportanceResult):
+            raise ValueError(
+                f"metric returned {len(result)} scores ({', '.join(result)}); PFIExplainer explains one. Pass a scorer "
+                "that returns a number, or see fastexplain.permutation_importance for several."
+            )
         return result
 
     def _context(

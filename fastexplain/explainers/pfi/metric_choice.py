@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastexplain.engine.metrics.table import METRICS, Metric, known_direction, resolve_metric
+from fastexplain.engine.metrics.table import METRICS, Metric, calls_the_model, known_direction, resolve_metric
 
 __all__ = ["chosen_metric", "default_metric"]
 
@@ -63,7 +63,7 @@ def chosen_metric(
 
 def _is_plain(metric: Any) -> bool:
     """Whether a metric is a function that is not known by name."""
-    if isinstance(metric, str) or not callable(metric) or hasattr(metric, "_score_func"):
+    if isinstance(metric, str) or not callable(metric) or hasattr(metric, "_score_func") or calls_the_model(metric):
         return False
     return getattr(metric, "__name__", "") not in METRICS
 

@@ -1,8 +1,8 @@
 """Parquet and Arrow files with tables beside the one that other programs see.
 
 Both formats find their parts by offsets from the end of the file, so that bytes between the first few and the first
-part are nobody's. Further tables are put there as compressed Arrow streams; the metadata say where, and how to tell
-that they are still what they were. A program that rewrites the file drops them.
+part are nobody's. The checksum of the file is put there (`seal`), and further tables as compressed Arrow streams; the
+metadata say where, and how to tell that they are still what they were. A program that rewrites the file drops both.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import os
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastexplain._optional import optional
 from fastexplain.explanation.files.arrow_data import Columns
+from fastexplain.explanation.files.seal import SEAL_LENGTH, UNSEALED, is_intact, seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,17 +42,30 @@ def sink_for(path: Path) -> type[ParquetSink] | type[ArrowSink]:
 
 
 class _Sink:
+    """Writes a file.
+
+    Attributes
+    ----------
+    sealed_at, start : int
+        Offsets of the checksum, and of what `embedded` makes.
+    """
+
+    sealed_at: int
     start: int
 
     def __init__(self, path: Path) -> None:
         pa = optional("pyarrow", "arrow", "Writing an explanation as one file")
+        self._path = path
         self._file = pa.OSFile(str(path), "wb")
         self._writer: Any = None
 
     def close(self) -> None:
+        """End the file and put its checksum in."""
         if self._writer is not None:
             self._writer.close()
         self._file.close()
+        if self._writer is not None:
+            seal(self._path, self.sealed_at)
 
 
 class ParquetSink(_Sink):
@@ -59,7 +74,8 @@ class ParquetSink(_Sink):
     That halves the size that dictionary encoding gives for such numbers.
     """
 
-    start = _PARQUET_START
+    sealed_at = _PARQUET_START
+    start = sealed_at + SEAL_LENGTH
 
     def open(self, schema: pa.Schema, blob: bytes = b"") -> None:
         pq = optional("pyarrow.parquet", "arrow", "Writing Parquet")
@@ -69,11 +85,11 @@ class ParquetSink(_Sink):
             self._file,
             schema,
             compression="zstd",
-            write_page_checksum=True,  # numbers hardly compress, so that nothing else would notice a changed bit
+            write_page_checksum=True,  # for other programs, which know nothing of the seal
             use_dictionary=[name for name in names if name not in floats],
             use_byte_stream_split=[name for name in names if name in floats],
         )
-        self._file.write(blob)
+        self._file.write(UNSEALED + blob)
 
     def write(self, table: pa.Table) -> None:
         self._writer.write_table(table, row_group_size=max(1, table.num_rows))
@@ -82,13 +98,13 @@ class ParquetSink(_Sink):
 class ArrowSink(_Sink):
     """Writes tables of one schema, a record batch each, as an Arrow IPC file compressed with lz4."""
 
-    start = _ARROW_START
+    sealed_at = _ARROW_START
+    start = sealed_at + SEAL_LENGTH
 
     def open(self, schema: pa.Schema, blob: bytes = b"") -> None:
         pa = optional("pyarrow", "arrow", "Writing an Arrow file")
-        if blob:
-            self._file.write(_ARROW_MAGIC.ljust(_ARROW_START, b"\0"))
-            self._file.write(blob.ljust(-(-len(blob) // 8) * 8, b"\0"))
+        self._file.write(_ARROW_MAGIC.ljust(_ARROW_START, b"\0") + UNSEALED)
+        self._file.write(blob.ljust(-(-len(blob) // 8) * 8, b"\0"))
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         self._writer = pa.ipc.new_file(self._file, schema, options=options)
 
@@ -154,10 +170,16 @@ class TableFile:
             self.format = "Arrow"
         else:
             raise ValueError(f"{self.path!r} is neither a Parquet nor an Arrow file.")
+        self._is_intact = is_intact(path, _PARQUET_START if self.format == "Parquet" else _ARROW_START)
+        if self._is_intact is False:
+            raise ValueError(
+                f"{self.path!r} is a damaged {self.format} file: its bytes have changed since it was written (they "
+                "differ from its checksum). Please take it from a backup, or make it again."
+            )
         self._reader: Any = None
 
     def __enter__(self) -> TableFile:
-        with self._told():
+        with self.damage_told():
             if self.format == "Parquet":
                 pq = optional("pyarrow.parquet", "arrow", "Reading Parquet")
                 self._reader = pq.ParquetFile(self.path, memory_map=True, page_checksum_verification=True)
@@ -177,18 +199,21 @@ class TableFile:
     def n_rows(self) -> int:
         if self.format == "Parquet":
             return int(self._reader.metadata.num_rows)
-        return sum(self._reader.get_batch(i).num_rows for i in range(self._reader.num_record_batches))
+        with self.damage_told():
+            return sum(self._reader.get_batch(i).num_rows for i in range(self._reader.num_record_batches))
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows, a piece at a time."""
         is_parquet = self.format == "Parquet"
         for i in range(self._reader.num_row_groups if is_parquet else self._reader.num_record_batches):
-            with self._told():
+            with self.damage_told():
                 # all columns, by position: selecting by name takes "a.b" along with "a"
                 if is_parquet:
                     table = self._reader.read_row_group(i)
                 else:
                     table = self._pa.Table.from_batches([self._reader.get_batch(i)])
+                if not self._is_intact:
+                    table.validate(full=True)  # lists and texts that reach beyond their data would be read
             yield table
 
     def embedded(self, name: str, entry: Mapping[str, Any]) -> pa.Table | None:
@@ -202,22 +227,29 @@ class TableFile:
                 stacklevel=2,
             )
             return None
-        with self._told():
+        with self.damage_told():
             return self._pa.ipc.open_stream(blob).read_all()
 
-    def _told(self) -> _Told:
-        return _Told(self)
+    @contextmanager
+    def damage_told(self) -> Iterator[None]:
+        """Whatever reading a damaged file raises becomes a ValueError that names the file.
+
+        Arrow's errors are of many classes, as are those of Python objects made from columns that are not what the
+        metadata tell.
+        """
+        try:
+            yield
+        except (ImportError, MemoryError) as error:
+            # a whole file that does not fit, or lacks a library, is not damaged; sizes in an unsealed one are unknown
+            if self._is_intact or isinstance(error, ImportError):
+                raise
+            raise ValueError(f"{self.path!r} is a damaged {self.format} file, or larger than the memory.") from error
+        except Exception as error:
+            if isinstance(error, ValueError) and repr(self.path) in str(error):
+                raise
+            raise ValueError(f"{self.path!r} is a damaged {self.format} file: {_words(error)}") from error
 
 
-class _Told:
-    """Turns Arrow's errors into a ValueError that names the file."""
-
-    def __init__(self, file: TableFile) -> None:
-        self._file = file
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        pa = self._file._pa
-        if isinstance(error, pa.ArrowException | OSError | ValueError):
-            raise ValueError(f"{self._file.path!r} is a damaged {self._file.format} file: {error}") from error
+def _words(error: Exception) -> str:
+    """An error's message, with its class where that is more than a value that is wrong."""
+    return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"

@@ -22,14 +22,14 @@ __all__ = ["read_one_file"]
 
 def read_one_file(path: str | os.PathLike[str]) -> Explanation:
     """Read an explanation from a Parquet or an Arrow file; see `fastexplain.explanation.read_parquet`."""
-    with TableFile(path) as file:
+    with TableFile(path) as file, file.damage_told():
         facts = _metadata(file)
         shown = _shown(file, facts["columns"])
         hidden = {name: file.embedded(name, entry) for name, entry in facts["embedded"].items()}
-    try:
-        return put_together(_record(facts, shown, hidden))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{file.path!r} is damaged: its columns and metadata disagree: {error}") from error
+        try:
+            return put_together(_record(facts, shown, hidden))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{file.path!r} is damaged: its columns and metadata disagree: {error}") from error
 
 
 def _metadata(file: TableFile) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 There is a file for each property that is not None, and ``explanation_metadata.json``. interpret-community reads what is
 written here. A further file, ``fastexplain.json``, which it ignores, holds what its layout has no place for: units,
-path, types of the data's columns, whether one margin stands for two classes.
+path, types of the data's columns, whether one margin stands for two classes, and the checksums of all files: a digit
+that has changed is still JSON.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ __all__ = [
     "PROPERTIES",
     "SERIALIZATION_VERSION",
     "explanation_metadata",
+    "is_sealed",
+    "sealed",
     "write_directory",
 ]
 
@@ -142,8 +147,21 @@ def _write_files(explanation: Explanation, record: Record, folder: Path) -> None
     }
     if record.is_sparse:
         own["n_stored"] = [int(matrix.nnz) for matrix in record.values]
-    (folder / OWN_FILE).write_text(json.dumps(own), encoding="utf-8")
     (folder / METADATA_FILE).write_text(json.dumps(explanation_metadata(explanation)), encoding="utf-8")
+    own["checksums"] = {file.name: zlib.crc32(file.read_bytes()) for file in sorted(folder.iterdir())}
+    (folder / OWN_FILE).write_bytes(sealed(json.dumps(own)))
+
+
+def sealed(text: str) -> bytes:
+    """The text of a JSON object with the checksum of the rest as its first entry; see `is_sealed`."""
+    rest = text[1:].encode()
+    return f'{{"crc32": {zlib.crc32(rest)}, '.encode() + rest
+
+
+def is_sealed(content: bytes) -> bool | None:
+    """Whether bytes are as `sealed` made them; None where they have no checksum."""
+    found = re.match(rb'\{"crc32": (\d+), ', content)
+    return None if found is None else zlib.crc32(content[found.end() :]) == int(found[1])
 
 
 def _property_values(explanation: Explanation, record: Record) -> dict[str, tuple[str, Any]]:

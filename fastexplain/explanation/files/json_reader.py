@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fastexplain.explanation.files.json_directory import (
     OWN_VERSION,
     PROPERTIES,
     SERIALIZATION_VERSION,
+    is_sealed,
 )
 from fastexplain.explanation.files.json_values import decoded
 from fastexplain.explanation.files.record import Record, put_together
@@ -27,16 +29,21 @@ __all__ = ["read_directory"]
 
 def read_directory(path: Path) -> Explanation:
     """Read a directory of JSON files; see `fastexplain.load_explanation`."""
-    files = _Files(path)
-    metadata, own = files.metadata(), files.own()
-    if own.get("explanation_id") != metadata.get("explanation_id"):
-        own = {}  # left behind by an explanation that interpret-community has overwritten
-    reader = _Reader(files, metadata, own)
-    record = reader.record()
     try:
-        return put_together(record)
-    except ValueError as error:
-        raise ValueError(f"{path}: the files contradict each other: {error}") from error
+        files = _Files(path)
+        metadata, own = files.metadata(), files.own()
+        is_ours = own.get("explanation_id") == metadata.get("explanation_id")
+        # other facts are left behind by an explanation that interpret-community has overwritten
+        explanation = put_together(_Reader(files, metadata, own if is_ours else {}).record())
+        # last, as what is wrong with a value says more than that it has changed
+        files.check(own.get("checksums", {}), is_ours=is_ours)
+        return explanation
+    except ImportError:
+        raise  # of a library whose data frame the directory holds
+    except Exception as error:  # what Python raises where lists and numbers are not what they should be is of any class
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        raise ValueError(f"{path}: the files contradict each other: {type(error).__name__}: {error}") from error
 
 
 class _Files:
@@ -54,10 +61,34 @@ class _Files:
     def json(self, name: str) -> Any:
         try:
             return json.loads((self.path / name).read_bytes())
-        except json.JSONDecodeError as error:
-            raise self.error(name, f"not valid JSON: {error}") from error
         except UnicodeDecodeError as error:
             raise self.error(name, f"not a text file: {error}") from error
+        except (ValueError, RecursionError) as error:  # also integers of more than 4,300 digits
+            raise self.error(name, f"not valid JSON: {error}") from error
+
+    def check(self, checksums: Any, *, is_ours: bool) -> None:
+        """Raise ValueError where files have changed since we wrote them.
+
+        Parameters
+        ----------
+        checksums : dict
+            Of each file; empty in directories of older versions.
+        is_ours : bool
+            Whether the metadata are of the explanation that these were written for.
+        """
+        if not isinstance(checksums, dict):
+            raise self.error(OWN_FILE, f"expected an object for 'checksums'; got {_shown(checksums)}")
+        changed = [name for name, crc in checksums.items() if zlib.crc32(self._bytes(name)) != crc]
+        if changed and (is_ours or changed == [METADATA_FILE]):
+            raise self.error(
+                changed[0],
+                "has changed since it was written (it differs from its checksum). Take it from a backup, or save "
+                f"it again; if it was edited on purpose, remove {OWN_FILE} to have it read as interpret-community's.",
+            )
+
+    def _bytes(self, name: str) -> bytes:
+        path = self.path / name
+        return path.read_bytes() if path.is_file() else b""
 
     def metadata(self) -> dict[str, Any]:
         if not (self.path / METADATA_FILE).is_file():
@@ -77,6 +108,8 @@ class _Files:
     def own(self) -> dict[str, Any]:
         if not (self.path / OWN_FILE).is_file():
             return {}
+        if is_sealed((self.path / OWN_FILE).read_bytes()) is False:
+            raise self.error(OWN_FILE, "has changed since it was written: it differs from its checksum.")
         own = self.json(OWN_FILE)
         if not isinstance(own, dict) or not isinstance(own.get("format_version"), int):
             raise self.error(OWN_FILE, f"expected an object with a format_version; got {_shown(own)}")
@@ -104,7 +137,9 @@ class _Files:
             raise self.error(file, f'expected {{"metadata": ..., "data": ...}}; got {_shown(content)}')
         try:
             return decoded(content["metadata"], content["data"], description)
-        except (KeyError, TypeError, ValueError) as error:
+        except ImportError:
+            raise
+        except Exception as error:  # of any class, as the description tells how to read the data
             raise self.error(file, str(error)) from error
 
     def names(self, name: str) -> list[Any] | None:

@@ -1,11 +1,11 @@
-#include "fastexplain/permutation/tree_permutation.h"
+#include "fastexplain/permutation/replacement_predictor.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <utility>
 
-#include "permutation/word_permutation.h"
+#include "permutation/small_tree_predictor.h"
 
 namespace fastexplain {
 namespace {
@@ -22,7 +22,7 @@ bool any_nan(const double* values, std::int64_t n) {
 }  // namespace
 
 // A node together with what the call knows of its feature: one cache line serves a visit.
-struct TreePermuter::Step {
+struct ReplacementPredictor::Step {
   double threshold;
   std::int32_t child, feature;  // as in Node
   std::int32_t player;          // -1: not replaced, or a leaf
@@ -32,7 +32,7 @@ struct TreePermuter::Step {
 };
 
 // Working memory of one thread.
-struct TreePermuter::Block {
+struct ReplacementPredictor::Block {
   struct Departure {
     std::int32_t sibling;
     std::int32_t node;  // where the jobs left the row's path
@@ -48,8 +48,8 @@ struct TreePermuter::Block {
   const std::uint8_t* tree_used = nullptr;  // (n_trees,): some split is on a feature of a player
 };
 
-TreePermuter::TreePermuter(const ForestView& forest, double grid) : forest_(forest), rounder_(0x1.8p52 * grid) {
-  if (grid > 0.0 && WordPermuter::takes(forest)) words_ = std::make_shared<const WordPermuter>(forest);
+ReplacementPredictor::ReplacementPredictor(const ForestView& forest, double grid) : forest_(forest), rounder_(0x1.8p52 * grid) {
+  if (grid > 0.0 && SmallTreePredictor::takes(forest)) words_ = std::make_shared<const SmallTreePredictor>(forest);
   nodes_.reserve(forest.tree_offsets[forest.n_trees]);
   kind_.reserve(nodes_.capacity());
   std::vector<std::pair<std::int64_t, int>> order;  // nodes of a tree by level, and their depth
@@ -92,7 +92,7 @@ TreePermuter::TreePermuter(const ForestView& forest, double grid) : forest_(fore
 }
 
 // The routing rule of Forest in full.
-bool TreePermuter::goes_left_rare(std::int64_t at, double x) const {
+bool ReplacementPredictor::goes_left_rare(std::int64_t at, double x) const {
   const std::uint8_t kind = kind_[at];
   const bool zero = (kind & kZeroMissing) && std::abs(x) <= kZeroThreshold;
   if (zero || x != x) return kind & kDefaultLeft;
@@ -107,7 +107,8 @@ bool TreePermuter::goes_left_rare(std::int64_t at, double x) const {
 // kPlain: numbers only, and no value is missing.
 // kJobs: replacements of every player, 0 if they differ; known, the loops over them unroll.
 template <bool kPlain, int kJobs>
-void TreePermuter::tree(std::int64_t t, const double* x, const double* replaced, double* difference, Block& block) const {
+void ReplacementPredictor::tree(std::int64_t t, const double* x, const double* replaced, double* difference,
+                                Block& block) const {
   const Step* const steps = block.steps;
   const auto goes_right = [&](std::int64_t at, double value) {
     if constexpr (kPlain) return !(value <= steps[at].threshold);
@@ -166,8 +167,8 @@ void TreePermuter::tree(std::int64_t t, const double* x, const double* replaced,
 }
 
 template <bool kPlain, int kJobs>
-void TreePermuter::replace_block(std::int64_t begin, std::int64_t end, const double* x, const double* by_column,
-                                 const ReplacementPlan& plan, const double* base, double* out, Block& block) const {
+void ReplacementPredictor::replace_block(std::int64_t begin, std::int64_t end, const double* x, const double* by_column,
+                                         const ReplacementPlan& plan, const double* base, double* out, Block& block) const {
   const std::int64_t n_features = forest_.n_features, n_outputs = forest_.n_outputs, n_rows = plan.n_rows;
   const std::int64_t n_jobs = plan.job_offsets[plan.n_players], row_size = n_jobs * n_outputs;
   for (std::int64_t f = 0; f < n_features; ++f) {
@@ -197,24 +198,24 @@ void TreePermuter::replace_block(std::int64_t begin, std::int64_t end, const dou
 
 // The usual numbers of repeats have code of their own.
 template <bool kPlain>
-TreePermuter::Run TreePermuter::run_for(const ReplacementPlan& plan) {
+ReplacementPredictor::Run ReplacementPredictor::run_for(const ReplacementPlan& plan) {
   std::int64_t n_jobs = plan.n_players > 0 ? plan.job_offsets[1] : 0;
   for (std::int64_t p = 1; p < plan.n_players; ++p)
     if (plan.job_offsets[p + 1] - plan.job_offsets[p] != n_jobs) n_jobs = 0;
   switch (n_jobs) {
     case 1:
-      return &TreePermuter::replace_block<kPlain, 1>;
+      return &ReplacementPredictor::replace_block<kPlain, 1>;
     case 5:
-      return &TreePermuter::replace_block<kPlain, 5>;
+      return &ReplacementPredictor::replace_block<kPlain, 5>;
     case 10:
-      return &TreePermuter::replace_block<kPlain, 10>;
+      return &ReplacementPredictor::replace_block<kPlain, 10>;
     default:
-      return &TreePermuter::replace_block<kPlain, 0>;
+      return &ReplacementPredictor::replace_block<kPlain, 0>;
   }
 }
 
-void TreePermuter::replace(const double* x, const double* by_column, const ReplacementPlan& plan, const double* base,
-                           double* out, int n_threads, const InterruptCheck& check) const {
+void ReplacementPredictor::replace(const double* x, const double* by_column, const ReplacementPlan& plan, const double* base,
+                                   double* out, int n_threads, const InterruptCheck& check) const {
   if (words_ != nullptr) return words_->replace(by_column, plan, base, rounder_, out, n_threads, check);
   std::vector<std::int64_t> value_at(forest_.n_features, 0);
   std::int64_t n_values = 0;
@@ -259,8 +260,8 @@ void TreePermuter::replace(const double* x, const double* by_column, const Repla
                check);
 }
 
-void TreePermuter::predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
-                           const InterruptCheck& check) const {
+void ReplacementPredictor::predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
+                                   const InterruptCheck& check) const {
   const std::int64_t n_outputs = forest_.n_outputs, width = forest_.n_leaf_outputs;
   const bool plain = plain_ && !any_nan(x, n_rows * forest_.n_features);
   const auto leaf_of = [&](std::int64_t at, const double* row) {

@@ -1,35 +1,24 @@
-#include "permutation/word_permutation.h"
+#include "permutation/small_tree_predictor.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
+
+#include "aligned_buffer.h"
 
 namespace fastexplain {
 namespace {
 
 constexpr std::size_t kMaxCuts = 32000;  // codes and a bound one higher fit into 16 bits, below the code of a missing value
 
-// Memory that vectors are loaded from, filled with zeros.
-class Shorts {
- public:
-  explicit Shorts(std::int64_t n) {
-    const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(std::int16_t) + 63) / 64 * 64;
-    data_.reset(static_cast<std::int16_t*>(std::aligned_alloc(64, std::max<std::size_t>(bytes, 64))));
-    if (data_ == nullptr) throw std::bad_alloc();
-    std::fill(data_.get(), data_.get() + bytes / sizeof(std::int16_t), std::int16_t{0});
-  }
-  std::int16_t* get() const { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(std::int16_t* data) const { std::free(data); }
-  };
-  std::unique_ptr<std::int16_t, Free> data_;
-};
+// Zeros, because kernels read whole vectors of codes, also where there are no rows any more.
+AlignedBuffer<std::int16_t> zeros(std::int64_t n) {
+  AlignedBuffer<std::int16_t> codes(static_cast<std::size_t>(std::max<std::int64_t>(n, 1)));
+  std::fill_n(codes.get(), n, std::int16_t{0});
+  return codes;
+}
 
 }  // namespace
 
-struct WordPermuter::Program {
+struct SmallTreePredictor::Program {
   std::vector<WordTree> trees;
   std::vector<WordSplit> splits;
   std::vector<WordGroup> groups;
@@ -39,9 +28,9 @@ struct WordPermuter::Program {
 };
 
 // Working memory of one thread.
-struct WordPermuter::Scratch {
+struct SmallTreePredictor::Scratch {
   Scratch(std::int64_t n_sums, std::int64_t n_splits, std::int64_t n_jobs)
-      : leaf_of((kMaxWordLeaves + n_splits) * kWordRows),
+      : leaf_of(zeros((kMaxWordLeaves + n_splits) * kWordRows)),
         left(n_splits),
         reach(n_splits),
         words(n_splits * n_jobs),
@@ -49,12 +38,12 @@ struct WordPermuter::Scratch {
     for (int leaf = 0; leaf < kMaxWordLeaves; ++leaf)
       std::fill_n(leaf_of.get() + leaf * kWordRows, kWordRows, static_cast<std::int16_t>(leaf));
   }
-  Shorts leaf_of;
+  AlignedBuffer<std::int16_t> leaf_of;
   std::vector<std::uint64_t> left, reach, words;
   std::vector<double> difference;
 };
 
-bool WordPermuter::takes(const ForestView& forest) {
+bool SmallTreePredictor::takes(const ForestView& forest) {
   std::vector<std::size_t> n_splits(forest.n_features, 0);
   for (std::int64_t t = 0; t < forest.n_trees; ++t) {
     std::int64_t n_leaves = 0;
@@ -71,7 +60,7 @@ bool WordPermuter::takes(const ForestView& forest) {
   return true;
 }
 
-WordPermuter::WordPermuter(const ForestView& forest)
+SmallTreePredictor::SmallTreePredictor(const ForestView& forest)
     : n_features_(forest.n_features),
       n_outputs_(forest.n_outputs),
       n_leaf_outputs_(forest.n_leaf_outputs),
@@ -121,8 +110,8 @@ WordPermuter::WordPermuter(const ForestView& forest)
   }
 }
 
-void WordPermuter::add_groups(std::int64_t t, const ReplacementPlan& plan, const std::vector<std::int32_t>& value_at,
-                              Program& out) const {
+void SmallTreePredictor::add_groups(std::int64_t t, const ReplacementPlan& plan, const std::vector<std::int32_t>& value_at,
+                                    Program& out) const {
   WordTree& tree = out.trees[t];
   WordSplit* const splits = out.splits.data() + tree.first_split;
   tree.first_group = static_cast<std::int32_t>(out.groups.size());
@@ -163,7 +152,7 @@ void WordPermuter::add_groups(std::int64_t t, const ReplacementPlan& plan, const
   }
 }
 
-WordPermuter::Program WordPermuter::program(const ReplacementPlan& plan) const {
+SmallTreePredictor::Program SmallTreePredictor::program(const ReplacementPlan& plan) const {
   Program out;
   out.trees = trees_;
   out.splits = splits_;
@@ -180,13 +169,13 @@ WordPermuter::Program WordPermuter::program(const ReplacementPlan& plan) const {
   return out;
 }
 
-void WordPermuter::replace(const double* by_column, const ReplacementPlan& plan, const double* base, double rounder,
-                           double* out, int n_threads, const InterruptCheck& check) const {
+void SmallTreePredictor::replace(const double* by_column, const ReplacementPlan& plan, const double* base, double rounder,
+                                 double* out, int n_threads, const InterruptCheck& check) const {
   const KernelTable& kernels = active_kernels();
   const std::int64_t n_rows = plan.n_rows, n_jobs = plan.job_offsets[plan.n_players];
   const std::int64_t n_tiles = (n_rows + kTileRows - 1) / kTileRows, stride = n_tiles * kTileRows;
   const Program program = this->program(plan);
-  const Shorts codes(stride * n_features_), replaced(stride * program.n_values);
+  const AlignedBuffer<std::int16_t> codes = zeros(stride * n_features_), replaced = zeros(stride * program.n_values);
   parallel_for(
       n_features_, n_threads,
       [&](std::int64_t f, int) {
@@ -202,7 +191,7 @@ void WordPermuter::replace(const double* by_column, const ReplacementPlan& plan,
           task.data = reinterpret_cast<const char*>(by_column + tile * kTileRows);
           task.n_rows = static_cast<int>(std::min<std::int64_t>(kTileRows, n_rows - tile * kTileRows));
           task.codes = codes.get() + f * stride + tile * kTileRows;
-          kernels.encode(task);
+          kernels.tree.encode(task);
         }
         if (program.value_at[f] < 0) return;
         // while the column is in the cache
@@ -240,7 +229,7 @@ void WordPermuter::replace(const double* by_column, const ReplacementPlan& plan,
                  task.words = scratch.words.data();
                  task.leaf_of = scratch.leaf_of.get();
                  task.difference = scratch.difference.data();
-                 kernels.replace->replace(task);
+                 kernels.replacement.replace(task);
                  for (std::int64_t job = 0; job < n_jobs; ++job)
                    for (std::int64_t k = 0; k < n_outputs_; ++k) {
                      const double* difference = scratch.difference.data() + (job * n_outputs_ + k) * kWordRows;

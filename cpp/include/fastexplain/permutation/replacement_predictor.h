@@ -26,16 +26,16 @@ struct ReplacementPlan {
   const std::int32_t* donors = nullptr;          // (n_jobs, n_rows): row whose values replace those of the player's features
 };
 
-class WordPermuter;
+class SmallTreePredictor;
 
-// A forest laid out for walking, and where its trees are small, as words of decisions. Immutable. Copies what it needs except
-// leaf values and category sets.
-class TreePermuter {
+// Predicts rows of which some columns were replaced: a forest laid out for walking, and where its trees are small, as words of
+// decisions. Immutable. Copies what it needs except leaf values and category sets.
+class ReplacementPredictor {
  public:
   // Leaf values and offsets are whole multiples of a quantum and their sums stay below 2^52 of it, so that sums of doubles are
   // exact in any order: rows in the same leaves tie, however they got there. grid: outputs are rounded to multiples of it, so
   // that leaves that add up to the same in the library's own arithmetic tie too; 0 leaves them.
-  TreePermuter(const ForestView& forest, double grid);
+  ReplacementPredictor(const ForestView& forest, double grid);
 
   // x: (n_rows, n_features) in C order, rounded as the model rounds, every missing value NaN.
   void predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
@@ -58,8 +58,8 @@ class TreePermuter {
   static constexpr std::uint8_t kDefaultLeft = 1, kZeroMissing = 2, kCategorical = 4;
   struct Step;
   struct Block;
-  using Run = void (TreePermuter::*)(std::int64_t begin, std::int64_t end, const double* x, const double* by_column,
-                                     const ReplacementPlan& plan, const double* base, double* out, Block& block) const;
+  using Run = void (ReplacementPredictor::*)(std::int64_t begin, std::int64_t end, const double* x, const double* by_column,
+                                             const ReplacementPlan& plan, const double* base, double* out, Block& block) const;
 
   bool goes_left_rare(std::int64_t at, double x) const;
   template <bool kPlain>
@@ -71,7 +71,7 @@ class TreePermuter {
   void tree(std::int64_t t, const double* x, const double* replaced, double* difference, Block& block) const;
 
   ForestView forest_;
-  std::shared_ptr<const WordPermuter> words_;  // null: trees are large or split on categories
+  std::shared_ptr<const SmallTreePredictor> words_;  // null: trees are large or split on categories
   std::vector<Node> nodes_;
   std::vector<std::uint8_t> kind_;
   std::vector<std::int64_t> roots_;

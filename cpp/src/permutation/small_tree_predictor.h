@@ -1,24 +1,25 @@
-// Replacement in forests of small trees, 64 rows at a time; see isa/replace_body.inc. What `TreePermuter` runs where it can.
+// Rows with replaced columns through forests of small trees, 64 rows at a time; see isa/replace_body.inc. What
+// `ReplacementPredictor` runs where it can.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "fastexplain/permutation/tree_permutation.h"
+#include "fastexplain/permutation/replacement_predictor.h"
 #include "isa/kernels.h"
 
 namespace fastexplain {
 
-// A forest as words of decisions. Immutable. Its sums are whole multiples of a quantum (see TreePermuter), so that their order
-// does not matter.
-class WordPermuter {
+// A forest as words of decisions. Immutable. Its sums are whole multiples of a quantum (see ReplacementPredictor), so that
+// their order does not matter.
+class SmallTreePredictor {
  public:
   // Whether all trees are small and split on numbers only.
   static bool takes(const ForestView& forest);
 
-  explicit WordPermuter(const ForestView& forest);
+  explicit SmallTreePredictor(const ForestView& forest);
 
-  // As TreePermuter::replace.
+  // As ReplacementPredictor::replace.
   void replace(const double* by_column, const ReplacementPlan& plan, const double* base, double rounder, double* out,
                int n_threads, const InterruptCheck& check) const;
 
