@@ -133,7 +133,7 @@ def _probabilities(rng: np.random.Generator, y: NDArray[np.int64], n_classes: in
 
 PROBABILITIES: dict[str, Callable[..., float]] = {
     "log_loss": sk.log_loss,
-    "d2_log_loss_score": sk.d2_log_loss_score,
+    **({"d2_log_loss_score": sk.d2_log_loss_score} if hasattr(sk, "d2_log_loss_score") else {}),  # since 1.5
     "roc_auc_ovr": lambda y, p, **o: float(sk.roc_auc_score(y, p, multi_class="ovr", **o)),
     "roc_auc_ovr_weighted": lambda y, p, **o: float(sk.roc_auc_score(y, p, multi_class="ovr", average="weighted", **o)),
     "roc_auc_ovo": lambda y, p, **o: float(sk.roc_auc_score(y, p, multi_class="ovo", **o)),

@@ -621,10 +621,15 @@ def test_every_scorer_of_sklearn_is_known_by_name(name: str, scored_models: Any)
         kinds = ["two"] if name in OF_TWO_CLASSES else ["two", "three"]
     for kind in kinds:
         model, X, y = scored_models[kind]
+        try:
+            expected = SCORERS[name](model, X, y)
+        except ValueError:  # some are of two classes only in old versions
+            assert kind == "three"
+            continue
         result = _run(model, X, y, metrics=name, n_repeats=2)
         assert result.metric == name
         assert result.greater_is_better or name == "max_error"  # a scorer until scikit-learn 1.5, and a function
-        expected = abs(SCORERS[name](model, X, y)) if name == "max_error" else SCORERS[name](model, X, y)
+        expected = abs(expected) if name == "max_error" else expected
         assert result.baseline_score == pytest.approx(expected, rel=1e-9)
         assert np.isfinite(result.importances).all()
 
@@ -767,7 +772,7 @@ def test_bad_arguments_are_named() -> None:
     X, y = _data()
     model = LinearRegression().fit(X, y)
     for message, options in {
-        r"n_repeats must be a whole number of at least 1; got 0": {"n_repeats": 0},
+        r"n_repeats must be a positive whole number; got 0": {"n_repeats": 0},
         r"Metric 'mse' is unknown\. Known: accuracy": {"metrics": "mse"},
         r"groups: no column is named 'z'": {"groups": {"g": ["z"]}},
         r"groups: column 9 does not exist; X has 5 columns": {"groups": [[9]]},

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.arguments import whole_number
 from fastexplain.exceptions import PoorFidelityWarning, ScenarioNotSupportedException
 from fastexplain.explainers.mimic.arguments import (
     check_probabilities,
@@ -309,8 +310,7 @@ class MimicExplainer:
         """
         if evaluation_examples is None:
             return self._own_importances()
-        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
-            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
+        whole_number(batch_size, "batch_size")
         X, _ = self._table(evaluation_examples)
         if not count_rows(X):
             raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.arguments import whole_number
+from fastexplain.engine.progress import progress
 from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.explainers.raw.raw_features import RawFeatures
 from fastexplain.explainers.shared.checks import (
@@ -281,8 +283,7 @@ class BaseExplainer(abc.ABC):
         ValueError
             As in `explain_local`; or there are no rows, or `batch_size` is not a positive whole number.
         """
-        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
-            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
+        whole_number(batch_size, "batch_size")
         X, _ = self._table(evaluation_examples)
         if count_rows(X) == 0:
             raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
@@ -344,8 +345,6 @@ class BaseExplainer(abc.ABC):
 
     def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], Attribution, NDArray[np.float64] | None]:
         """Mean |value| (n_outputs, n_explained) over batches of rows, the last batch, probabilities of all rows."""
-        from tqdm.auto import tqdm
-
         explained = self._explained
         n_rows = count_rows(X)
         n_explained = explained.n_features if self._subset is None else len(self._subset)
@@ -355,15 +354,14 @@ class BaseExplainer(abc.ABC):
         step = max(batch_size, _BATCH_BYTES // (8 * max(1, explained.n_features * explained.n_outputs)))
         probabilities = []
         step = -(-step // BLOCK_ROWS) * BLOCK_ROWS  # whole blocks: the means have the same bits as in one piece
-        # disable=None: no bar where stderr is not a terminal
-        with tqdm(total=n_rows, unit="row", unit_scale=True, disable=None if self.show_progress else True) as bar:
+        with progress(n_rows, "explain_global", self.show_progress) as advance:
             for start in range(0, n_rows, step):
                 stop = min(start + step, n_rows)
                 result = self._explained_values(self._engineered(slice_rows(X, start, stop)), show_progress=False)
                 running.add(result.values)
                 if result.probabilities is not None:
                     probabilities.append(result.probabilities)
-                bar.update(stop - start)
+                advance(stop - start)
         return running.result(), result, np.concatenate(probabilities) if probabilities else None
 
     def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:

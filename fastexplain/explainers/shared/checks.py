@@ -13,7 +13,6 @@ from fastexplain.rows.tables import shape_of
 
 __all__ = [
     "check_classes",
-    "check_count",
     "check_examples",
     "check_subset",
     "check_task",
@@ -65,13 +64,6 @@ def list_of_names(given: Any, argument: str) -> list[Any] | None:
     if isinstance(given, str):
         raise TypeError(f"{argument} must be a list of names; got the string {given!r}.")
     return given.tolist() if isinstance(given, np.ndarray) else list(given)
-
-
-def check_count(value: Any, argument: str) -> int:
-    """A positive whole number, or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value <= 0:
-        raise ValueError(f"{argument} must be a positive whole number; got {value!r}.")
-    return int(value)
 
 
 def check_classes(
