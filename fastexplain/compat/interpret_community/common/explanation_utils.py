@@ -150,12 +150,14 @@ def _order_imp(summary: NDArray[Any]) -> NDArray[np.intp]:
 
 def _sort_values(values: Any, order: Any) -> NDArray[Any]:
     """Values in an order."""
-    return np.asarray(values)[order]
+    ordered: NDArray[Any] = np.asarray(values)[order]
+    return ordered
 
 
 def _unsort_1d(values: Any, order: Any) -> NDArray[Any]:
     """Values that `_sort_values` has put into an order, as they were."""
-    return np.asarray(values)[np.argsort(order)]
+    restored: NDArray[Any] = np.asarray(values)[np.argsort(order)]
+    return restored
 
 
 def _sort_feature_list_single(features: Any, order: Any) -> list[Any]:
