@@ -70,12 +70,11 @@ class LinearExplainer(Explainer):
             raise InvalidFeaturePerturbationError(
                 f"feature_perturbation must be one of {_PERTURBATIONS}; got {feature_perturbation!r}."
             )
-        correlated = is_impute(masker) or (
-            feature_perturbation == "correlation_dependent" and not _is_independent(masker)
-        )
+        asked = feature_perturbation == "correlation_dependent" and not _is_independent(masker)
+        correlated = is_impute(masker) or asked
         self.feature_perturbation = _PERTURBATIONS[correlated]
         self.model, self.masker, self.nsamples, self.n_threads = model, masker, nsamples, n_threads
-        rows = masker if is_frame(masker) else getattr(masker, "data", None)
+        rows: Any = masker if is_frame(masker) else getattr(masker, "data", None)
         if feature_names is None and is_frame(rows):
             feature_names = rows.columns
         self.feature_names = None if feature_names is None else list(feature_names)
@@ -151,7 +150,7 @@ class LinearExplainer(Explainer):
 
 
 def _is_independent(masker: Any) -> bool:
-    return hasattr(masker, "max_samples")
+    return not is_frame(masker) and hasattr(masker, "max_samples")
 
 
 def _coefficients(model: Any) -> tuple[NDArray[Any], Any]:
