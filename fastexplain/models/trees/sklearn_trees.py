@@ -85,7 +85,7 @@ class SklearnTreeModel(TreeModel):
         self.forest = _boosting_forest(model) if self._boosting else _mean_forest(model, self.n_classes)
 
     def prepare(self, X: Any) -> NDArray[np.floating]:
-        rows = as_matrix(X, self.forest.n_features, self.feature_names, self.library)
+        rows = as_matrix(X, self.forest.n_features, self.feature_names, self.library, labels_are_numbers=True)
         refuse_non_finite(
             rows, allow_nan=self.forest.allow_nan, allow_inf=False, names=self.feature_names, float32=True
         )
