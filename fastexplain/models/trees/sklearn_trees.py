@@ -82,6 +82,7 @@ class SklearnTreeModel(TreeModel):
             self.n_classes = len(self.classes)
         self._boosting = hasattr(model, "init_")
         self.single_margin = self._boosting and self.n_classes == 2
+        self.gives_probabilities = self.task == "classification" and not self._boosting
         self.forest = _boosting_forest(model) if self._boosting else _mean_forest(model, self.n_classes)
 
     def prepare(self, X: Any) -> NDArray[np.floating]:
