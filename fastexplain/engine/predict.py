@@ -118,6 +118,8 @@ class PredictFunction:
         except FastExplainError:  # says what is wrong itself
             raise
         except Exception as error:
+            if type(error).__name__ == "NotFittedError":  # as scikit-learn's own functions let it through
+                raise
             raise PredictionError(
                 f"{self.name} raised {type(error).__name__} on rows of shape {_shape(rows)} ({_kind(rows)}): {error}"
             ) from error
