@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.arguments import seed_number, whole_number
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import as_background
 from fastexplain.engine.kernel.coalition_games import BlackBoxGame, CoalitionGame
@@ -19,11 +18,17 @@ from fastexplain.engine.kernel.sampling import METHODS, Rules, play
 from fastexplain.engine.kernel.selection import checked_l1_reg
 from fastexplain.engine.links import identity, resolve_link
 from fastexplain.engine.predict import PredictFunction
+from fastexplain.engine.progress import progress
+from fastexplain.rows.tables import slice_rows
 
 if TYPE_CHECKING:
     from fastexplain.engine.formulas.find import Formula
 
-__all__ = ["KernelShapResult", "kernel_shap"]
+__all__ = ["KernelShapResult", "kernel_shap", "subset_kernel_shap"]
+
+_CHUNK_BYTES = 64 * 2**20
+# Masked rows of one explained row that are predicted as fast as a formula is found for that row's own background.
+_FEW_MASKED_ROWS = 4096
 
 
 class KernelShapResult(NamedTuple):
@@ -70,9 +75,9 @@ def kernel_shap(
     n_threads: int | None = None,
     method: str = "auto",
     see_through: bool = True,
-    chunk_bytes: int = 64 * 2**20,
+    chunk_bytes: int = _CHUNK_BYTES,
     backend: str | None = None,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> KernelShapResult:
     """Shapley values of any model's predictions, hidden features being drawn from background rows.
 
@@ -124,8 +129,9 @@ def kernel_shap(
         Memory for masked rows.
     backend : {"native", "numba"}, optional
         None: ``FASTEXPLAIN_BACKEND``, else the compiled core where there is one.
-    show_progress : bool, default False
-        Show a progress bar over the rows when standard error is a terminal.
+    show_progress : bool, optional
+        A progress bar over the rows where standard error is a terminal, and in notebooks; None shows it once the call
+        has taken a second.
 
     Returns
     -------
@@ -171,9 +177,9 @@ def kernel_shap(
     rows, background_weights = as_background(background, weights)
     builder = make_builder(X, rows, n_threads=rules.n_threads, backend=rules.backend)
     players = _players(groups, builder)
-    if isinstance(chunk_bytes, bool) or not isinstance(chunk_bytes, int | np.integer) or chunk_bytes < 1:
-        raise ValueError(f"chunk_bytes must be a positive whole number; got {chunk_bytes!r}.")
-    options = _Options(rules, predict, builder, players, background_weights, int(chunk_bytes), show_progress)
+    options = _Options(
+        rules, predict, builder, players, background_weights, whole_number(chunk_bytes, "chunk_bytes"), show_progress
+    )
     formula = None
     if see_through:
         from fastexplain.engine.formulas.find import find_formula
@@ -187,6 +193,81 @@ def kernel_shap(
     return result
 
 
+def subset_kernel_shap(
+    model_or_predict: Any,
+    X: Any,
+    background: Any,
+    columns: NDArray[np.intp],
+    *,
+    weights: Any = None,
+    link: Any = "identity",
+    n_samples: int | str = "auto",
+    tol: float = 0.01,
+    seed: int = 0,
+    n_threads: int | None = None,
+    show_progress: bool = False,
+) -> KernelShapResult:
+    """Shapley values of some columns; all others are the explained row's own in every coalition.
+
+    Rows share calls of the model, as in `kernel_shap`. A model of a known formula is played row by row instead, unless
+    there are few coalitions: its background is another for each row.
+
+    Parameters
+    ----------
+    columns : int array of shape (n_columns,)
+        All different.
+    others
+        As in `kernel_shap`.
+
+    Returns
+    -------
+    KernelShapResult
+        Of the columns, in their order. ``base_values`` are NaN: they differ from row to row.
+    """
+    rules = _rules(link, n_samples, tol, False, seed, n_threads, "auto", None)
+    predict = PredictFunction(model_or_predict)
+    rows, background_weights = as_background(background, weights)
+    builder = make_builder(X, rows, n_threads=rules.n_threads, backend=rules.backend)
+    kept = ~np.isin(np.arange(builder.n_columns), columns)
+    few = 2.0 ** len(columns) * builder.n_background <= _FEW_MASKED_ROWS
+    if not few and _has_game(predict, builder, background_weights, rules):
+        again: dict[str, Any] = {"link": link, "n_samples": n_samples, "tol": tol, "seed": seed, "n_threads": n_threads}
+        return _row_by_row(model_or_predict, builder, kept, columns, weights=background_weights, **again)
+    players = [np.array([column], dtype=np.intp) for column in columns]
+    options = _Options(rules, predict, builder, players, background_weights, _CHUNK_BYTES, show_progress)
+    return _by_sampling(options, kept)
+
+
+def _has_game(predict: PredictFunction, builder: RowBuilder, weights: NDArray[np.float64], rules: Rules) -> bool:
+    """Whether the values of coalitions follow from a known formula."""
+    from fastexplain.engine.formulas.find import find_formula
+
+    settings: dict[str, Any] = {"n_threads": rules.n_threads, "backend": rules.backend}
+    formula = find_formula(predict, builder, _players(None, builder), weights, **settings)
+    return formula is not None and formula.game is not None
+
+
+def _row_by_row(
+    model_or_predict: Any, builder: RowBuilder, kept: NDArray[np.bool_], columns: NDArray[np.intp], **options: Any
+) -> KernelShapResult:
+    """Each row by itself, with background rows that have its own values in the kept columns."""
+    nobody = np.zeros(builder.n_background, dtype=np.int32)
+    every_background = np.arange(builder.n_background, dtype=np.int32)
+    results = []
+    for i in range(builder.n_rows):
+        background = builder.build(kept[np.newaxis], nobody + np.int32(i), nobody, every_background)
+        results.append(kernel_shap(model_or_predict, slice_rows(builder.X, i, i + 1), background, **options))
+    values = np.concatenate([result.values[:, columns] for result in results])
+    return KernelShapResult(
+        values,
+        np.full(values.shape[2], np.nan),
+        np.concatenate([result.standard_errors[:, columns] for result in results]),
+        np.concatenate([result.n_evaluations for result in results]),
+        np.concatenate([result.converged for result in results]),
+        results[0].method,
+    )
+
+
 class _Options(NamedTuple):
     """One call's arguments, checked."""
 
@@ -196,11 +277,11 @@ class _Options(NamedTuple):
     players: list[NDArray[np.intp]]
     weights: NDArray[np.float64]
     chunk_bytes: int
-    show_progress: bool
+    show_progress: bool | None
 
 
-def _by_sampling(options: _Options) -> KernelShapResult:
-    """Ask the model for every coalition."""
+def _by_sampling(options: _Options, kept: NDArray[np.bool_] | None = None) -> KernelShapResult:
+    """Ask the model for every coalition; `kept` columns are the row's own in each."""
     game = BlackBoxGame(
         options.builder,
         options.predict,
@@ -208,8 +289,10 @@ def _by_sampling(options: _Options) -> KernelShapResult:
         options.weights,
         chunk_bytes=options.chunk_bytes,
         backend=options.rules.backend,
+        kept=kept,
     )
-    return _played(game, options)
+    played = _played(game, options)
+    return played if kept is None else played._replace(base_values=np.full_like(played.base_values, np.nan))
 
 
 def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
@@ -243,8 +326,8 @@ def _prefixed(result: KernelShapResult, path: str) -> KernelShapResult:
 
 
 def _played(game: CoalitionGame, options: _Options) -> KernelShapResult:
-    base_values = options.rules.link(options.weights @ game.without)
-    with _progress(game.n_rows, options.show_progress) as on_row:
+    base_values = options.rules.link(options.weights @ game.without_of(0))
+    with progress(game.n_rows, "kernel_shap", options.show_progress) as on_row:
         played = play(game, options.rules, on_row)
     return KernelShapResult(
         played.values,
@@ -271,33 +354,20 @@ def _rules(
     resolved = resolve_link(link)
     return Rules(
         method=method,
-        n_samples=None if isinstance(n_samples, str) and n_samples == "auto" else _whole(n_samples, "n_samples", 2),
+        n_samples=_budget(n_samples),
         tol=_tolerance(tol),
         l1_reg=_l1_reg(l1_reg, method),
         link=resolved,
         linear_link=resolved is identity,
-        seed=_seed(seed),
+        seed=seed_number(seed),
         n_threads=resolve_num_threads(n_threads),
         backend=select_backend(backend),
     )
 
 
-def _whole(value: Any, name: str, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
-        alternative = "'auto' or " if name == "n_samples" else ""
-        raise ValueError(f"{name} must be {alternative}a whole number of at least {least}; got {value!r}.")
-    return number
-
-
-def _seed(seed: Any) -> int:
-    number = _whole(seed, "seed", 0)
-    if number >= 2**64:
-        raise ValueError(f"seed must be below 2**64; got {seed!r}.")
-    return number
+def _budget(n_samples: Any) -> int | None:
+    is_auto = isinstance(n_samples, str) and n_samples == "auto"
+    return None if is_auto else whole_number(n_samples, "n_samples", 2, or_else="'auto'")
 
 
 def _tolerance(tol: Any) -> float:
@@ -349,15 +419,3 @@ def _column(item: Any, positions: Mapping[Any, int], builder: RowBuilder) -> int
             f"groups names column {item!r}; expected column names, or positions in 0..{builder.n_columns - 1}."
         )
     return int(item)
-
-
-@contextmanager
-def _progress(n_rows: int, show: bool) -> Iterator[Any]:
-    if not show:
-        yield lambda count: None
-        return
-    from tqdm.auto import tqdm
-
-    # disable=None: quiet where standard error is not a terminal
-    with tqdm(total=n_rows, desc="kernel_shap", unit=" rows", disable=None) as bar:
-        yield bar.update

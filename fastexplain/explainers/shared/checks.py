@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.models.task import plain_task
+from fastexplain.rows.names import check_distinct
 from fastexplain.rows.tables import shape_of
 
 __all__ = [
     "check_classes",
-    "check_count",
     "check_examples",
     "check_subset",
     "check_task",
+    "distinct_names",
     "list_of_names",
     "plain_output",
     "plain_task",
@@ -67,11 +68,11 @@ def list_of_names(given: Any, argument: str) -> list[Any] | None:
     return given.tolist() if isinstance(given, np.ndarray) else list(given)
 
 
-def check_count(value: Any, argument: str) -> int:
-    """A positive whole number, or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value <= 0:
-        raise ValueError(f"{argument} must be a positive whole number; got {value!r}.")
-    return int(value)
+def distinct_names(given: Any, argument: str) -> list[Any] | None:
+    """As `list_of_names`; ValueError where a name occurs twice."""
+    names = list_of_names(given, argument)
+    check_distinct(names or [], argument)
+    return names
 
 
 def check_classes(
