@@ -119,7 +119,6 @@ def explain_table(
     ModelConversionError
         Base value and values do not add up to the library's own raw prediction of the table's first rows.
     """
-    from fastexplain.explainers.tree import explained_units
     from fastexplain.explanation import ParquetWriter
 
     n_features, n_outputs = model.forest.n_features, model.forest.n_outputs
@@ -133,7 +132,7 @@ def explain_table(
         method="shap_tree",
         model_task=model.task,
         model_type=str(type(model.model)),
-        units=explained_units(model),
+        units=model.units,
     )
     with writer, progress(table.n_rows, "explaining", show_progress, always=True, leave=False) as advance:
         for batch in table.batches(columns.to_read, columns.features, batch_size):

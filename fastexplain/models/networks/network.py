@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.agreement import disagreement
+from fastexplain.models.class_registry import ClassRegistry, imported
 
 __all__ = ["ACTIVATIONS", "Activation", "Layer", "Network", "load_network", "try_load_network"]
 
@@ -319,14 +319,16 @@ class LayerBuilder:
         return Network(self._layers)
 
 
-# prefix of a class's dotted name -> "module:function" that reads it
-_READERS = {
-    "torch.nn.modules.": "fastexplain.models.networks.torch:read",
-    "sklearn.neural_network.": "fastexplain.models.networks.sklearn:read",
-    "keras.": "fastexplain.models.networks.keras:read",
-    "tensorflow.python.keras.": "fastexplain.models.networks.keras:read",
-    "tf_keras.": "fastexplain.models.networks.keras:read",
-}
+# "module:function" that reads a network: (model, output) -> (Network, its own forward, its dtype).
+_READERS: ClassRegistry[str] = ClassRegistry(
+    {
+        "torch.nn.modules.": "fastexplain.models.networks.torch:read",
+        "sklearn.neural_network.": "fastexplain.models.networks.sklearn:read",
+        "keras.": "fastexplain.models.networks.keras:read",
+        "tensorflow.python.keras.": "fastexplain.models.networks.keras:read",
+        "tf_keras.": "fastexplain.models.networks.keras:read",
+    }
+)
 
 
 def load_network(model: Any, *, output: str = "probability", check: bool = True) -> Network:
@@ -378,14 +380,9 @@ def try_load_network(model: Any) -> Network | None:
 
 
 def _reader(model: Any) -> Callable[[Any, str], tuple[Network, Callable[[Array], Array], str]]:
-    for cls in type(model).__mro__:
-        name = f"{cls.__module__}.{cls.__qualname__}"
-        for prefix, target in _READERS.items():
-            if name.startswith(prefix):
-                module, function = target.split(":")
-                found: Callable[[Any, str], tuple[Network, Callable[[Array], Array], str]]
-                found = getattr(importlib.import_module(module), function)
-                return found
+    target = _READERS.find(model)
+    if target is not None:
+        return imported(target)
     raise UnsupportedModelError(
         f"{type(model).__module__}.{type(model).__qualname__} is not a network that can be read. Supported: "
         "torch.nn.Sequential of Linear and activations, scikit-learn MLPClassifier and MLPRegressor, Keras "
