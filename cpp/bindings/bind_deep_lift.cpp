@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "bindings.h"
-#include "fastexplain/deep_lift.h"
+#include "fastexplain/deep/deep_lift.h"
 
 namespace py = pybind11;
 using fastexplain::ActivationsView;

@@ -2,9 +2,9 @@
 #include <stdexcept>
 
 #include "bindings.h"
-#include "fastexplain/coalitions.h"
-#include "fastexplain/masking.h"
-#include "fastexplain/odd_gp.h"
+#include "fastexplain/kernel/coalitions.h"
+#include "fastexplain/kernel/masking.h"
+#include "fastexplain/kernel/odd_gp.h"
 
 namespace py = pybind11;
 

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "bindings.h"
-#include "fastexplain/metrics.h"
+#include "fastexplain/metrics/metrics.h"
 
 namespace py = pybind11;
 

@@ -3,8 +3,8 @@
 #include <stdexcept>
 
 #include "bindings.h"
-#include "fastexplain/permutations.h"
-#include "fastexplain/tree_permutation.h"
+#include "fastexplain/permutation/permutations.h"
+#include "fastexplain/permutation/tree_permutation.h"
 #include "forest_view.h"
 
 namespace {

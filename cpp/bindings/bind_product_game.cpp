@@ -2,7 +2,7 @@
 #include <string>
 
 #include "bindings.h"
-#include "fastexplain/product_game.h"
+#include "fastexplain/formulas/product_game.h"
 
 namespace py = pybind11;
 using fastexplain::PairRules;

@@ -1,7 +1,7 @@
 // Scorers of models that are seen through: check shapes, release the GIL, call. Arrays that are written refuse conversion.
 #include "bindings.h"
-#include "fastexplain/expansion.h"
-#include "fastexplain/neighbors.h"
+#include "fastexplain/formulas/expansion.h"
+#include "fastexplain/formulas/neighbors.h"
 
 namespace py = pybind11;
 

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "bindings.h"
-#include "fastexplain/tree_shap.h"
+#include "fastexplain/tree/tree_shap.h"
 #include "forest_view.h"
 
 namespace py = pybind11;

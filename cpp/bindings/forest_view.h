@@ -5,7 +5,7 @@
 #include <string>
 
 #include "bindings.h"
-#include "fastexplain/forest.h"
+#include "fastexplain/tree/forest.h"
 
 namespace py = pybind11;
 

@@ -214,7 +214,7 @@ class BlackBoxGame:
     def distinct(
         self, masks: NDArray[np.bool_], differs: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-        """Which masked rows differ from each other; see ``cpp/include/fastexplain/masking.h``."""
+        """Which masked rows differ from each other; see ``cpp/include/fastexplain/kernel/masking.h``."""
         arguments = np.ascontiguousarray(masks).view(np.uint8), np.ascontiguousarray(differs).view(np.uint8)
         if self._backend == "native":
             found: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]] = core().distinct_masked_rows(

@@ -1,4 +1,7 @@
-"""Coalitions of Kernel SHAP compiled by Numba: the twin of ``cpp/src/coalitions.cpp``, which explains the method."""
+"""Coalitions of Kernel SHAP compiled by Numba.
+
+The twin of ``cpp/src/kernel/coalitions.cpp``, which explains the method.
+"""
 
 from __future__ import annotations
 

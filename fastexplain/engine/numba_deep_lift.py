@@ -1,6 +1,7 @@
-"""DeepLIFT's rescale rule compiled by Numba: the twin of ``cpp/src/deep_lift.cpp``, where the algebra is written down.
+"""DeepLIFT's rescale rule compiled by Numba.
 
-Background rows go through one at a time, otherwise every sum is in the same order.
+The twin of ``cpp/src/deep/deep_lift.cpp``, where the algebra is written down. Background rows go
+through one at a time, otherwise every sum is in the same order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Masked rows compiled by Numba: the twin of ``cpp/src/masking.cpp``."""
+"""Masked rows compiled by Numba: the twin of ``cpp/src/kernel/masking.cpp``."""
 
 from __future__ import annotations
 

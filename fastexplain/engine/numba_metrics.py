@@ -1,4 +1,4 @@
-"""Metrics of stacked predictions compiled by Numba: the twin of ``cpp/src/metrics.cpp``, function by function.
+"""Metrics of stacked predictions compiled by Numba: the twin of ``cpp/src/metrics/metrics.cpp``, function by function.
 
 Each public function has the signature of the one in ``fastexplain._core`` and fills the same array. Threads share the
 stacked predictions: each gets some of them.

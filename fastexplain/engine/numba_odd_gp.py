@@ -1,4 +1,4 @@
-"""Covariances of the odd Gaussian process compiled by Numba: the twin of ``cpp/src/odd_gp.cpp``."""
+"""Covariances of the odd Gaussian process compiled by Numba: the twin of ``cpp/src/kernel/odd_gp.cpp``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Product and sigmoid games compiled by Numba: the twin of ``cpp/src/product_game.cpp``; see there for the algebra.
+"""Product and sigmoid games compiled by Numba.
 
-Lanes of eight terms, or frequencies, are the innermost loops, which LLVM turns into vectors. Work is cut into the same
-pieces as in C++ and their sums are added in the same order, so that the number of threads changes no bit.
+The twin of ``cpp/src/formulas/product_game.cpp``; see there for the algebra. Lanes of eight terms, or frequencies,
+are the innermost loops, which LLVM turns into vectors. Work is cut into the same pieces as in C++ and their sums are
+added in the same order, so that the number of threads changes no bit.
 """
 
 from __future__ import annotations

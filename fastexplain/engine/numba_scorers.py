@@ -1,4 +1,4 @@
-"""Scorers compiled by Numba: the twins of ``cpp/src/expansion.cpp`` and ``cpp/src/neighbors.cpp``."""
+"""Scorers compiled by Numba: the twins of ``cpp/src/formulas/expansion.cpp`` and ``cpp/src/formulas/neighbors.cpp``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TILE = 64
 def expand(
     kind: int, degree: int, row: Float, background: Float, coefficients: Float, masks: Masks, out: Float, n_threads: int
 ) -> None:
-    """See ``cpp/include/fastexplain/expansion.h``."""
+    """See ``cpp/include/fastexplain/formulas/expansion.h``."""
     subsets = _subsets(masks)
 
     def work(part: slice) -> None:
@@ -29,7 +29,7 @@ def expand(
 
 
 def couple_probabilities(decisions: Float, slope: Float, shift: Float, out: Float, n_threads: int) -> None:
-    """See ``cpp/include/fastexplain/expansion.h``."""
+    """See ``cpp/include/fastexplain/formulas/expansion.h``."""
     for_each_part(lambda part: _couple(decisions[part], slope, shift, out[part]), len(out), n_threads)
 
 
@@ -44,7 +44,7 @@ def average_neighbors(
     out: Float,
     n_threads: int,
 ) -> None:
-    """See ``cpp/include/fastexplain/neighbors.h``."""
+    """See ``cpp/include/fastexplain/formulas/neighbors.h``."""
     subsets = _subsets(masks)
 
     def work(part: slice) -> None:

@@ -1,7 +1,8 @@
 """Predictions of masked rows computed from what each player contributes, without building the rows.
 
-Array functions over the kernels of ``cpp/src/expansion.cpp`` and ``cpp/src/neighbors.cpp`` and their Numba twins. All
-return the weighted mean over the background, (n_masks, n_outputs), and hold a bounded block of the rest.
+Array functions over the kernels of ``cpp/src/formulas/expansion.cpp`` and ``cpp/src/formulas/neighbors.cpp`` and
+their Numba twins. All return the weighted mean over the background, (n_masks, n_outputs), and hold a bounded block of
+the rest.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ALIGNMENT = 64  # bytes
 # Cells of the (background row, mask, output) block that is held at a time: 16 MiB.
 BLOCK_CELLS = 2**21
 
-# How numbers of the players become a term; see TermKind in cpp/include/fastexplain/expansion.h.
+# How numbers of the players become a term; see TermKind in cpp/include/fastexplain/formulas/expansion.h.
 KINDS = {"product": 0, "rectified": 1, "power": 2, "tanh": 3}
 
 

@@ -2,7 +2,7 @@
 
 Linear in one argument: as it is. Elementwise: the rescale rule. Products of two: each factor's change times the other's
 mean, the Shapley value of a game of two players, and the only split of a product that is symmetric and complete.
-Softmax: as in ``cpp/src/deep_lift.cpp``. Maximum: the change goes to the row's or the background's largest entry,
+Softmax: as in ``cpp/src/deep/deep_lift.cpp``. Maximum: the change goes to the row's or the background's largest entry,
 whichever is larger. Normalisations and attention are written in terms of these.
 """
 
@@ -253,7 +253,7 @@ def _log_mean_share(gap: Tensor) -> Tensor:
 
 
 def _pooled_shares(pair: Pair, dim: int) -> Tensor:
-    """The multipliers q of log sum exp: see cpp/src/deep_lift.cpp; they sum to 1."""
+    """The multipliers q of log sum exp: see cpp/src/deep/deep_lift.cpp; they sum to 1."""
     z, other = (t - _finite_mean(t, dim) for t in (pair.row.detach(), pair.background))
     total, total_b = torch.logsumexp(z, dim, keepdim=True), torch.logsumexp(other, dim, keepdim=True)
     below = _log_mean_share((total - total_b).abs())

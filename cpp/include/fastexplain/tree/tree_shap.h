@@ -1,0 +1,44 @@
+// Path-dependent Tree SHAP of a forest, exact up to rounding.
+//
+// Lundberg et al. 2020 (Algorithm 2) define the values; the kernel integrates them over the probability that a feature is
+// present, by Gauss-Legendre quadrature in a form without divisions per row (cpp/src/isa/kernel_body.inc).
+#pragma once
+
+#include <memory>
+
+#include "fastexplain/parallel.h"
+#include "fastexplain/tree/forest.h"
+#include "fastexplain/tree/views.h"
+
+namespace fastexplain {
+
+enum class LaneType { kFloat32, kFloat64 };
+
+// A forest compiled for the kernel. Immutable; safe to use from several threads. Copies what it needs of the ForestView.
+class TreeShap {
+ public:
+  TreeShap(const ForestView& forest, LaneType lanes, int n_threads);
+  ~TreeShap();
+
+  // Writes every entry of values, base values excluded: they sum to the raw output less its expectation.
+  //
+  // max_points caps the quadrature points per tree: ceil(d / 2) are exact for d distinct features on a path. Fewer are close
+  // on rows like the training data only (see the Python function). Rows must have no fewer columns than the forest has
+  // features, and values the shape (rows.n_rows, n_features, n_outputs). The result's bits do not depend on n_threads, on
+  // the other rows, or on the instruction set. Memory beyond values: a few MB per thread.
+  //
+  // Throws what check throws, and std::bad_alloc.
+  void explain(const RowsView& rows, const ValuesView& values, int max_points, int n_threads,
+               const InterruptCheck& check = {}) const;
+
+  // Bytes held by the compiled forest.
+  std::size_t memory() const;
+
+ private:
+  class Impl;
+  template <class T>
+  class ImplOf;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fastexplain

@@ -1,0 +1,281 @@
+#include "fastexplain/metrics/metrics.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace fastexplain {
+namespace {
+
+// sklearn clips probabilities by the machine epsilon of their type; ours are double.
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+// Below this a comparison sort is quicker than six passes of counting.
+constexpr std::int64_t kRadixRows = 512;
+// Up to here insertion is quicker still.
+constexpr std::int64_t kInsertedRows = 24;
+
+template <class Loss>
+void each_value(const double* y, const Stack& p, double* out, int n_threads, const InterruptCheck& check, Loss loss) {
+  const std::int64_t size = p.n * p.c;
+  parallel_for(
+      p.m, n_threads,
+      [&](std::int64_t v, int) {
+        const double* from = p.data + v * size;
+        double* to = out + v * size;
+        for (std::int64_t i = 0; i < size; ++i) to[i] = loss(y[i], from[i]);
+      },
+      check);
+}
+
+// Order of scores, ascending; of equal ones by their number. Doubles are mapped to integers of the same order. Two passes of
+// counting sort them by where they lie between the lowest and the highest, to one part in 2^22; the few that share such a
+// part are put in order by comparing.
+struct Sorter {
+  std::vector<std::uint64_t> keys, entries, other;  // entries: part above, number below
+  std::vector<std::int32_t> order;
+  std::vector<std::uint32_t> counts;
+
+  static std::uint64_t key_of(double score) {
+    const auto bits = std::bit_cast<std::uint64_t>(score == 0.0 ? 0.0 : score);  // -0 and 0 are equal scores
+    return (bits >> 63) ? ~bits : bits | (1ull << 63);
+  }
+
+  void sort(const double* scores, std::int64_t n) {
+    order.resize(n);
+    keys.resize(n);
+    std::uint64_t lowest = ~std::uint64_t{0}, highest = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      keys[i] = key_of(scores[i]);
+      lowest = std::min(lowest, keys[i]);
+      highest = std::max(highest, keys[i]);
+    }
+    if (n < kRadixRows) {
+      std::iota(order.begin(), order.end(), 0);
+      sort_some(0, n);
+      return;
+    }
+    constexpr int kBits = 11, kSize = 1 << kBits;
+    const int shift = std::max(0, static_cast<int>(std::bit_width(highest - lowest)) - 2 * kBits);
+    counts.assign(2 * kSize, 0);
+    entries.resize(n);
+    other.resize(n);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::uint64_t part = (keys[i] - lowest) >> shift;
+      entries[i] = part << 32 | static_cast<std::uint64_t>(i);
+      ++counts[part & (kSize - 1)];
+      ++counts[kSize + (part >> kBits)];
+    }
+    for (int pass = 0; pass < 2; ++pass) {
+      std::uint32_t* count = counts.data() + pass * kSize;
+      std::uint32_t before = 0;
+      for (int d = 0; d < kSize; ++d) before += std::exchange(count[d], before);
+      for (const std::uint64_t entry : entries) other[count[(entry >> (32 + kBits * pass)) & (kSize - 1)]++] = entry;
+      entries.swap(other);
+    }
+    for (std::int64_t q = 0; q < n; ++q) order[q] = static_cast<std::int32_t>(entries[q]);
+    if (shift == 0) return;
+    for (std::int64_t begin = 0, end = 0; begin < n; begin = end) {
+      for (end = begin + 1; end < n && entries[end] >> 32 == entries[begin] >> 32;) ++end;
+      if (end > begin + 1) sort_some(begin, end);
+    }
+  }
+
+ private:
+  // Entries come by number, which ties keep.
+  void sort_some(std::int64_t begin, std::int64_t end) {
+    const auto less = [this](std::int32_t a, std::int32_t b) { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; };
+    if (end - begin > kInsertedRows) {
+      if (!std::is_sorted(order.begin() + begin, order.begin() + end, less))
+        std::sort(order.begin() + begin, order.begin() + end, less);
+      return;
+    }
+    for (std::int64_t q = begin + 1; q < end; ++q) {
+      const std::int32_t row = order[q];
+      std::int64_t to = q;
+      for (; to > begin && keys[order[to - 1]] > keys[row]; --to) order[to] = order[to - 1];
+      order[to] = row;
+    }
+  }
+};
+
+// One past the last place whose score equals that of place `begin`.
+std::int64_t end_of_tie(const double* scores, const std::vector<std::int32_t>& order, std::int64_t begin) {
+  const auto n = static_cast<std::int64_t>(order.size());
+  std::int64_t end = begin + 1;
+  while (end < n && scores[order[end]] == scores[order[begin]]) ++end;
+  return end;
+}
+
+}  // namespace
+
+void row_losses(RowLoss loss, const double* y, const Stack& p, double alpha, double* out, int n_threads,
+                const InterruptCheck& check) {
+  switch (loss) {
+    case RowLoss::kSquared:
+      return each_value(y, p, out, n_threads, check, [](double t, double f) { return (t - f) * (t - f); });
+    case RowLoss::kAbsolute:
+      return each_value(y, p, out, n_threads, check, [](double t, double f) { return std::abs(t - f); });
+    case RowLoss::kSquaredLog:
+      return each_value(y, p, out, n_threads, check, [](double t, double f) {
+        const double d = std::log1p(t) - std::log1p(f);
+        return d * d;
+      });
+    case RowLoss::kAbsolutePercentage:
+      return each_value(y, p, out, n_threads, check,
+                        [](double t, double f) { return std::abs(t - f) / std::max(std::abs(t), kEpsilon); });
+    case RowLoss::kPinball:
+      return each_value(y, p, out, n_threads, check,
+                        [alpha](double t, double f) { return t >= f ? alpha * (t - f) : (1 - alpha) * (f - t); });
+    case RowLoss::kPoisson:
+      return each_value(y, p, out, n_threads, check,
+                        [](double t, double f) { return 2 * ((t > 0 ? t * std::log(t / f) : 0.0) - t + f); });
+    case RowLoss::kGamma:
+      return each_value(y, p, out, n_threads, check, [](double t, double f) { return 2 * (std::log(f / t) + t / f - 1); });
+  }
+}
+
+void class_losses(ClassLoss loss, const std::int32_t* codes, const Stack& p, double* out, int n_threads,
+                  const InterruptCheck& check) {
+  parallel_for(
+      p.m, n_threads,
+      [&](std::int64_t v, int) {
+        for (std::int64_t i = 0; i < p.n; ++i) {
+          const double* row = p.data + (v * p.n + i) * p.c;
+          double value = 0;
+          if (loss == ClassLoss::kLog) {
+            value = -std::log(std::clamp(row[codes[i]], kEpsilon, 1 - kEpsilon));
+          } else {
+            for (std::int64_t k = 0; k < p.c; ++k) {
+              const double d = row[k] - (k == codes[i] ? 1.0 : 0.0);
+              value += d * d;
+            }
+          }
+          out[v * p.n + i] = value;
+        }
+      },
+      check);
+}
+
+void argmax(const Stack& p, std::int32_t* out, int n_threads, const InterruptCheck& check) {
+  parallel_for(
+      p.m, n_threads,
+      [&](std::int64_t v, int) {
+        for (std::int64_t i = 0; i < p.n; ++i) {
+          const double* row = p.data + (v * p.n + i) * p.c;
+          std::int32_t best = 0;
+          for (std::int64_t k = 1; k < p.c; ++k)
+            if (row[k] > row[best]) best = static_cast<std::int32_t>(k);
+          out[v * p.n + i] = best;
+        }
+      },
+      check);
+}
+
+void confusion(const std::int32_t* codes, const std::int32_t* predicted, std::int64_t m, std::int64_t n, std::int64_t n_classes,
+               const double* weights, double* out, int n_threads, const InterruptCheck& check) {
+  parallel_for(
+      m, n_threads,
+      [&](std::int64_t v, int) {
+        double* table = out + v * n_classes * n_classes;
+        std::fill(table, table + n_classes * n_classes, 0.0);
+        for (std::int64_t i = 0; i < n; ++i) table[codes[i] * n_classes + predicted[v * n + i]] += weights[i];
+      },
+      check);
+}
+
+void roc_auc(const std::uint8_t* positive, const double* scores, std::int64_t m, std::int64_t n, const double* weights,
+             double* area, double* placements, int n_threads, const InterruptCheck& check) {
+  double total[2] = {0, 0};
+  for (std::int64_t i = 0; i < n; ++i) total[positive[i]] += weights[i];
+  std::vector<Sorter> sorters(n_threads);
+  parallel_for(
+      m, n_threads,
+      [&](std::int64_t v, int worker) {
+        const double* s = scores + v * n;
+        Sorter& sorter = sorters[worker];
+        sorter.sort(s, n);
+        double below[2] = {0, 0}, sum = 0;
+        for (std::int64_t begin = 0, end = 0; begin < n; begin = end) {
+          end = end_of_tie(s, sorter.order, begin);
+          double tied[2] = {0, 0};
+          for (std::int64_t q = begin; q < end; ++q) tied[positive[sorter.order[q]]] += weights[sorter.order[q]];
+          const double lower = below[0] + tied[0] / 2;                       // negatives below a positive here
+          const double upper = total[1] - below[1] - tied[1] + tied[1] / 2;  // positives above a negative here
+          sum += tied[1] * lower;
+          for (std::int64_t q = begin; q < end; ++q) {
+            const std::int32_t i = sorter.order[q];
+            placements[v * n + i] = positive[i] ? lower / total[0] : upper / total[1];
+          }
+          below[0] += tied[0];
+          below[1] += tied[1];
+        }
+        area[v] = sum / (total[0] * total[1]);
+      },
+      check);
+}
+
+void average_precision(const std::uint8_t* positive, const double* scores, std::int64_t m, std::int64_t n,
+                       const double* weights, double* out, int n_threads, const InterruptCheck& check) {
+  double all_positive = 0;
+  for (std::int64_t i = 0; i < n; ++i) all_positive += positive[i] ? weights[i] : 0.0;
+  std::vector<Sorter> sorters(n_threads);
+  parallel_for(
+      m, n_threads,
+      [&](std::int64_t v, int worker) {
+        const double* s = scores + v * n;
+        Sorter& sorter = sorters[worker];
+        sorter.sort(s, n);
+        double hits = 0, taken = 0, sum = 0;
+        for (std::int64_t end = n; end > 0;) {
+          const double score = s[sorter.order[end - 1]];
+          double more = 0;
+          for (; end > 0 && s[sorter.order[end - 1]] == score; --end) {
+            const std::int32_t i = sorter.order[end - 1];
+            more += positive[i] ? weights[i] : 0.0;
+            taken += weights[i];
+          }
+          hits += more;
+          if (taken > 0) sum += more * hits / taken;
+        }
+        out[v] = sum / all_positive;
+      },
+      check);
+}
+
+void discounted_gain(const double* gains, const Stack& p, std::int64_t n_best, bool ignore_ties, double log_base, double* out,
+                     int n_threads, const InterruptCheck& check) {
+  std::vector<double> discount(p.c), summed(p.c + 1, 0.0);
+  for (std::int64_t k = 0; k < p.c; ++k) {
+    discount[k] = n_best > 0 && k >= n_best ? 0.0 : std::log(log_base) / std::log(k + 2.0);
+    summed[k + 1] = summed[k] + discount[k];
+  }
+  std::vector<std::vector<std::int32_t>> orders(n_threads, std::vector<std::int32_t>(p.c));
+  parallel_for(
+      p.m, n_threads,
+      [&](std::int64_t v, int worker) {
+        std::vector<std::int32_t>& order = orders[worker];
+        for (std::int64_t i = 0; i < p.n; ++i) {
+          const double* s = p.data + (v * p.n + i) * p.c;
+          const double* gain = gains + i * p.c;
+          std::iota(order.begin(), order.end(), 0);
+          // Equal scores without averaging: the later item first, as a reversed ascending sort gives them.
+          std::sort(order.begin(), order.end(),
+                    [s](std::int32_t a, std::int32_t b) { return s[a] != s[b] ? s[a] > s[b] : a > b; });
+          double sum = 0;
+          for (std::int64_t begin = 0, end = 0; begin < p.c; begin = end) {
+            double tied = 0;
+            for (end = begin; end < p.c && (end == begin || (!ignore_ties && s[order[end]] == s[order[begin]])); ++end)
+              tied += gain[order[end]];
+            sum += tied / static_cast<double>(end - begin) * (summed[end] - summed[begin]);
+          }
+          out[v * p.n + i] = sum;
+        }
+      },
+      check);
+}
+
+}  // namespace fastexplain

@@ -1,0 +1,69 @@
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <vector>
+
+#include "fastexplain/kernel/odd_gp.h"
+#include "fastexplain/quadrature.h"
+
+namespace fastexplain {
+namespace {
+
+constexpr int kPlayers = 6;
+const double kRho[kPlayers] = {0.5, 0.03, 0.2, 0.35, 0.1, 0.4};
+
+// Sum over odd sets of at least three players of prod rho s t, times 2 / |T| for sets that hold `player` (or 1, for -1).
+double by_definition(const double* s, const double* t, int player) {
+  double sum = 0;
+  for (int set = 0; set < 1 << kPlayers; ++set) {
+    const int size = __builtin_popcount(static_cast<unsigned>(set));
+    if (size < 3 || size % 2 == 0 || (player >= 0 && !(set >> player & 1))) continue;
+    double product = player >= 0 ? 2.0 / size : 1.0;
+    for (int i = 0; i < kPlayers; ++i)
+      if (set >> i & 1) product *= kRho[i] * s[i] * (t != nullptr ? t[i] : 1.0);
+    sum += product;
+  }
+  return sum;
+}
+
+std::vector<double> signs_of(int coalition) {
+  std::vector<double> s(kPlayers);
+  for (int i = 0; i < kPlayers; ++i) s[static_cast<std::size_t>(i)] = coalition >> i & 1 ? 1.0 : -1.0;
+  return s;
+}
+
+TEST_CASE("the covariance is the sum over odd sets") {
+  double log_norm = 0;
+  for (const double rho : kRho) log_norm += 0.5 * std::log1p(-rho * rho);
+  for (int first = 0; first < 1 << kPlayers; first += 5)
+    for (int second = 0; second < 1 << kPlayers; second += 3) {
+      const auto s = signs_of(first), t = signs_of(second);
+      double gram = 0, linear = 0;
+      for (int i = 0; i < kPlayers; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        gram += std::atanh(kRho[i]) * s[at] * t[at];
+        linear += kRho[i] * s[at] * t[at];
+      }
+      odd_covariance(&gram, &linear, 1, log_norm, 2.0, 1);
+      CHECK(gram == Approx(2.0 * by_definition(s.data(), t.data(), -1)).margin(1e-13));
+    }
+}
+
+TEST_CASE("the cross covariance is the sum over odd sets that hold the player") {
+  const Quadrature rule = gauss_legendre(kPlayers / 2 + 1);
+  for (const int n_threads : {1, 2}) {
+    std::vector<double> signs, cross(64 * kPlayers);
+    for (int coalition = 0; coalition < 64; ++coalition) {
+      const auto s = signs_of(coalition);
+      signs.insert(signs.end(), s.begin(), s.end());
+    }
+    odd_cross_covariance(signs.data(), 64, kPlayers, kRho, rule.points.data(), rule.weights.data(),
+                         static_cast<int>(rule.points.size()), 3.0, cross.data(), n_threads);
+    for (int p = 0; p < 64; ++p)
+      for (int i = 0; i < kPlayers; ++i)
+        CHECK(cross[static_cast<std::size_t>(p * kPlayers + i)] ==
+              Approx(3.0 * by_definition(signs.data() + p * kPlayers, nullptr, i)).margin(1e-13));
+  }
+}
+
+}  // namespace
+}  // namespace fastexplain
