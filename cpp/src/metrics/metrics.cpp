@@ -112,49 +112,47 @@ std::int64_t end_of_tie(const double* scores, const std::vector<std::int32_t>& o
 
 }  // namespace
 
-void row_losses(RowLoss loss, const double* y, const Stack& p, double alpha, double* out, int n_threads,
-                const InterruptCheck& check) {
-  switch (loss) {
+void row_losses(const RowLossTask& task, int n_threads, const InterruptCheck& check) {
+  const auto each = [&](auto loss) { each_value(task.y, task.predictions, task.out, n_threads, check, loss); };
+  switch (task.loss) {
     case RowLoss::kSquared:
-      return each_value(y, p, out, n_threads, check, [](double t, double f) { return (t - f) * (t - f); });
+      return each([](double t, double f) { return (t - f) * (t - f); });
     case RowLoss::kAbsolute:
-      return each_value(y, p, out, n_threads, check, [](double t, double f) { return std::abs(t - f); });
+      return each([](double t, double f) { return std::abs(t - f); });
     case RowLoss::kSquaredLog:
-      return each_value(y, p, out, n_threads, check, [](double t, double f) {
+      return each([](double t, double f) {
         const double d = std::log1p(t) - std::log1p(f);
         return d * d;
       });
     case RowLoss::kAbsolutePercentage:
-      return each_value(y, p, out, n_threads, check,
-                        [](double t, double f) { return std::abs(t - f) / std::max(std::abs(t), kEpsilon); });
+      return each([](double t, double f) { return std::abs(t - f) / std::max(std::abs(t), kEpsilon); });
     case RowLoss::kPinball:
-      return each_value(y, p, out, n_threads, check,
-                        [alpha](double t, double f) { return t >= f ? alpha * (t - f) : (1 - alpha) * (f - t); });
+      return each([alpha = task.alpha](double t, double f) { return t >= f ? alpha * (t - f) : (1 - alpha) * (f - t); });
     case RowLoss::kPoisson:
-      return each_value(y, p, out, n_threads, check,
-                        [](double t, double f) { return 2 * ((t > 0 ? t * std::log(t / f) : 0.0) - t + f); });
+      return each([](double t, double f) { return 2 * ((t > 0 ? t * std::log(t / f) : 0.0) - t + f); });
     case RowLoss::kGamma:
-      return each_value(y, p, out, n_threads, check, [](double t, double f) { return 2 * (std::log(f / t) + t / f - 1); });
+      return each([](double t, double f) { return 2 * (std::log(f / t) + t / f - 1); });
   }
 }
 
-void class_losses(ClassLoss loss, const std::int32_t* codes, const Stack& p, double* out, int n_threads,
-                  const InterruptCheck& check) {
+void class_losses(const ClassLossTask& task, int n_threads, const InterruptCheck& check) {
+  const Stack& p = task.predictions;
   parallel_for(
       p.m, n_threads,
       [&](std::int64_t v, int) {
         for (std::int64_t i = 0; i < p.n; ++i) {
           const double* row = p.data + (v * p.n + i) * p.c;
+          const std::int32_t code = task.codes[i];
           double value = 0;
-          if (loss == ClassLoss::kLog) {
-            value = -std::log(std::clamp(row[codes[i]], kEpsilon, 1 - kEpsilon));
+          if (task.loss == ClassLoss::kLog) {
+            value = -std::log(std::clamp(row[code], kEpsilon, 1 - kEpsilon));
           } else {
             for (std::int64_t k = 0; k < p.c; ++k) {
-              const double d = row[k] - (k == codes[i] ? 1.0 : 0.0);
+              const double d = row[k] - (k == code ? 1.0 : 0.0);
               value += d * d;
             }
           }
-          out[v * p.n + i] = value;
+          task.out[v * p.n + i] = value;
         }
       },
       check);
@@ -175,27 +173,31 @@ void argmax(const Stack& p, std::int32_t* out, int n_threads, const InterruptChe
       check);
 }
 
-void confusion(const std::int32_t* codes, const std::int32_t* predicted, std::int64_t m, std::int64_t n, std::int64_t n_classes,
-               const double* weights, double* out, int n_threads, const InterruptCheck& check) {
+void confusion(const ConfusionTask& task, int n_threads, const InterruptCheck& check) {
+  const std::int64_t n = task.n, n_classes = task.n_classes;
   parallel_for(
-      m, n_threads,
+      task.m, n_threads,
       [&](std::int64_t v, int) {
-        double* table = out + v * n_classes * n_classes;
+        const std::int32_t *codes = task.codes, *predicted = task.predicted + v * n;
+        const double* weights = task.weights;
+        double* table = task.out + v * n_classes * n_classes;
         std::fill(table, table + n_classes * n_classes, 0.0);
-        for (std::int64_t i = 0; i < n; ++i) table[codes[i] * n_classes + predicted[v * n + i]] += weights[i];
+        for (std::int64_t i = 0; i < n; ++i) table[codes[i] * n_classes + predicted[i]] += weights[i];
       },
       check);
 }
 
-void roc_auc(const std::uint8_t* positive, const double* scores, std::int64_t m, std::int64_t n, const double* weights,
-             double* area, double* placements, int n_threads, const InterruptCheck& check) {
+void roc_auc(const RankingView& ranking, double* area, double* placements, int n_threads, const InterruptCheck& check) {
+  const std::int64_t n = ranking.n;
+  const std::uint8_t* positive = ranking.positive;
+  const double* weights = ranking.weights;
   double total[2] = {0, 0};
   for (std::int64_t i = 0; i < n; ++i) total[positive[i]] += weights[i];
   std::vector<Sorter> sorters(n_threads);
   parallel_for(
-      m, n_threads,
+      ranking.m, n_threads,
       [&](std::int64_t v, int worker) {
-        const double* s = scores + v * n;
+        const double* s = ranking.scores + v * n;
         Sorter& sorter = sorters[worker];
         sorter.sort(s, n);
         double below[2] = {0, 0}, sum = 0;
@@ -218,15 +220,17 @@ void roc_auc(const std::uint8_t* positive, const double* scores, std::int64_t m,
       check);
 }
 
-void average_precision(const std::uint8_t* positive, const double* scores, std::int64_t m, std::int64_t n,
-                       const double* weights, double* out, int n_threads, const InterruptCheck& check) {
+void average_precision(const RankingView& ranking, double* out, int n_threads, const InterruptCheck& check) {
+  const std::int64_t n = ranking.n;
+  const std::uint8_t* positive = ranking.positive;
+  const double* weights = ranking.weights;
   double all_positive = 0;
   for (std::int64_t i = 0; i < n; ++i) all_positive += positive[i] ? weights[i] : 0.0;
   std::vector<Sorter> sorters(n_threads);
   parallel_for(
-      m, n_threads,
+      ranking.m, n_threads,
       [&](std::int64_t v, int worker) {
-        const double* s = scores + v * n;
+        const double* s = ranking.scores + v * n;
         Sorter& sorter = sorters[worker];
         sorter.sort(s, n);
         double hits = 0, taken = 0, sum = 0;
@@ -246,11 +250,11 @@ void average_precision(const std::uint8_t* positive, const double* scores, std::
       check);
 }
 
-void discounted_gain(const double* gains, const Stack& p, std::int64_t n_best, bool ignore_ties, double log_base, double* out,
-                     int n_threads, const InterruptCheck& check) {
+void discounted_gain(const GainTask& task, int n_threads, const InterruptCheck& check) {
+  const Stack& p = task.scores;
   std::vector<double> discount(p.c), summed(p.c + 1, 0.0);
   for (std::int64_t k = 0; k < p.c; ++k) {
-    discount[k] = n_best > 0 && k >= n_best ? 0.0 : std::log(log_base) / std::log(k + 2.0);
+    discount[k] = task.n_best > 0 && k >= task.n_best ? 0.0 : std::log(task.log_base) / std::log(k + 2.0);
     summed[k + 1] = summed[k] + discount[k];
   }
   std::vector<std::vector<std::int32_t>> orders(n_threads, std::vector<std::int32_t>(p.c));
@@ -260,7 +264,7 @@ void discounted_gain(const double* gains, const Stack& p, std::int64_t n_best, b
         std::vector<std::int32_t>& order = orders[worker];
         for (std::int64_t i = 0; i < p.n; ++i) {
           const double* s = p.data + (v * p.n + i) * p.c;
-          const double* gain = gains + i * p.c;
+          const double* gain = task.gains + i * p.c;
           std::iota(order.begin(), order.end(), 0);
           // Equal scores without averaging: the later item first, as a reversed ascending sort gives them.
           std::sort(order.begin(), order.end(),
@@ -268,11 +272,11 @@ void discounted_gain(const double* gains, const Stack& p, std::int64_t n_best, b
           double sum = 0;
           for (std::int64_t begin = 0, end = 0; begin < p.c; begin = end) {
             double tied = 0;
-            for (end = begin; end < p.c && (end == begin || (!ignore_ties && s[order[end]] == s[order[begin]])); ++end)
+            for (end = begin; end < p.c && (end == begin || (!task.ignore_ties && s[order[end]] == s[order[begin]])); ++end)
               tied += gain[order[end]];
             sum += tied / static_cast<double>(end - begin) * (summed[end] - summed[begin]);
           }
-          out[v * p.n + i] = sum;
+          task.out[v * p.n + i] = sum;
         }
       },
       check);
