@@ -82,19 +82,19 @@ format: $(VENV)/.tools
 	$(BIN)/clang-format -i $(CPP_FILES)
 
 bench: $(VENV)/.with-test
-	$(BIN)/pytest benchmarks/bench_tree_shap.py --benchmark-only
+	$(BIN)/pytest benchmarks/tree/bench_tree_shap.py --benchmark-only
 
 # The tables of benchmarks/README.md: Python 3.12 and up, because the newest rivals ask for it.
 bench-table: $(VENV)/.with-test
 	$(BIN)/python -m pip install -q -r benchmarks/requirements.txt
-	$(BIN)/python benchmarks/run.py --write
-	$(BIN)/python benchmarks/kernel_shap.py --write
-	$(BIN)/python benchmarks/closed_forms.py
-	$(BIN)/python benchmarks/scorers.py
-	$(BIN)/python benchmarks/permutation_importance.py
-	$(BIN)/python benchmarks/deep_lift.py
-	$(BIN)/python benchmarks/facade.py
-	$(BIN)/python benchmarks/explanation_files.py
+	$(BIN)/python benchmarks/tree/run.py --write
+	$(BIN)/python benchmarks/kernel/kernel_shap.py --write
+	$(BIN)/python benchmarks/formulas/closed_forms.py
+	$(BIN)/python benchmarks/formulas/scorers.py
+	$(BIN)/python benchmarks/permutation/permutation_importance.py
+	$(BIN)/python benchmarks/deep/deep_lift.py
+	$(BIN)/python benchmarks/facade/facade.py
+	$(BIN)/python benchmarks/facade/explanation_files.py
 
 wheel: $(BIN)/python
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .

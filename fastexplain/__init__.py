@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastexplain._former_paths import install as _install_former_paths
+
 if TYPE_CHECKING:
     from fastexplain._threads import (
         get_num_threads,
@@ -57,18 +59,18 @@ if TYPE_CHECKING:
         TreeExplainer,
     )
     from fastexplain.explainers.datasets import DatasetWrapper
-    from fastexplain.explainers.options import (
-        MetricConstants,
-        ModelTask,
-        SamplingPolicy,
-        ShapValuesOutput,
-    )
-    from fastexplain.explainers.surrogates import (
+    from fastexplain.explainers.mimic.surrogates import (
         BaseExplainableModel,
         DecisionTreeExplainableModel,
         LGBMExplainableModel,
         LinearExplainableModel,
         SGDExplainableModel,
+    )
+    from fastexplain.explainers.options import (
+        MetricConstants,
+        ModelTask,
+        SamplingPolicy,
+        ShapValuesOutput,
     )
     from fastexplain.explanation import (
         Explanation,
@@ -76,7 +78,7 @@ if TYPE_CHECKING:
         load_explanation,
         save_explanation,
     )
-    from fastexplain.explanation.fidelity import (
+    from fastexplain.explanation.numbers.fidelity import (
         FidelityReport,
     )
     from fastexplain.models import (
@@ -89,21 +91,21 @@ if TYPE_CHECKING:
 # public name -> module that defines it; loaded on first use, so that `import fastexplain` costs no more than NumPy
 _EXPORTS = {
     "Background": "fastexplain.engine",
-    "BaseExplainableModel": "fastexplain.explainers.surrogates",
+    "BaseExplainableModel": "fastexplain.explainers.mimic.surrogates",
     "DatasetWrapper": "fastexplain.explainers.datasets",
-    "DecisionTreeExplainableModel": "fastexplain.explainers.surrogates",
+    "DecisionTreeExplainableModel": "fastexplain.explainers.mimic.surrogates",
     "DeepExplainer": "fastexplain.explainers",
     "DeepLiftResult": "fastexplain.engine",
     "ExpectedGradientsResult": "fastexplain.engine",
     "Explanation": "fastexplain.explanation",
     "ExplanationAdapter": "fastexplain.explanation",
     "FastExplainError": "fastexplain.exceptions",
-    "FidelityReport": "fastexplain.explanation.fidelity",
+    "FidelityReport": "fastexplain.explanation.numbers.fidelity",
     "KernelExplainer": "fastexplain.explainers",
     "KernelShapResult": "fastexplain.engine",
-    "LGBMExplainableModel": "fastexplain.explainers.surrogates",
+    "LGBMExplainableModel": "fastexplain.explainers.mimic.surrogates",
     "LIMEExplainer": "fastexplain.explainers",
-    "LinearExplainableModel": "fastexplain.explainers.surrogates",
+    "LinearExplainableModel": "fastexplain.explainers.mimic.surrogates",
     "LinearExplainer": "fastexplain.explainers",
     "LinearShapResult": "fastexplain.engine",
     "MetricConstants": "fastexplain.explainers.options",
@@ -115,7 +117,7 @@ _EXPORTS = {
     "PermutationImportanceResult": "fastexplain.engine",
     "PoorFidelityWarning": "fastexplain.exceptions",
     "PredictionError": "fastexplain.exceptions",
-    "SGDExplainableModel": "fastexplain.explainers.surrogates",
+    "SGDExplainableModel": "fastexplain.explainers.mimic.surrogates",
     "SamplingPolicy": "fastexplain.explainers.options",
     "ScenarioNotSupportedException": "fastexplain.exceptions",
     "ShapValuesOutput": "fastexplain.explainers.options",
@@ -191,6 +193,8 @@ __all__ = [
     "tree_shap",
     "wrap_model",
 ]
+
+_install_former_paths()
 
 
 def __getattr__(name: str) -> Any:

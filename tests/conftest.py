@@ -23,10 +23,13 @@ settings.register_profile(
 settings.load_profile("fastexplain")
 
 
+TESTS = Path(__file__).parent
+FIXTURES = TESTS / "fixtures"
+
+
 def run_python(code: str, **environment: str) -> str:
     """Standard output of a fresh interpreter that runs `code` with the tests' folder importable."""
-    tests = str(Path(__file__).parent)
-    path = os.pathsep.join(p for p in (tests, os.environ.get("PYTHONPATH")) if p)
+    path = os.pathsep.join(p for p in (str(TESTS), os.environ.get("PYTHONPATH")) if p)
     env = {**os.environ, "PYTHONPATH": path, **environment}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=300)
     if done.returncode:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.models.forest import Forest
+from fastexplain.models.trees.forest import Forest
 
 __all__ = ["MAX_FEATURES_PER_TREE", "naive_predict", "naive_tree_shap"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.models.network import Network
+from fastexplain.models.networks.network import Network
 
 __all__ = ["activation", "naive_deep_lift", "naive_forward", "naive_integrated_gradients"]
 

@@ -68,7 +68,7 @@ class Ours:
     def quacks(self) -> Any:
         """The classes whose ``_does_quack`` the stored answers name."""
         import fastexplain.explanation
-        from fastexplain.explanation import quacks
+        from fastexplain.explanation.interpret import quacks
 
         homes = {name: quacks if hasattr(quacks, name) else fastexplain.explanation for name in record.QUACKS}
         return SimpleNamespace(**{name: getattr(home, name) for name, home in homes.items()})

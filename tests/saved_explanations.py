@@ -17,7 +17,7 @@ from fastexplain.explanation import (
     PermutationExplanation,
     SparseLocalExplanation,
 )
-from fastexplain.explanation.fidelity import FidelityReport
+from fastexplain.explanation.numbers.fidelity import FidelityReport
 
 N_ROWS = 6
 NAMES = ["age", "b.m.i", "größe"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import DTypeLike, NDArray
 
-from fastexplain.models.forest import Forest
+from fastexplain.models.trees.forest import Forest
 
 __all__ = ["SHAPES", "forests", "random_forest", "random_rows", "rows_for"]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from naive import MAX_FEATURES_PER_TREE, naive_predict, naive_tree_shap
 from strategies import forests, random_forest, random_rows, rows_for
 
-from fastexplain.models.forest import Forest
+from fastexplain.models.trees.forest import Forest
 
 # Sums of at most 2^8 terms per value, magnitudes near 1: rounding stays below 1e-13.
 ROUNDING = 1e-12

@@ -47,10 +47,10 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "fastexplain.engine.deep_lift",
-        "fastexplain.engine.linear_shap",
-        "fastexplain.engine.permutation_importance",
-        "fastexplain.engine.tree_shap",
+        "fastexplain.engine.deep.deep_lift",
+        "fastexplain.engine.linear.linear_shap",
+        "fastexplain.engine.permutation.permutation_importance",
+        "fastexplain.engine.tree.tree_shap",
     ],
 )
 def test_examples_are_true(module: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastexplain.engine.numba_random import below, next_u32, open_stream, shuffle
+from fastexplain.engine.numba.random import below, next_u32, open_stream, shuffle
 
 
 def test_philox_gives_the_published_answer() -> None:

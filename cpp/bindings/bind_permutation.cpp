@@ -6,11 +6,11 @@
 #include "bindings.h"
 #include "checks.h"
 #include "fastexplain/permutation/permutations.h"
-#include "fastexplain/permutation/tree_permutation.h"
+#include "fastexplain/permutation/replacement_predictor.h"
 #include "forest_view.h"
 
 using fastexplain::ForestView;
-using fastexplain::TreePermuter;
+using fastexplain::ReplacementPredictor;
 
 namespace {
 
@@ -96,20 +96,20 @@ void row_effects(const In<"terms", double>& terms, const In<"scores", double>& s
   fastexplain::row_effects(plan, to, spread_to, influence_to, n_threads, python_interrupt_check());
 }
 
-// A TreePermuter and what it goes on reading of the forest after its construction: copies of what leads it through memory, so
-// that it stays within bounds whatever becomes of the forest, and the leaf values themselves.
-class BoundTreePermuter {
+// A ReplacementPredictor and what it goes on reading of the forest after its construction: copies of what leads it through
+// memory, so that it stays within bounds whatever becomes of the forest, and the leaf values themselves.
+class BoundPredictor {
  public:
-  BoundTreePermuter(const py::object& forest, const In<"values", double>& values, double grid)
-      : BoundTreePermuter(BorrowedForest(forest), values, grid) {}
-  BoundTreePermuter(const BoundTreePermuter&) = delete;
-  BoundTreePermuter& operator=(const BoundTreePermuter&) = delete;
+  BoundPredictor(const py::object& forest, const In<"values", double>& values, double grid)
+      : BoundPredictor(BorrowedForest(forest), values, grid) {}
+  BoundPredictor(const BoundPredictor&) = delete;
+  BoundPredictor& operator=(const BoundPredictor&) = delete;
 
-  const TreePermuter* operator->() const { return &permuter_; }
+  const ReplacementPredictor* operator->() const { return &predictor_; }
 
  private:
-  BoundTreePermuter(const BorrowedForest& forest, const In<"values", double>& values, double grid)
-      : values_(py::reinterpret_borrow<py::object>(values.object())), permuter_(view_of(forest, values), checked(grid)) {}
+  BoundPredictor(const BorrowedForest& forest, const In<"values", double>& values, double grid)
+      : values_(py::reinterpret_borrow<py::object>(values.object())), predictor_(view_of(forest, values), checked(grid)) {}
 
   static double checked(double grid) {
     require(grid >= 0 && std::isfinite(grid), "grid must be finite and not negative; got ", grid);
@@ -135,10 +135,10 @@ class BoundTreePermuter {
   py::object values_;
   std::vector<std::int32_t> tree_output_, category_set_members_;
   std::vector<std::int64_t> category_set_offsets_;
-  TreePermuter permuter_;
+  ReplacementPredictor predictor_;
 };
 
-void predict(const BoundTreePermuter& self, const In<"X", double>& X, const In<"base_offset", double>& base_offset,
+void predict(const BoundPredictor& self, const In<"X", double>& X, const In<"base_offset", double>& base_offset,
              const Out<"out", double>& out, Threads n_threads) {
   const std::int64_t n_rows = X.dims<2>()[0], n_outputs = self->n_outputs();
   const double *x = X.of_shape({n_rows, self->n_features()}), *offset = base_offset.of_shape({n_outputs});
@@ -163,8 +163,7 @@ void check_jobs(const fastexplain::ReplacementPlan& plan, std::int64_t n_feature
   require(n_columns <= kMaxInt32, "job_offsets ask for ", n_columns, " replaced columns; expected fewer than 2**31");
 }
 
-void replace(const BoundTreePermuter& self, const In<"X", double>& X,
-             const In<"by_column", double, Layout::kColumns>& by_column,
+void replace(const BoundPredictor& self, const In<"X", double>& X, const In<"by_column", double, Layout::kColumns>& by_column,
              const In<"feature_player", std::int32_t>& feature_player, const In<"job_offsets", std::int64_t>& job_offsets,
              const In<"donors", std::int32_t>& donors, const In<"base", double>& base, const Out<"out", double>& out,
              Threads n_threads) {
@@ -197,12 +196,13 @@ void bind_permutation(py::module_& m) {
   m.def("row_effects", &row_effects, py::arg("terms"), py::arg("scores"), py::arg("baseline"), py::arg("weights"),
         py::arg("donors"), py::arg("bands"), py::arg("sign"), py::arg("drops"), py::arg("spread"), py::arg("influence"),
         py::arg("n_threads"), "What rows do to importances; see permutations.h.");
-  py::class_<BoundTreePermuter>(m, "TreePermuter", "A forest laid out for re-evaluation with replaced features.")
+  py::class_<BoundPredictor>(m, "ReplacementPredictor", "Predicts rows of which some columns were replaced.")
       .def(py::init<const py::object&, const In<"values", double>&, double>(), py::arg("forest"), py::arg("values"),
            py::arg("grid"))
       .def("predict", &predict, py::arg("X"), py::arg("base_offset"), py::arg("out"), py::arg("n_threads"),
            "Write raw outputs (n_rows, n_outputs) of the rows of X.")
       .def("replace", &replace, py::arg("X"), py::arg("by_column"), py::arg("feature_player"), py::arg("job_offsets"),
            py::arg("donors"), py::arg("base"), py::arg("out"), py::arg("n_threads"),
-           "Write raw outputs (n_jobs, n_rows, n_outputs) after each job's features were replaced; see tree_permutation.h.");
+           "Write raw outputs (n_jobs, n_rows, n_outputs) after each job's features were replaced; see "
+           "replacement_predictor.h.");
 }

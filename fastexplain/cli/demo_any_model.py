@@ -14,7 +14,7 @@ from fastexplain.cli.report import INDENT, ranking_lines
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fastexplain.engine.permutation_importance import PermutationImportanceResult
+    from fastexplain.engine.permutation.permutation_importance import PermutationImportanceResult
     from fastexplain.explanation import GlobalLocalExplanation
 
 __all__ = ["TITLE", "any_model"]

@@ -10,12 +10,15 @@ from fastexplain._lazy import lazy
 
 if TYPE_CHECKING:
     from fastexplain.engine.background import Background, summarize_background
-    from fastexplain.engine.deep_lift import DeepLiftResult, deep_lift
-    from fastexplain.engine.expected_gradients import ExpectedGradientsResult, expected_gradients
-    from fastexplain.engine.kernel_shap import KernelShapResult, kernel_shap
-    from fastexplain.engine.linear_shap import LinearShapResult, linear_shap
-    from fastexplain.engine.permutation_importance import PermutationImportanceResult, permutation_importance
-    from fastexplain.engine.tree_shap import TreeShapResult, tree_shap
+    from fastexplain.engine.deep.deep_lift import DeepLiftResult, deep_lift
+    from fastexplain.engine.deep.expected_gradients import ExpectedGradientsResult, expected_gradients
+    from fastexplain.engine.kernel.kernel_shap import KernelShapResult, kernel_shap
+    from fastexplain.engine.linear.linear_shap import LinearShapResult, linear_shap
+    from fastexplain.engine.permutation.permutation_importance import (
+        PermutationImportanceResult,
+        permutation_importance,
+    )
+    from fastexplain.engine.tree.tree_shap import TreeShapResult, tree_shap
 
 __all__ = [
     "Background",
@@ -36,19 +39,19 @@ __all__ = [
 
 _EXPORTS = {
     "Background": "fastexplain.engine.background",
-    "DeepLiftResult": "fastexplain.engine.deep_lift",
-    "ExpectedGradientsResult": "fastexplain.engine.expected_gradients",
-    "KernelShapResult": "fastexplain.engine.kernel_shap",
-    "LinearShapResult": "fastexplain.engine.linear_shap",
-    "PermutationImportanceResult": "fastexplain.engine.permutation_importance",
-    "TreeShapResult": "fastexplain.engine.tree_shap",
-    "deep_lift": "fastexplain.engine.deep_lift",
-    "expected_gradients": "fastexplain.engine.expected_gradients",
-    "kernel_shap": "fastexplain.engine.kernel_shap",
-    "linear_shap": "fastexplain.engine.linear_shap",
-    "permutation_importance": "fastexplain.engine.permutation_importance",
+    "DeepLiftResult": "fastexplain.engine.deep.deep_lift",
+    "ExpectedGradientsResult": "fastexplain.engine.deep.expected_gradients",
+    "KernelShapResult": "fastexplain.engine.kernel.kernel_shap",
+    "LinearShapResult": "fastexplain.engine.linear.linear_shap",
+    "PermutationImportanceResult": "fastexplain.engine.permutation.permutation_importance",
+    "TreeShapResult": "fastexplain.engine.tree.tree_shap",
+    "deep_lift": "fastexplain.engine.deep.deep_lift",
+    "expected_gradients": "fastexplain.engine.deep.expected_gradients",
+    "kernel_shap": "fastexplain.engine.kernel.kernel_shap",
+    "linear_shap": "fastexplain.engine.linear.linear_shap",
+    "permutation_importance": "fastexplain.engine.permutation.permutation_importance",
     "summarize_background": "fastexplain.engine.background",
-    "tree_shap": "fastexplain.engine.tree_shap",
+    "tree_shap": "fastexplain.engine.tree.tree_shap",
 }
 __getattr__, __dir__ = lazy(__name__, _EXPORTS, __all__)
 

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from fastexplain.explainers.deep import DeepExplainer
     from fastexplain.explainers.gpu_kernel import GPUKernelExplainer
     from fastexplain.explainers.kernel import KernelExplainer
-    from fastexplain.explainers.lime import LIMEExplainer
+    from fastexplain.explainers.lime.explainer import LIMEExplainer
     from fastexplain.explainers.linear import LinearExplainer
-    from fastexplain.explainers.mimic import MimicExplainer
-    from fastexplain.explainers.pfi import PFIExplainer
+    from fastexplain.explainers.mimic.explainer import MimicExplainer
+    from fastexplain.explainers.pfi.explainer import PFIExplainer
 
 __all__ = [
     "DeepExplainer",
@@ -33,9 +33,9 @@ _EXPORTS = {
     "DeepExplainer": "fastexplain.explainers.deep",
     "GPUKernelExplainer": "fastexplain.explainers.gpu_kernel",
     "KernelExplainer": "fastexplain.explainers.kernel",
-    "LIMEExplainer": "fastexplain.explainers.lime",
+    "LIMEExplainer": "fastexplain.explainers.lime.explainer",
     "LinearExplainer": "fastexplain.explainers.linear",
-    "MimicExplainer": "fastexplain.explainers.mimic",
-    "PFIExplainer": "fastexplain.explainers.pfi",
+    "MimicExplainer": "fastexplain.explainers.mimic.explainer",
+    "PFIExplainer": "fastexplain.explainers.pfi.explainer",
 }
 __getattr__, __dir__ = lazy(__name__, _EXPORTS, __all__)

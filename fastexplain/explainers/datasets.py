@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from fastexplain.engine.background import summarize_background
-from fastexplain.explainers._augmentation import augmented
-from fastexplain.explainers._categories import (
+from fastexplain.explainers.mimic.augmentation import augmented
+from fastexplain.explainers.mimic.categories import (
     column_indices,
     fitted_indexer,
     fitted_one_hot,
     indexed_columns,
     numbers_or_none,
 )
-from fastexplain.explainers._surrogate_rows import column_of, reset_rows
-from fastexplain.explainers._timestamps import PARTS, is_timestamp, seconds, time_parts
+from fastexplain.explainers.mimic.rows import column_of, reset_rows
+from fastexplain.explainers.mimic.timestamps import PARTS, is_timestamp, seconds, time_parts
 
 __all__ = ["CustomTimestampFeaturizer", "DatasetWrapper"]
 
@@ -325,8 +325,8 @@ class DatasetWrapper:
         max_dim_clustering : int, default 50
         sampling_method : {"hdbscan", "kmeans"}, default "hdbscan"
         """
-        from fastexplain.explainers._sampling import sampled_rows
         from fastexplain.explainers.options import SamplingPolicy
+        from fastexplain.explainers.shared.sampling import sampled_rows
 
         rows = sampled_rows(self._dataset, SamplingPolicy(True, max_dim_clustering, sampling_method))
         if rows is not None:

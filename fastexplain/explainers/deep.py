@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.background import as_background, has_weights
-from fastexplain.engine.deep_lift import deep_lift
+from fastexplain.engine.deep.deep_lift import deep_lift
 from fastexplain.exceptions import UnsupportedModelError
-from fastexplain.explainers._background import explainer_background, rows_of
-from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
-from fastexplain.explainers._checks import check_count, check_task, plain_task
-from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
-from fastexplain.explainers._networks import as_rows, is_network, network_outputs
-from fastexplain.explainers._predictions import estimator_predictions, output_predictions, output_units
-from fastexplain.explainers._raw_features import raw_features
-from fastexplain.explainers._rows import count_columns, count_rows
+from fastexplain.explainers.raw.raw_features import raw_features
+from fastexplain.explainers.shared.background import explainer_background, rows_of
+from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
+from fastexplain.explainers.shared.checks import check_count, check_task, plain_task
+from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
+from fastexplain.explainers.shared.networks import as_rows, is_network, network_outputs
+from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions, output_units
+from fastexplain.rows.tables import count_columns, count_rows
 
 __all__ = ["DeepExplainer"]
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.kernel_shap import kernel_shap
+from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.engine.links import resolve_link
-from fastexplain.explainers._background import background_at, explainer_background, representative_rows, rows_of
-from fastexplain.explainers._base import Attribution, BaseExplainer
-from fastexplain.explainers._black_box import black_box
-from fastexplain.explainers._checks import check_count
-from fastexplain.explainers._dispatch import unwrapped
-from fastexplain.explainers._raw_features import raw_features
-from fastexplain.explainers._rows import count_columns, count_rows, slice_rows
-from fastexplain.explainers._transformer_maps import map_of_parents
+from fastexplain.explainers.raw.raw_features import raw_features
+from fastexplain.explainers.raw.transformer_maps import map_of_parents
+from fastexplain.explainers.shared.background import background_at, explainer_background, representative_rows, rows_of
+from fastexplain.explainers.shared.base import Attribution, BaseExplainer
+from fastexplain.explainers.shared.black_box import black_box
+from fastexplain.explainers.shared.checks import check_count
+from fastexplain.explainers.shared.dispatch import unwrapped
+from fastexplain.rows.tables import count_columns, count_rows, slice_rows
 
 __all__ = ["KernelExplainer"]
 

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.background import as_background
-from fastexplain.engine.linear_shap import PROBE_ROWS, PROBE_RTOL, linear_shap
+from fastexplain.engine.linear.linear_shap import PROBE_ROWS, PROBE_RTOL, linear_shap
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
-from fastexplain.explainers._background import rows_of
-from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
-from fastexplain.explainers._checks import check_examples, check_task, list_of_names, plain_task
-from fastexplain.explainers._dispatch import check_fitted, class_names, unwrapped
-from fastexplain.explainers._predictions import estimator_predictions, output_predictions
-from fastexplain.explainers._raw_features import RawFeatures, raw_features
-from fastexplain.explainers._rows import slice_rows, unwrapped_rows
+from fastexplain.explainers.raw.raw_features import RawFeatures, raw_features
+from fastexplain.explainers.shared.background import rows_of
+from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
+from fastexplain.explainers.shared.checks import check_examples, check_task, list_of_names, plain_task
+from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
+from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions
+from fastexplain.rows.tables import slice_rows, unwrapped_rows
 
 __all__ = ["LinearExplainer"]
 
@@ -137,8 +137,8 @@ class LinearExplainer(BaseExplainer):
 
 def _solved(model: Any, examples: Any) -> Any:
     """What `linear_shap` gets: the model, or the coefficients of one that it does not know, if these are the model."""
-    from fastexplain.models.linear import LinearModel, linear_model
-    from fastexplain.models.transparent import as_float64, find_model, two_dimensional
+    from fastexplain.engine.formulas.linear import LinearModel, linear_model
+    from fastexplain.engine.formulas.transparent import as_float64, find_model, two_dimensional
 
     method = "decision_function" if hasattr(model, "decision_function") else "predict"
     if isinstance(model, tuple) or isinstance(find_model(model, method), LinearModel):

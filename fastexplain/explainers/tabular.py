@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fastexplain.explainers._base import BaseExplainer
-from fastexplain.explainers._dispatch import explainer_kind, unwrapped
+from fastexplain.explainers.shared.base import BaseExplainer
+from fastexplain.explainers.shared.dispatch import explainer_kind, unwrapped
 from fastexplain.explainers.tree import TreeExplainer
 from fastexplain.explanation import GlobalExplanation, LocalExplanation
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from fastexplain.engine import tree_shap
 from fastexplain.exceptions import UnsupportedModelError
-from fastexplain.explainers._base import Attribution, BaseExplainer, ExplainedModel
-from fastexplain.explainers._checks import check_task
-from fastexplain.explainers._dispatch import unwrapped
-from fastexplain.explainers._predictions import model_predictions
-from fastexplain.explainers._probability import scaled_to_probability
-from fastexplain.explainers._raw_features import raw_features
+from fastexplain.explainers.raw.raw_features import raw_features
+from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
+from fastexplain.explainers.shared.checks import check_task
+from fastexplain.explainers.shared.dispatch import unwrapped
+from fastexplain.explainers.shared.predictions import model_predictions
+from fastexplain.explainers.shared.probability import scaled_to_probability
 from fastexplain.explanation.explanation import Predictions
 from fastexplain.models import TreeModel, load_model
 

@@ -10,14 +10,15 @@ from fastexplain.explanation.global_explanation import GlobalExplanation, Global
 from fastexplain.explanation.local_explanation import LocalExplanation
 
 if TYPE_CHECKING:
-    from fastexplain.explanation.adapter import ExplanationAdapter
-    from fastexplain.explanation.factories import (
+    from fastexplain.explanation.files.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
+    from fastexplain.explanation.files.saving import load_explanation, save_explanation
+    from fastexplain.explanation.interpret.adapter import ExplanationAdapter
+    from fastexplain.explanation.interpret.factories import (
         create_global_explanation,
         create_global_from_local,
         create_local_explanation,
     )
-    from fastexplain.explanation.feature_maps import get_raw_explanation, get_raw_feature_importances
-    from fastexplain.explanation.parquet import ParquetWriter, read_parquet, to_arrow, to_pandas, write_parquet
+    from fastexplain.explanation.numbers.feature_maps import get_raw_explanation, get_raw_feature_importances
     from fastexplain.explanation.permutation_explanation import PermutationExplanation
     from fastexplain.explanation.plots import (
         plot_bar,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         plot_scatter,
         plot_waterfall,
     )
-    from fastexplain.explanation.saving import load_explanation, save_explanation
     from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 
 __all__ = [
@@ -63,17 +63,17 @@ __all__ = [
 
 # loaded when used: a service that explains rows needs none of them
 _EXPORTS = {
-    "ExplanationAdapter": "fastexplain.explanation.adapter",
-    "ParquetWriter": "fastexplain.explanation.parquet",
+    "ExplanationAdapter": "fastexplain.explanation.interpret.adapter",
+    "ParquetWriter": "fastexplain.explanation.files.parquet",
     "PermutationExplanation": "fastexplain.explanation.permutation_explanation",
     "SparseGlobalLocalExplanation": "fastexplain.explanation.sparse_explanation",
     "SparseLocalExplanation": "fastexplain.explanation.sparse_explanation",
-    "create_global_explanation": "fastexplain.explanation.factories",
-    "create_global_from_local": "fastexplain.explanation.factories",
-    "create_local_explanation": "fastexplain.explanation.factories",
-    "get_raw_explanation": "fastexplain.explanation.feature_maps",
-    "get_raw_feature_importances": "fastexplain.explanation.feature_maps",
-    "load_explanation": "fastexplain.explanation.saving",
+    "create_global_explanation": "fastexplain.explanation.interpret.factories",
+    "create_global_from_local": "fastexplain.explanation.interpret.factories",
+    "create_local_explanation": "fastexplain.explanation.interpret.factories",
+    "get_raw_explanation": "fastexplain.explanation.numbers.feature_maps",
+    "get_raw_feature_importances": "fastexplain.explanation.numbers.feature_maps",
+    "load_explanation": "fastexplain.explanation.files.saving",
     "plot_bar": "fastexplain.explanation.plots",
     "plot_beeswarm": "fastexplain.explanation.plots",
     "plot_decision": "fastexplain.explanation.plots",
@@ -81,10 +81,10 @@ _EXPORTS = {
     "plot_heatmap": "fastexplain.explanation.plots",
     "plot_scatter": "fastexplain.explanation.plots",
     "plot_waterfall": "fastexplain.explanation.plots",
-    "read_parquet": "fastexplain.explanation.parquet",
-    "save_explanation": "fastexplain.explanation.saving",
-    "to_arrow": "fastexplain.explanation.parquet",
-    "to_pandas": "fastexplain.explanation.parquet",
-    "write_parquet": "fastexplain.explanation.parquet",
+    "read_parquet": "fastexplain.explanation.files.parquet",
+    "save_explanation": "fastexplain.explanation.files.saving",
+    "to_arrow": "fastexplain.explanation.files.parquet",
+    "to_pandas": "fastexplain.explanation.files.parquet",
+    "write_parquet": "fastexplain.explanation.files.parquet",
 }
 __getattr__, __dir__ = lazy(__name__, _EXPORTS, __all__)

@@ -47,7 +47,7 @@ class Conversions:
         ValueError
             `feature_maps` is no list of such maps, or does not fit the explanation.
         """
-        from fastexplain.explanation.feature_maps import get_raw_explanation
+        from fastexplain.explanation.numbers.feature_maps import get_raw_explanation
 
         return get_raw_explanation(cast("Explanation", self), feature_maps, raw_feature_names, eval_data)
 
@@ -69,7 +69,7 @@ class Conversions:
         ValueError
             `feature_maps` is no list of such maps, or does not fit the explanation.
         """
-        from fastexplain.explanation.feature_maps import get_raw_feature_importances
+        from fastexplain.explanation.numbers.feature_maps import get_raw_feature_importances
 
         return get_raw_feature_importances(cast("Explanation", self), feature_maps)
 
@@ -86,19 +86,19 @@ class Conversions:
 
     def to_arrow(self, **options: Any) -> pa.Table:
         """A row for each explained row, or each feature; see `fastexplain.explanation.to_arrow`."""
-        from fastexplain.explanation.parquet import to_arrow
+        from fastexplain.explanation.files.parquet import to_arrow
 
         return to_arrow(cast("Explanation", self), **options)
 
     def to_pandas(self, **options: Any) -> pd.DataFrame:
         """`to_arrow` as a pandas data frame."""
-        from fastexplain.explanation.parquet import to_pandas
+        from fastexplain.explanation.files.parquet import to_pandas
 
         return to_pandas(cast("Explanation", self), **options)
 
     def to_parquet(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write one file, which `load_explanation` reads; see `fastexplain.explanation.write_parquet`."""
-        from fastexplain.explanation.parquet import write_parquet
+        from fastexplain.explanation.files.parquet import write_parquet
 
         write_parquet(cast("Explanation", self), path, **options)
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.exceptions import PredictionError
-from fastexplain.explanation._display import html_view, shortened
 from fastexplain.explanation.conversions import Conversions
-from fastexplain.explanation.interpret_members import InterpretMembers
-from fastexplain.explanation.keywords import expected_to_base, in_own_words, plain_list
-from fastexplain.explanation.quacks import FeatureImportanceExplanation
+from fastexplain.explanation.interpret.keywords import expected_to_base, in_own_words, plain_list
+from fastexplain.explanation.interpret.members import InterpretMembers
+from fastexplain.explanation.interpret.quacks import FeatureImportanceExplanation
+from fastexplain.explanation.plots.html import html_view, shortened
 
 if TYPE_CHECKING:
-    from fastexplain.explanation.fidelity import FidelityReport
+    from fastexplain.explanation.numbers.fidelity import FidelityReport
 
 __all__ = ["Context", "Explanation", "Predictions"]
 

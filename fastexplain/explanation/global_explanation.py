@@ -7,11 +7,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastexplain.explanation.aggregation import mean_abs
 from fastexplain.explanation.explanation import Explanation
-from fastexplain.explanation.keywords import global_values
+from fastexplain.explanation.interpret.keywords import global_values
 from fastexplain.explanation.local_explanation import LocalExplanation
-from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
+from fastexplain.explanation.numbers.aggregation import mean_abs
+from fastexplain.explanation.numbers.ranking import rank, ranked_names, ranked_values
 
 __all__ = ["GlobalExplanation", "GlobalLocalExplanation"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastexplain.explanation.explanation import Explanation
-from fastexplain.explanation.keywords import is_classification, local_values
-from fastexplain.explanation.ranking import rank, ranked_names, ranked_values
+from fastexplain.explanation.interpret.keywords import is_classification, local_values
+from fastexplain.explanation.numbers.ranking import rank, ranked_names, ranked_values
 
 if TYPE_CHECKING:
     from fastexplain.explanation.global_explanation import GlobalLocalExplanation

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._optional import optional
-from fastexplain.explanation.interpret_data import plain_rows
+from fastexplain.explanation.interpret.data import plain_rows
 from fastexplain.explanation.local_explanation import LocalExplanation
 
 __all__ = ["from_shap", "to_shap"]

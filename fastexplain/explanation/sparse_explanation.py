@@ -13,10 +13,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastexplain.explanation.aggregation import sparse_mean_abs
 from fastexplain.explanation.global_explanation import GlobalLocalExplanation
 from fastexplain.explanation.local_explanation import LocalExplanation
-from fastexplain.explanation.ranking import checked_top_k, named
+from fastexplain.explanation.numbers.aggregation import sparse_mean_abs
+from fastexplain.explanation.numbers.ranking import checked_top_k, named
 
 __all__ = ["SparseGlobalLocalExplanation", "SparseLocalExplanation"]
 

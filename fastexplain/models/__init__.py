@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fastexplain.models.base import TreeModel
-from fastexplain.models.forest import Forest
-from fastexplain.models.registry import load_model
+from fastexplain.models.trees.base import TreeModel
+from fastexplain.models.trees.forest import Forest
+from fastexplain.models.trees.registry import load_model
 
 __all__ = ["Forest", "TreeModel", "load_model"]

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from fastexplain._optional import optional
 from fastexplain.exceptions import MissingDependencyError
 from fastexplain.explanation import Explanation, load_explanation, save_explanation
-from fastexplain.explanation._record import package_version
-from fastexplain.explanation.json_directory import explanation_metadata
+from fastexplain.explanation.files.json_directory import explanation_metadata
+from fastexplain.explanation.files.record import package_version
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -112,47 +112,22 @@ std::int64_t end_of_tie(const double* scores, const std::vector<std::int32_t>& o
 
 }  // namespace
 
-void row_losses(const RowLossTask& task, int n_threads, const InterruptCheck& check) {
-  const auto each = [&](auto loss) { each_value(task.y, task.predictions, task.out, n_threads, check, loss); };
-  switch (task.loss) {
+void row_losses(RowLoss loss, const double* y, const Stack& p, double* out, int n_threads, const InterruptCheck& check) {
+  switch (loss) {
     case RowLoss::kSquared:
-      return each([](double t, double f) { return (t - f) * (t - f); });
+      return each_value(y, p, out, n_threads, check, [](double t, double f) { return (t - f) * (t - f); });
     case RowLoss::kAbsolute:
-      return each([](double t, double f) { return std::abs(t - f); });
-    case RowLoss::kSquaredLog:
-      return each([](double t, double f) {
-        const double d = std::log1p(t) - std::log1p(f);
-        return d * d;
-      });
-    case RowLoss::kAbsolutePercentage:
-      return each([](double t, double f) { return std::abs(t - f) / std::max(std::abs(t), kEpsilon); });
-    case RowLoss::kPinball:
-      return each([alpha = task.alpha](double t, double f) { return t >= f ? alpha * (t - f) : (1 - alpha) * (f - t); });
-    case RowLoss::kPoisson:
-      return each([](double t, double f) { return 2 * ((t > 0 ? t * std::log(t / f) : 0.0) - t + f); });
-    case RowLoss::kGamma:
-      return each([](double t, double f) { return 2 * (std::log(f / t) + t / f - 1); });
+      return each_value(y, p, out, n_threads, check, [](double t, double f) { return std::abs(t - f); });
   }
 }
 
-void class_losses(const ClassLossTask& task, int n_threads, const InterruptCheck& check) {
-  const Stack& p = task.predictions;
+void log_losses(const std::int32_t* codes, const Stack& p, double* out, int n_threads, const InterruptCheck& check) {
   parallel_for(
       p.m, n_threads,
       [&](std::int64_t v, int) {
         for (std::int64_t i = 0; i < p.n; ++i) {
-          const double* row = p.data + (v * p.n + i) * p.c;
-          const std::int32_t code = task.codes[i];
-          double value = 0;
-          if (task.loss == ClassLoss::kLog) {
-            value = -std::log(std::clamp(row[code], kEpsilon, 1 - kEpsilon));
-          } else {
-            for (std::int64_t k = 0; k < p.c; ++k) {
-              const double d = row[k] - (k == code ? 1.0 : 0.0);
-              value += d * d;
-            }
-          }
-          task.out[v * p.n + i] = value;
+          const double probability = p.data[(v * p.n + i) * p.c + codes[i]];
+          out[v * p.n + i] = -std::log(std::clamp(probability, kEpsilon, 1 - kEpsilon));
         }
       },
       check);
@@ -187,17 +162,17 @@ void confusion(const ConfusionTask& task, int n_threads, const InterruptCheck& c
       check);
 }
 
-void roc_auc(const RankingView& ranking, double* area, double* placements, int n_threads, const InterruptCheck& check) {
-  const std::int64_t n = ranking.n;
-  const std::uint8_t* positive = ranking.positive;
-  const double* weights = ranking.weights;
+void roc_auc(const RankingTask& task, int n_threads, const InterruptCheck& check) {
+  const std::int64_t n = task.n;
+  const std::uint8_t* positive = task.positive;
+  const double* weights = task.weights;
   double total[2] = {0, 0};
   for (std::int64_t i = 0; i < n; ++i) total[positive[i]] += weights[i];
   std::vector<Sorter> sorters(n_threads);
   parallel_for(
-      ranking.m, n_threads,
+      task.m, n_threads,
       [&](std::int64_t v, int worker) {
-        const double* s = ranking.scores + v * n;
+        const double* s = task.scores + v * n;
         Sorter& sorter = sorters[worker];
         sorter.sort(s, n);
         double below[2] = {0, 0}, sum = 0;
@@ -210,74 +185,12 @@ void roc_auc(const RankingView& ranking, double* area, double* placements, int n
           sum += tied[1] * lower;
           for (std::int64_t q = begin; q < end; ++q) {
             const std::int32_t i = sorter.order[q];
-            placements[v * n + i] = positive[i] ? lower / total[0] : upper / total[1];
+            task.placements[v * n + i] = positive[i] ? lower / total[0] : upper / total[1];
           }
           below[0] += tied[0];
           below[1] += tied[1];
         }
-        area[v] = sum / (total[0] * total[1]);
-      },
-      check);
-}
-
-void average_precision(const RankingView& ranking, double* out, int n_threads, const InterruptCheck& check) {
-  const std::int64_t n = ranking.n;
-  const std::uint8_t* positive = ranking.positive;
-  const double* weights = ranking.weights;
-  double all_positive = 0;
-  for (std::int64_t i = 0; i < n; ++i) all_positive += positive[i] ? weights[i] : 0.0;
-  std::vector<Sorter> sorters(n_threads);
-  parallel_for(
-      ranking.m, n_threads,
-      [&](std::int64_t v, int worker) {
-        const double* s = ranking.scores + v * n;
-        Sorter& sorter = sorters[worker];
-        sorter.sort(s, n);
-        double hits = 0, taken = 0, sum = 0;
-        for (std::int64_t end = n; end > 0;) {
-          const double score = s[sorter.order[end - 1]];
-          double more = 0;
-          for (; end > 0 && s[sorter.order[end - 1]] == score; --end) {
-            const std::int32_t i = sorter.order[end - 1];
-            more += positive[i] ? weights[i] : 0.0;
-            taken += weights[i];
-          }
-          hits += more;
-          if (taken > 0) sum += more * hits / taken;
-        }
-        out[v] = sum / all_positive;
-      },
-      check);
-}
-
-void discounted_gain(const GainTask& task, int n_threads, const InterruptCheck& check) {
-  const Stack& p = task.scores;
-  std::vector<double> discount(p.c), summed(p.c + 1, 0.0);
-  for (std::int64_t k = 0; k < p.c; ++k) {
-    discount[k] = task.n_best > 0 && k >= task.n_best ? 0.0 : std::log(task.log_base) / std::log(k + 2.0);
-    summed[k + 1] = summed[k] + discount[k];
-  }
-  std::vector<std::vector<std::int32_t>> orders(n_threads, std::vector<std::int32_t>(p.c));
-  parallel_for(
-      p.m, n_threads,
-      [&](std::int64_t v, int worker) {
-        std::vector<std::int32_t>& order = orders[worker];
-        for (std::int64_t i = 0; i < p.n; ++i) {
-          const double* s = p.data + (v * p.n + i) * p.c;
-          const double* gain = task.gains + i * p.c;
-          std::iota(order.begin(), order.end(), 0);
-          // Equal scores without averaging: the later item first, as a reversed ascending sort gives them.
-          std::sort(order.begin(), order.end(),
-                    [s](std::int32_t a, std::int32_t b) { return s[a] != s[b] ? s[a] > s[b] : a > b; });
-          double sum = 0;
-          for (std::int64_t begin = 0, end = 0; begin < p.c; begin = end) {
-            double tied = 0;
-            for (end = begin; end < p.c && (end == begin || (!task.ignore_ties && s[order[end]] == s[order[begin]])); ++end)
-              tied += gain[order[end]];
-            sum += tied / static_cast<double>(end - begin) * (summed[end] - summed[begin]);
-          }
-          task.out[v * p.n + i] = sum;
-        }
+        task.area[v] = sum / (total[0] * total[1]);
       },
       check);
 }

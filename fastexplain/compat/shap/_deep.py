@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastexplain.compat.shap._explanation import Explanation
 from fastexplain.compat.shap._inputs import as_array, is_frame, row_values, shaped
 from fastexplain.engine.background import as_background
-from fastexplain.engine.deep_lift import deep_lift
+from fastexplain.engine.deep.deep_lift import deep_lift
 
 __all__ = ["DeepExplainer"]
 

@@ -13,7 +13,7 @@ from fastexplain.compat.shap import links
 from fastexplain.compat.shap._explanation import Explanation
 from fastexplain.compat.shap._inputs import as_array, is_frame, masked_background, row_values, shaped
 from fastexplain.compat.shap._model_agnostic import MAX_SAMPLES
-from fastexplain.engine.linear_shap import linear_shap
+from fastexplain.engine.linear.linear_shap import linear_shap
 from fastexplain.engine.links import identity, resolve_link
 
 __all__ = ["LinearExplainer"]

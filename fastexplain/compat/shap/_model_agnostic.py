@@ -12,10 +12,10 @@ from fastexplain.compat.shap import links
 from fastexplain.compat.shap._explanation import Explanation
 from fastexplain.compat.shap._inputs import as_array, column_order, is_frame, masked_background, row_values, shaped
 from fastexplain.engine.background import Background
-from fastexplain.engine.kernel_shap import kernel_shap
+from fastexplain.engine.kernel.kernel_shap import kernel_shap
+from fastexplain.engine.kernel.masking import copied
 from fastexplain.engine.links import identity, resolve_link
-from fastexplain.engine.masking import copied
-from fastexplain.models.predict import PredictFunction
+from fastexplain.engine.predict import PredictFunction
 
 # Of more plain rows shap's maskers take a sample.
 MAX_SAMPLES = 100

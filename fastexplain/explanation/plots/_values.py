@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.explanation.aggregation import mean_abs, sparse_mean_abs
 from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.numbers.aggregation import mean_abs, sparse_mean_abs
 
 __all__ = [
     "Columns",

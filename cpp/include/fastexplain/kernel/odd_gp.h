@@ -1,5 +1,5 @@
-// Kernel of the Gaussian process over odd set functions that estimates Shapley values (fastexplain/engine/odd_gp.py has the
-// algebra). Coalitions are signs: +1 for players in S, -1 for the others.
+// Kernel of the Gaussian process over odd set functions that estimates Shapley values (fastexplain/engine/kernel/odd_gp.py has
+// the algebra). Coalitions are signs: +1 for players in S, -1 for the others.
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explanation.adapter import ExplanationAdapter
+from fastexplain.explanation.interpret.adapter import ExplanationAdapter
 
 __all__ = ["ExplanationAdapter"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explanation.ranking_metrics import dcg, ndcg
+from fastexplain.compat.interpret_community._ranking_metrics import dcg, ndcg
 
 __all__ = ["dcg", "ndcg"]

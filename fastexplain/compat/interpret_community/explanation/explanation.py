@@ -6,9 +6,10 @@ What explainers return are ordinary classes of ours, which have the members of s
 from __future__ import annotations
 
 from fastexplain.explanation import GlobalExplanation, LocalExplanation
-from fastexplain.explanation.factories import create_global_explanation as _create_global_explanation
-from fastexplain.explanation.factories import create_local_explanation as _create_local_explanation
-from fastexplain.explanation.quacks import (
+from fastexplain.explanation.files.saving import load_explanation, save_explanation
+from fastexplain.explanation.interpret.factories import create_global_explanation as _create_global_explanation
+from fastexplain.explanation.interpret.factories import create_local_explanation as _create_local_explanation
+from fastexplain.explanation.interpret.quacks import (
     BaseExplanation,
     ClassesMixin,
     ExpectedValuesMixin,
@@ -17,7 +18,6 @@ from fastexplain.explanation.quacks import (
     _DatasetsMixin,
     _ModelIdMixin,
 )
-from fastexplain.explanation.saving import load_explanation, save_explanation
 
 __all__ = [
     "BaseExplanation",

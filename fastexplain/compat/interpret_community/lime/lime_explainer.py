@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explainers.lime import LIMEExplainer
+from fastexplain.explainers.lime.explainer import LIMEExplainer
 
 __all__ = ["LIMEExplainer"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explainers.mimic import MimicExplainer
+from fastexplain.explainers.mimic.explainer import MimicExplainer
 
 __all__ = ["MimicExplainer"]

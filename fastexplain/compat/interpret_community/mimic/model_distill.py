@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explainers._distillation import soft_logit as _soft_logit
+from fastexplain.explainers.mimic.distillation import soft_logit as _soft_logit
 
 __all__ = ["_soft_logit"]

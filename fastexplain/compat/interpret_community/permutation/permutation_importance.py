@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explainers.pfi import PFIExplainer
+from fastexplain.explainers.pfi.explainer import PFIExplainer
 
 __all__ = ["PFIExplainer"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explainers.surrogates import BaseExplainableModel
+from fastexplain.explainers.mimic.surrogates import BaseExplainableModel
 
 __all__ = ["BaseExplainableModel"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explainers.surrogates import LGBMExplainableModel
+from fastexplain.explainers.mimic.surrogates import LGBMExplainableModel
 
 __all__ = ["LGBMExplainableModel"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explainers.surrogates import LinearExplainableModel, SGDExplainableModel
+from fastexplain.explainers.mimic.surrogates import LinearExplainableModel, SGDExplainableModel
 
 __all__ = ["LinearExplainableModel", "SGDExplainableModel"]

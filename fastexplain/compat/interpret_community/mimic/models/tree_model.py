@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fastexplain.explainers.surrogates import DecisionTreeExplainableModel
+from fastexplain.explainers.mimic.surrogates import DecisionTreeExplainableModel
 
 __all__ = ["DecisionTreeExplainableModel"]

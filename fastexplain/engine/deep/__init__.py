@@ -1,0 +1,1 @@
+"""DeepLIFT and expected gradients: attributions of networks."""

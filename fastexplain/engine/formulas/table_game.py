@@ -1,0 +1,83 @@
+"""Games of models that are scored from tables of what each player contributes to each term.
+
+A term is a support vector, a hidden unit or a training row.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.engine.formulas.scorers import averaged
+from fastexplain.engine.formulas.transparent import Columns, Game
+
+__all__ = ["TableGame", "sums_by_player"]
+
+Float = NDArray[np.float64]
+
+# Tables of the background are kept if they take no more than this, else rebuilt in blocks of this size on every call.
+TABLE_BYTES = 64 * 2**20
+
+
+def sums_by_player(cells: Float, groups: Columns | None) -> Float:
+    """Sums of (n_rows, n_columns, n_terms) over each player's columns: (n_rows, n_players, n_terms)."""
+    if groups is None:
+        return cells
+    if all(len(columns) == 1 for columns in groups):
+        return cells[:, np.concatenate(groups)]
+    sums = np.zeros((len(cells), len(groups), cells.shape[2]))
+    for i, columns in enumerate(groups):
+        if len(columns):  # a column that the model never sees is a player without columns
+            sums[:, i] = cells[:, columns].sum(axis=1)
+    return sums
+
+
+class TableGame(Game):
+    """The game of a model that is scored from tables; subclasses say what the tables hold, and score blocks.
+
+    Parameters
+    ----------
+    background : float64 array of shape (n_background, n_features)
+    weights : float64 array of shape (n_background,)
+    n_terms, n_outputs : int
+        n_terms with padding.
+    width : int
+        Numbers that scoring holds per background row and mask.
+    """
+
+    def __init__(self, background: Float, weights: Float, *, n_terms: int, n_outputs: int, width: int) -> None:
+        self._background, self._weights, self._n_outputs, self._width = background, weights, n_outputs, width
+        row_bytes = 8 * n_terms * background.shape[1]
+        step = max(1, TABLE_BYTES // max(1, row_bytes))
+        self._parts = [slice(begin, begin + step) for begin in range(0, len(background), step)]
+        self._kept = self.tables(background) if len(self._parts) == 1 else None
+
+    @abc.abstractmethod
+    def tables(self, rows: Float) -> Float:
+        """Of encoded rows: (n_rows, n_players, n_terms), from `fastexplain.engine.formulas.scorers.padded`."""
+
+    @abc.abstractmethod
+    def score(
+        self, row: Float, background: Float, masks: NDArray[np.uint8], n_threads: int | None, backend: str | None
+    ) -> Float:
+        """Predictions (n_background, n_masks, n_outputs) from tables of the row and of background rows."""
+
+    def coalition_values(
+        self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
+    ) -> Float:
+        row = self.tables(x[None])[0]
+        values = np.zeros((len(masks), self._n_outputs))
+        for part, tables in self._blocks():
+
+            def score(bits: NDArray[np.uint8], tables: Float = tables) -> Float:
+                return self.score(row, tables, bits, n_threads, backend)
+
+            values += averaged(score, masks, self._weights[part], self._n_outputs, self._width)
+        return values
+
+    def _blocks(self) -> Iterator[tuple[slice, Float]]:
+        for part in self._parts:
+            yield part, self._kept if self._kept is not None else self.tables(self._background[part])

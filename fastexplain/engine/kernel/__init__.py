@@ -1,0 +1,1 @@
+"""Kernel SHAP: games of coalitions, the designs by which they are sampled, and the estimators."""

@@ -1,0 +1,1 @@
+"""Linear SHAP: exact values of linear models."""

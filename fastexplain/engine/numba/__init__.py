@@ -1,0 +1,1 @@
+"""What all Numba kernels share: how they are compiled and run on threads, and random numbers."""

@@ -1,0 +1,140 @@
+"""What a model predicts when some columns of its rows come from other rows.
+
+A `Replacer` is asked for a number of jobs at once. Job: one player (a set of columns) and, for each row, the donor row
+that its columns come from. `BlackBox` builds those rows and predicts them in large chunks; the others know the model's
+formula and update the prediction.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.engine.permutation.replaceable_rows import Rows, Segment
+from fastexplain.engine.permutation.scoring import Response
+
+__all__ = ["BlackBox", "Jobs", "Replacer"]
+
+Floats = NDArray[np.float64]
+
+
+class Jobs(NamedTuple):
+    """Replacements of several players.
+
+    Attributes
+    ----------
+    players : list of int arrays
+        Columns of each player.
+    codes : list of int32 arrays (n_rows,)
+        Equal codes: equal values of all the player's columns.
+    offsets : int64 array (n_players + 1,)
+        Jobs of player p are offsets[p] .. offsets[p + 1].
+    donors : int32 array (n_jobs, n_rows)
+    """
+
+    players: list[NDArray[np.int64]]
+    codes: list[NDArray[np.int32]]
+    offsets: NDArray[np.int64]
+    donors: NDArray[np.int32]
+
+
+class Replacer(abc.ABC):
+    """Predictions with replaced columns.
+
+    Attributes
+    ----------
+    method : str
+        "tree", "linear", "mlp" or "black_box".
+    base : float64 array (n_rows, n_outputs)
+        Predictions of the rows as they are.
+    n_predicted : int
+        Rows handed to the user's predict so far.
+    """
+
+    method: str
+    base: Floats
+    n_predicted: int = 0
+
+    @abc.abstractmethod
+    def replace(self, jobs: Jobs) -> Floats:
+        """Predictions (n_jobs, n_rows, n_outputs)."""
+
+
+class BlackBox(Replacer):
+    """Calls predict on stacked rows: only those that a replacement changes, chunk k + 1 built while k is predicted."""
+
+    method = "black_box"
+
+    def __init__(self, response: Response, rows: Rows, chunk_bytes: int) -> None:
+        self._response, self._rows = response, rows
+        self._chunk_rows = max(1, chunk_bytes // rows.row_bytes)
+        self.base = self._predict_base()
+
+    def _predict_base(self) -> Floats:
+        """In chunks of the same size, so that a model that cannot take more is not asked to."""
+        everything = np.arange(self._rows.n_rows)
+        none = np.empty(0, dtype=np.int64)
+        if self._rows.n_rows <= self._chunk_rows:
+            parts = [self._response(self._rows.data)]
+        else:
+            starts = range(0, len(everything), self._chunk_rows)
+            pieces = [everything[a : a + self._chunk_rows] for a in starts]
+            parts = [self._response(self._rows.stack([Segment(piece, none, none)])) for piece in pieces]
+        self.n_predicted += len(everything)
+        return np.concatenate(parts)
+
+    def replace(self, jobs: Jobs) -> Floats:
+        n_jobs, n = jobs.donors.shape
+        out = np.empty((n_jobs, n, self.base.shape[1]))
+        out[:] = self.base
+        chunks = self._chunks(jobs)
+        first = next(chunks, None)
+        if first is None:
+            return out
+        with ThreadPoolExecutor(1) as builder:
+            pending: Future[tuple[list[tuple[int, Segment]], Any]] | None = builder.submit(self._build, first)
+            while pending is not None:
+                chunk, X = pending.result()
+                following = next(chunks, None)
+                pending = None if following is None else builder.submit(self._build, following)
+                predicted = self._response(X)
+                self.n_predicted += len(predicted)
+                at = 0
+                for job, segment in chunk:
+                    out[job, segment.rows] = predicted[at : at + len(segment.rows)]
+                    at += len(segment.rows)
+        return out
+
+    def _build(self, chunk: list[tuple[int, Segment]]) -> tuple[list[tuple[int, Segment]], Any]:
+        return chunk, self._rows.stack([segment for _, segment in chunk])
+
+    def _chunks(self, jobs: Jobs) -> Iterator[list[tuple[int, Segment]]]:
+        """Changed rows of all jobs, at most `_chunk_rows` at a time."""
+        chunk: list[tuple[int, Segment]] = []
+        room = self._chunk_rows
+        for p, columns in enumerate(jobs.players):
+            for job in range(jobs.offsets[p], jobs.offsets[p + 1]):
+                donors = jobs.donors[job]
+                changed = np.flatnonzero(jobs.codes[p] != jobs.codes[p][donors])
+                while len(changed):
+                    part, changed = changed[:room], changed[room:]
+                    chunk.append((job, Segment(part, donors[part].astype(np.int64), columns)))
+                    room -= len(part)
+                    if room == 0:
+                        yield chunk
+                        chunk, room = [], self._chunk_rows
+        if chunk:
+            yield chunk
+
+
+def feature_players(players: Sequence[NDArray[np.int64]], n_features: int) -> NDArray[np.int32]:
+    """Player that owns each column, -1 if none."""
+    owner = np.full(n_features, -1, dtype=np.int32)
+    for p, columns in enumerate(players):
+        owner[columns] = p
+    return owner

@@ -1,0 +1,1 @@
+"""Tree SHAP: exact values of tree ensembles, and the Numba twin of its kernel."""

@@ -1,0 +1,142 @@
+"""Rows as float arrays, labels as codes, and back: for methods that make up rows of numbers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.rows.tables import count_columns, count_rows, take_rows
+
+__all__ = ["CodedRows"]
+
+
+class CodedRows:
+    """Turns rows of the user's kind into a float array and back.
+
+    Parameters
+    ----------
+    template : array, pandas or polars table, or sparse matrix of shape (n_rows, n_features)
+        Kind of container, names, column types, and the labels that there are.
+    categorical : sequence of int
+        Columns that may hold labels.
+
+    Attributes
+    ----------
+    labels : dict of int to array
+        Column -> its distinct labels, in order of their codes; columns of numbers are not in it.
+
+    Raises
+    ------
+    ValueError
+        A column that is not among `categorical` holds no numbers.
+    TypeError
+        `template` is a table of another kind.
+    """
+
+    def __init__(self, template: Any, categorical: Sequence[int]) -> None:
+        self._is_sparse = hasattr(template, "tocsr")
+        is_table = hasattr(template, "columns") and hasattr(template, "dtypes")
+        if hasattr(template, "column_names") or (hasattr(template, "columns") and not is_table):
+            raise TypeError(f"{type(template).__name__} rows are not supported; pass a pandas or polars table.")
+        self._template = take_rows(template, np.zeros(0, dtype=np.intp)) if is_table else None
+        self.labels: dict[int, NDArray[Any]] = {}
+        if self._is_sparse:
+            return
+        for j in range(count_columns(template)):
+            column = _column(template, j)
+            if column.dtype.kind in "fiub":
+                continue
+            if j not in categorical:
+                raise ValueError(f"Column {_label(template, j)} holds no numbers; name it in categorical_features.")
+            self.labels[j] = _distinct(column)
+
+    def numbers(self, X: Any) -> Any:
+        """Rows as float64 (n_rows, n_features), or as a CSR matrix.
+
+        Raises
+        ------
+        ValueError
+            A label is none of the template's.
+        """
+        if hasattr(X, "tocsr"):
+            return X.tocsr().astype(np.float64) if self._is_sparse else np.asarray(X.toarray(), dtype=np.float64)
+        out = np.empty((count_rows(X), count_columns(X)))
+        for j in range(out.shape[1]):
+            column = _column(X, j)
+            out[:, j] = self._codes(X, j, column) if j in self.labels else column
+        return out
+
+    def rows(self, numbers: Any) -> Any:
+        """Rows of the user's kind from what `numbers` returns."""
+        if self._template is None:
+            if not self.labels:
+                return numbers
+            mixed = numbers.astype(object)
+            for j, labels in self.labels.items():
+                mixed[:, j] = labels[numbers[:, j].astype(np.intp)]
+            return mixed
+        columns = {name: self._typed(j, numbers[:, j]) for j, name in enumerate(self._template.columns)}
+        return type(self._template)(columns)
+
+    def _codes(self, X: Any, j: int, column: NDArray[Any]) -> NDArray[np.float64]:
+        code = {label: float(i) for i, label in enumerate(self.labels[j])}
+        unknown = [value for value in column if value not in code]
+        if unknown:
+            raise ValueError(
+                f"Column {_label(X, j)} holds {unknown[0]!r}, which is not among the labels of the initialization "
+                f"examples: {list(code)[:20]}."
+            )
+        return np.array([code[value] for value in column])
+
+    def _typed(self, j: int, values: NDArray[np.float64]) -> Any:
+        """A column of the table, with its type where that can hold the values."""
+        assert self._template is not None
+        if hasattr(self._template, "iloc"):
+            dtype = self._template.dtypes.iloc[j]
+            if j not in self.labels:
+                return values
+            import pandas
+
+            found = self.labels[j][values.astype(np.intp)]
+            return pandas.Series(found, dtype=dtype)
+        series = self._template.get_columns()[j]
+        if j not in self.labels:
+            return values
+        return type(series)(series.name, list(self.labels[j][values.astype(np.intp)]), dtype=series.dtype)
+
+
+def _column(X: Any, j: int) -> NDArray[Any]:
+    """Column j as an array of numbers or objects."""
+    if hasattr(X, "iloc"):
+        values = X.iloc[:, j]
+        if getattr(values.dtype, "kind", "O") in "fiub" and not hasattr(values.dtype, "categories"):
+            return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        return np.asarray(values.to_numpy(dtype=object))
+    if hasattr(X, "get_columns"):  # polars
+        series = X.get_columns()[j]
+        return np.asarray(series.to_numpy()) if series.dtype.is_numeric() else np.array(series.to_list(), dtype=object)
+    column = np.asarray(X)[:, j]
+    if column.dtype.kind != "O":
+        return column
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        return column
+
+
+def _distinct(column: NDArray[Any]) -> NDArray[Any]:
+    found = list(dict.fromkeys(column.tolist()))
+    with contextlib.suppress(TypeError):  # labels that do not compare keep the order in which they came
+        found.sort()
+    labels = np.empty(len(found), dtype=object)
+    labels[:] = found
+    return labels
+
+
+def _label(X: Any, j: int) -> str:
+    columns = getattr(X, "columns", None)
+    return repr(j if columns is None else list(columns)[j])

@@ -1,0 +1,237 @@
+"""`LIMEExplainer`: local linear models of any model's predictions, by the lime package."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain._optional import optional
+from fastexplain.explainers.lime.coded_rows import CodedRows
+from fastexplain.explainers.raw.raw_features import raw_features
+from fastexplain.explainers.shared.background import explainer_background, rows_of
+from fastexplain.explainers.shared.base import Attribution, BaseExplainer
+from fastexplain.explainers.shared.black_box import BlackBox, black_box
+from fastexplain.explainers.shared.checks import check_count, check_subset, list_of_names
+from fastexplain.explainers.shared.dispatch import unwrapped
+from fastexplain.rows.tables import column_labels, count_columns, count_rows, slice_rows, unwrapped_rows
+
+__all__ = ["LIMEExplainer"]
+
+
+class LIMEExplainer(BaseExplainer):
+    """Explains any model or function by LIME: a weighted linear model around each row.
+
+    Values are the coefficients of the linear model in units of each feature's standard deviation; they add up to no
+    output, so that there are no expected values. `KernelExplainer` gives values that do.
+
+    Parameters
+    ----------
+    model : object or callable
+        The fitted model, or a function of rows.
+    initialization_examples : array-like, table or sparse matrix of shape (n_rows, n_features)
+        Means, standard deviations and frequencies of the rows that are made up are theirs, or their summary's (see
+        `nclusters`).
+    is_function : bool, default False
+        Call the model itself although it has a predict. A plain function needs no such hint.
+    explain_subset : sequence of int or str, optional
+        Features, by index or name, that are varied and explained; all others stay at the explained row's own values.
+    nclusters : int, default 10
+        More than ``10 * nclusters`` examples are summarised by the centres of so many clusters (k-means). Tables with
+        columns that are not numbers are sampled, ``10 * nclusters`` rows.
+    features : sequence of str, optional
+        Names; default: those of the examples' table, else those of the rows' table, else those that the model knows.
+    classes : sequence, optional
+        Labels of the classes, in the order of the model's outputs. Required for a classifier.
+    verbose : bool, default False
+        Let lime print each local model's fit.
+    categorical_features : sequence of int or str, default ()
+        Columns whose values are labels: all that hold text or categories, and numbers that stand for labels. Of the
+        transformed rows, where there are `transformations`.
+    show_progress : bool, default True
+        Show a progress bar over the rows; it stays away where stderr is not a terminal.
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
+        Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
+        the raw features, whose values are the sums of their columns'.
+    allow_all_transformations : bool, default False
+        Whether a transformer of several columns may mix them, as PCA does.
+    model_task : {"unknown", "classification", "regression"}, default "unknown"
+        Unknown: as the model says; a function with one output does regression, one with several classification.
+    num_features : int, default 10
+        Features of a local model, those with the largest coefficients; all others have the value 0. lime's default.
+    num_samples : int, default 5000
+        Rows made up around each explained row. lime's default.
+    seed : int, default 0
+        Of these rows: the same for every explained row, so that its values do not depend on the rows beside it.
+    n_threads : int, optional
+        Has no effect: lime works in one thread.
+
+    Attributes
+    ----------
+    model : object
+        As given.
+    explainer : lime.lime_tabular.LimeTabularExplainer
+    method : str
+        ``"lime"``.
+    features, classes : list or None
+        As resolved at construction.
+
+    Raises
+    ------
+    MissingDependencyError
+        lime is not installed.
+    UnsupportedModelError
+        The model has nothing to call.
+    ValueError
+        Examples are missing or not 2-D, classes are missing or not as many as the model's, a categorical feature does
+        not exist, a column holds text and is not among them, or `model_task` contradicts the model.
+
+    Notes
+    -----
+    Ribeiro, Singh and Guestrin 2016, "Why should I trust you?".
+    """
+
+    _method = "lime"
+    _title = "LIME"
+    _samples = True
+
+    def __init__(
+        self,
+        model: Any,
+        initialization_examples: Any,
+        is_function: bool = False,
+        explain_subset: Sequence[int | str] | None = None,
+        nclusters: int = 10,
+        features: Sequence[Any] | None = None,
+        classes: Sequence[Any] | None = None,
+        verbose: bool = False,
+        categorical_features: Sequence[int | str] = (),
+        show_progress: bool = True,
+        transformations: Any = None,
+        allow_all_transformations: bool = False,
+        model_task: str = "unknown",
+        *,
+        num_features: int = 10,
+        num_samples: int = 5000,
+        seed: int = 0,
+        n_threads: int | None = None,
+    ) -> None:
+        lime = optional("lime.lime_tabular", "lime", "LIMEExplainer")
+        if initialization_examples is None:
+            raise ValueError("LIMEExplainer needs initialization_examples: rows are made up by their statistics.")
+        self.nclusters, self.seed, self.verbose = check_count(nclusters, "nclusters"), seed, verbose
+        self.num_features = check_count(num_features, "num_features")
+        self.num_samples = check_count(num_samples, "num_samples")
+        initialization_examples = unwrapped_rows(initialization_examples, keep_weights=True)
+        raw = raw_features(
+            transformations, initialization_examples, features, allow_all_transformations, explain_subset
+        )
+        examples = initialization_examples if raw is None else raw.transform_examples(initialization_examples)
+        rows = rows_of(examples)
+        names = (list_of_names(features, "features") if raw is None else None) or column_labels(rows)
+        self.categorical_features = _columns(categorical_features, names, count_columns(rows))
+        self._coded = CodedRows(rows, self.categorical_features)
+        background = explainer_background(examples, self.nclusters, seed).data
+        self._box = black_box(unwrapped(model), is_function, model_task, None, background)
+        _check_classes(self._box, classes, is_function)
+        super().__init__(
+            model,
+            rows,
+            self._box.explained(count_columns(rows), "identity"),
+            explain_subset=explain_subset,
+            features=features,
+            classes=classes,
+            raw=raw,
+            n_threads=n_threads,
+            show_progress=show_progress,
+        )
+        self.explainer = self._lime(lime.LimeTabularExplainer, self._coded.numbers(background))
+
+    def _lime(self, make: Callable[..., Any], training: Any) -> Any:
+        """Lime's own explainer, of the columns that are varied."""
+        varied = np.arange(training.shape[1]) if self._subset is None else self._subset
+        return make(
+            training if self._subset is None else _dense(training)[:, varied],
+            feature_names=[str(i) for i in range(len(varied))],
+            class_names=self.classes,
+            categorical_features=[i for i, j in enumerate(varied.tolist()) if j in self.categorical_features],
+            verbose=self.verbose,
+            mode="classification" if self._n_labels() > 1 else "regression",
+            discretize_continuous=False,
+            random_state=self.seed,
+        )
+
+    def _n_labels(self) -> int:
+        """Outputs that get a local model each."""
+        return self._box.n_columns
+
+    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+        return self._attribute(X, show_progress)
+
+    def _attribute(self, X: Any, show_progress: bool) -> Attribution:
+        from tqdm.auto import tqdm
+
+        self._check_columns(X)
+        varied = np.arange(count_columns(X)) if self._subset is None else self._subset
+        values = np.zeros((count_rows(X), len(varied), self._n_labels()))
+        for i in tqdm(range(len(values)), unit="row", disable=None if show_progress else True):
+            self._explain_row(self._coded.numbers(slice_rows(X, i, i + 1)), varied, values[i])
+        result = Attribution(values, None)
+        return result.both_classes() if self._box.doubles else result
+
+    def _explain_row(self, row: Any, varied: NDArray[np.intp], out: NDArray[np.float64]) -> None:
+        """Write the coefficients of each output's local model, 0 for features that it leaves out."""
+        if self._subset is not None:
+            row = _dense(row)
+
+        def outputs(numbers: Any) -> NDArray[np.float64]:
+            if self._subset is not None:
+                mixed = np.repeat(row, len(numbers), axis=0)
+                mixed[:, varied] = numbers
+                numbers = mixed
+            found = np.asarray(self._box.outputs(self._coded.rows(numbers)), dtype=np.float64)
+            return found.reshape(len(found), -1) if self._n_labels() > 1 else found.reshape(-1)
+
+        instance = row if hasattr(row, "tocsr") else row[0, varied]
+        self.explainer.random_state.seed(self.seed)
+        with warnings.catch_warnings():
+            if self._box.units != "probability":  # margins do not add up to 1, and need not
+                warnings.filterwarnings("ignore", message=r"\s*Prediction probabilties do not sum to 1")
+            found = self.explainer.explain_instance(
+                instance,
+                outputs,
+                labels=range(self._n_labels()),
+                num_features=self.num_features,
+                num_samples=self.num_samples,
+            ).as_map()
+        for k in range(self._n_labels()):
+            # lime keeps the only output of a regression under 1
+            for feature, weight in found[k if self._n_labels() > 1 else 1]:
+                out[feature, k] = weight
+
+
+def _columns(given: Sequence[int | str], names: list[Any] | None, n_features: int) -> list[int]:
+    if not len(given):
+        return []
+    try:
+        found = check_subset(given, names, n_features)
+    except ValueError as error:
+        raise ValueError(str(error).replace("explain_subset", "categorical_features")) from None
+    assert found is not None
+    return [int(j) for j in found]
+
+
+def _check_classes(box: BlackBox, classes: Any, is_function: bool) -> None:
+    if classes is None and box.task == "classification":
+        raise ValueError("LIME Explainer requires classes to be specified if using a classification model")
+    if classes is not None and box.task != "classification":
+        if is_function:
+            raise ValueError("Classes is specified but function was predict, not predict_proba.")
+        raise ValueError("Classes is specified but model does not define predict_proba, only predict.")
+
+
+def _dense(numbers: Any) -> NDArray[np.float64]:
+    return np.asarray(numbers.toarray() if hasattr(numbers, "toarray") else numbers)

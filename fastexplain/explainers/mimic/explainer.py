@@ -1,0 +1,489 @@
+"""`MimicExplainer`: a model or function explained by a surrogate that has learnt its answers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain._threads import resolve_num_threads
+from fastexplain.exceptions import PoorFidelityWarning, ScenarioNotSupportedException
+from fastexplain.explainers.mimic.arguments import (
+    check_probabilities,
+    check_surrogate_class,
+    feature_names,
+    is_lightgbm,
+    plain_reset,
+)
+from fastexplain.explainers.mimic.augmentation import augmented
+from fastexplain.explainers.mimic.categories import column_indices
+from fastexplain.explainers.mimic.distillation import distill, held_out_fidelity
+from fastexplain.explainers.mimic.rows import SurrogateRows, reset_rows
+from fastexplain.explainers.mimic.saving import loaded_mimic, saved_mimic
+from fastexplain.explainers.mimic.surrogates._base import BaseExplainableModel, SurrogateValues
+from fastexplain.explainers.mimic.teacher import find_teacher
+from fastexplain.explainers.mimic.values import (
+    SurrogateMeans,
+    both_classes,
+    filled,
+    of_raw_features,
+    raw_importances,
+    surrogate_values,
+    takes_output,
+)
+from fastexplain.explainers.options import ResetIndex, ShapValuesOutput
+from fastexplain.explainers.raw.raw_features import raw_features
+from fastexplain.explainers.shared.checks import check_subset, list_of_names, plain_output
+from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
+from fastexplain.explanation.explanation import Context, Predictions
+from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
+from fastexplain.rows.tables import (
+    as_table,
+    column_labels,
+    count_columns,
+    count_rows,
+    listed_rows,
+    slice_rows,
+)
+
+__all__ = ["MimicExplainer"]
+
+# With fewer rows, LightGBM may put single rows in a leaf: otherwise it would learn a constant.
+_SMALL_DATA = 50
+# Values of one batch when a global explanation is streamed.
+_BATCH_BYTES = 32 * 2**20
+_BATCH_MULTIPLE = 128
+
+
+class MimicExplainer:
+    """Explains any model or function by a surrogate: a model that explains itself, trained on the answers of the first.
+
+    The first is the teacher. It is called once on the initialization examples, and once on each set of rows that is
+    explained, and only for the explanation's predictions. Values are those of the surrogate, so they say as much of
+    the teacher as the surrogate has learnt of it: see `fidelity`.
+
+    A classifier of two classes is learnt as a regression on its log-odds, clipped to -5..5; one of more by the class
+    that it chooses; a classifier without probabilities as if it was certain. Columns of time stamps become seconds
+    since the earliest, and year, month, day, hour, minute, second. Categories become codes that LightGBM splits by
+    category, or zeros and ones for the other surrogates. Their values are added up to those of the user's columns.
+
+    Parameters
+    ----------
+    model : object or callable
+        The fitted teacher, or a function of rows that returns predictions (n_rows,) or probabilities (n_rows,
+        n_classes).
+    initialization_examples : array, csr, table or DatasetWrapper of shape (n_rows, n_features)
+        Rows that the surrogate is trained on.
+    explainable_model : class
+        `LGBMExplainableModel`, `LinearExplainableModel`, `SGDExplainableModel`, `DecisionTreeExplainableModel` or
+        another subclass of `BaseExplainableModel`.
+    explainable_model_args : dict, optional
+        Its keyword arguments.
+    is_function : bool, default False
+        Call the model itself although it has a predict. A plain function needs no such hint.
+    augment_data : bool, default True
+        With at least twice as many features as rows, add copies of the rows with shuffled columns.
+    max_num_of_augmentations : int, default 10
+        Most such copies.
+    explain_subset : sequence of int or str, optional
+        Features, by index or name, that explanations are cut down to. The values are those of the full explanation.
+    features : sequence of str, optional
+        Names; default: those of the examples' table.
+    classes : sequence, optional
+        Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
+    transformations : ColumnTransformer, Pipeline or list of tuple, optional
+        Fitted. Rows are then those before the transformations, and so are the explained features: values of the columns
+        that a feature becomes are added up. `categorical_features` are columns that the transformations make.
+    allow_all_transformations : bool, default False
+        Whether a column may come of several features; its values are then shared out among them.
+    shap_values_output : {"default", "probability", "teacher_probability"}
+        What values and base value of a classifier add up to: the surrogate's log-odds; or, scaled approximately, the
+        surrogate's own probability or the teacher's (of a regression, the teacher's output).
+    categorical_features : sequence of str or int, optional
+        Columns of categories, by name or index. A category that was not seen counts as one of its own.
+    model_task : {"unknown", "classification", "regression"}, default "unknown"
+        Unknown: as the model says; a function with one output does regression, one with several classification.
+    reset_index : {"ignore", "reset", "reset_teacher"} or bool, default "ignore"
+        ``"reset"`` (or True): the index of a pandas table becomes columns of the surrogate, after all others. The
+        teacher always gets the table with its index, so that ``"reset_teacher"`` is the same as ``"ignore"``.
+    fidelity : bool, default True
+        Find out how well such a surrogate predicts the teacher on rows that it has not seen. That trains one more
+        surrogate on 80 % of the rows, or five of them up to 1000 rows; it calls no teacher.
+    n_threads : int, optional
+        Threads of each explanation; default `fastexplain.get_num_threads`. Training has threads of its own, which
+        `explainable_model_args` may set (``n_jobs``).
+
+    Attributes
+    ----------
+    model : object
+        As given.
+    surrogate_model : BaseExplainableModel
+        Trained on all initialization examples.
+    fidelity : FidelityReport or None
+        None if it was not asked for, or there are fewer than 10 rows.
+    method : str
+        E.g. ``"mimic.lightgbm"``.
+    features, classes : list or None
+        As resolved at construction.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The model has nothing to call.
+    TypeError
+        `explainable_model` is no class of a surrogate.
+    ValueError
+        Columns hold text but are not in `categorical_features`, or that names columns that do not exist; a number of
+        names differs from the model's; or `model_task` contradicts the model.
+
+    Warns
+    -----
+    PoorFidelityWarning
+        The surrogate predicts its teacher badly.
+
+    Notes
+    -----
+    Memory beyond the rows: the surrogate's float64 matrix of them, (n_rows, n_inputs).
+    """
+
+    available_explanations: ClassVar[list[str]] = ["global", "local"]
+    explainer_type: ClassVar[str] = "blackbox"
+
+    def __init__(
+        self,
+        model: Any,
+        initialization_examples: Any,
+        explainable_model: type[BaseExplainableModel],
+        explainable_model_args: Mapping[str, Any] | None = None,
+        is_function: bool = False,
+        augment_data: bool = True,
+        max_num_of_augmentations: int = 10,
+        explain_subset: Sequence[int | str] | None = None,
+        features: Sequence[Any] | None = None,
+        classes: Sequence[Any] | None = None,
+        transformations: Any = None,
+        allow_all_transformations: bool = False,
+        shap_values_output: Any = ShapValuesOutput.DEFAULT,
+        categorical_features: Sequence[Any] | None = None,
+        model_task: Any = "unknown",
+        reset_index: Any = ResetIndex.Ignore,
+        *,
+        fidelity: bool = True,
+        n_threads: int | None = None,
+    ) -> None:
+        check_surrogate_class(explainable_model)
+        if transformations is not None and explain_subset is not None:
+            raise ValueError("explain_subset not supported with transformations")
+        self.model = model
+        self.is_function = is_function
+        self.transformations = transformations
+        self.allow_all_transformations = allow_all_transformations
+        self.explain_subset = explain_subset
+        self.reset_index = plain_reset(reset_index)
+        self._shap_values_output = plain_output(shap_values_output)
+        rows = listed_rows(as_table(initialization_examples)[0])
+        self.initialization_examples = rows
+        self._raw = raw_features(transformations, rows, features, allow_all_transformations, None)
+        self._index_names: list[Any] = []
+        if self._raw is not None:
+            if self.reset_index == ResetIndex.Reset:
+                raise ValueError("reset_index='reset' is not supported with transformations: they make no index.")
+            rows = self._raw.transform(rows)
+            self.features = self._raw.raw_features
+            self._columns = self._raw.engineered_features
+        else:
+            if self.reset_index == ResetIndex.Reset:
+                self._index_names = reset_rows(rows)[1]
+            names = list_of_names(features, "features")
+            self.features = feature_names(names, column_labels(rows), count_columns(rows), self._index_names)
+            self._columns = self.features
+        n_rows = count_rows(rows)
+        if augment_data:
+            rows = augmented(rows, max_num_of_augmentations)
+        self._teacher, outputs = find_teacher(model, is_function, model_task, list_of_names(classes, "classes"), rows)
+        self.classes = self._teacher.classes
+        self._fit(rows, outputs, n_rows, explainable_model, explainable_model_args, categorical_features, fidelity)
+        if n_threads is not None:
+            self.surrogate_model.n_threads = resolve_num_threads(n_threads)
+
+    def _fit(
+        self,
+        rows: Any,
+        outputs: NDArray[np.float64],
+        n_rows: int,
+        explainable_model: type[BaseExplainableModel],
+        explainable_model_args: Mapping[str, Any] | None,
+        categorical_features: Sequence[Any] | None,
+        fidelity: bool,
+    ) -> None:
+        """Train the surrogate on rows: `n_rows` of the user's, then copies with columns shuffled."""
+        rows = self._surrogate_columns(rows)
+        n_columns = count_columns(rows)
+        self._subset = check_subset(self.explain_subset, self.features, n_columns)
+        given = [] if categorical_features is None else categorical_features
+        categorical = column_indices(given, self._columns, n_columns)
+        splits_categories = is_lightgbm(explainable_model)
+        self._rows = SurrogateRows(rows, categorical, not splits_categories, self._columns)
+        args = dict(explainable_model_args or {})
+        if splits_categories and self._rows.categories:
+            args.setdefault("categorical_feature", list(self._rows.categories))
+        if splits_categories and count_rows(rows) < _SMALL_DATA:
+            args["min_data_in_leaf"] = 1
+        args["classification"] = self._teacher.task == "classification"
+        if takes_output(explainable_model):
+            args["shap_values_output"] = self._shap_values_output
+        matrix = self._rows.matrix(rows)
+        self.surrogate_model = distill(explainable_model, args, matrix, outputs)
+        check_probabilities(self.surrogate_model, self._shap_values_output)
+        self._method = self.surrogate_model._method
+        self.fidelity = held_out_fidelity(explainable_model, args, matrix, outputs, n_rows) if fidelity else None
+        if self.fidelity is not None and self.fidelity.poor:
+            warnings.warn(
+                f"The surrogate {explainable_model.__name__} predicts its teacher {self._teacher.name} badly "
+                f"({self.fidelity.summary()}), so its explanations say little of the teacher. Give more "
+                "initialization_examples, or another surrogate or explainable_model_args.",
+                PoorFidelityWarning,
+                stacklevel=3,
+            )
+
+    @property
+    def method(self) -> str:
+        """``"mimic."`` and the surrogate's name, e.g. ``"mimic.lightgbm"``."""
+        return f"mimic.{self._method}"
+
+    def explain_local(self, evaluation_examples: Any) -> LocalExplanation:
+        """Attribute the surrogate's output for each row to the features.
+
+        Parameters
+        ----------
+        evaluation_examples : array, csr, table or DatasetWrapper (n_rows, n_features), or one row (n_features,)
+            Columns as in the initialization examples. Kept by the explanation, without a copy.
+
+        Returns
+        -------
+        LocalExplanation
+            Its lists have no row axis if the row was 1-D.
+
+        Raises
+        ------
+        ValueError
+            Rows have another width, or text where the initialization examples had numbers.
+        TypeError
+            `evaluation_examples` is nothing that holds rows.
+        """
+        X, single_row = self._table(evaluation_examples)
+        values, predict = self._explained(X)
+        context = self._context(evaluation_examples, predict)
+        if isinstance(values.values, list):
+            return SparseLocalExplanation(values.values, values.base_values, **context)
+        return LocalExplanation(values.values, values.base_values, single_row=single_row, **context)
+
+    def explain_global(
+        self, evaluation_examples: Any = None, include_local: bool = True, batch_size: int = 100
+    ) -> GlobalExplanation:
+        """Average |local value| over rows, for each class and over all; without rows, the surrogate's own importances.
+
+        Parameters
+        ----------
+        evaluation_examples : array, csr, table or DatasetWrapper of shape (n_rows, n_features), optional
+            None: what the surrogate itself says, as the number of splits of LightGBM or the coefficients of a linear
+            model, which may be negative; there are no values per class then, and no expected values.
+        include_local : bool, default True
+            Keep the local values in the result. False explains the rows in batches and keeps only their means.
+        batch_size : int, default 100
+            With ``include_local=False``, rows of a batch; never fewer than what fits 32 MiB of values.
+
+        Returns
+        -------
+        GlobalExplanation
+            A `GlobalLocalExplanation` with rows and `include_local`.
+
+        Raises
+        ------
+        ValueError
+            As in `explain_local`; or there are no rows, or `batch_size` is not a positive whole number.
+        """
+        if evaluation_examples is None:
+            return self._own_importances()
+        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
+            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
+        X, _ = self._table(evaluation_examples)
+        if not count_rows(X):
+            raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
+        if include_local:
+            values, predict = self._explained(X)
+            context = self._context(evaluation_examples, predict)
+            if isinstance(values.values, list):
+                return SparseGlobalLocalExplanation(values.values, values.base_values, **context)
+            return GlobalLocalExplanation(values.values, values.base_values, **context)
+        importances, base_values, predict = self._streamed(X, batch_size)
+        return GlobalExplanation(importances, base_values, **self._context(evaluation_examples, predict))
+
+    def get_surrogate_model_replication_measure(self, training_data: Any) -> float:
+        """How well the surrogate predicts the teacher on given rows: accuracy of a classifier, R2 of a regression.
+
+        Rows that the surrogate was trained on flatter it; `fidelity` is on others.
+
+        Parameters
+        ----------
+        training_data : array, csr, table or DatasetWrapper of shape (n_rows, n_features)
+
+        Raises
+        ------
+        ScenarioNotSupportedException
+            One row of a regression: it has no variance.
+        """
+        X, _ = self._table(training_data)
+        if self._teacher.task == "regression" and count_rows(X) < 2:
+            raise ScenarioNotSupportedException(
+                "Replication measure for regression surrogate not supported because of single instance in training data"
+            )
+        rows = self._engineered(X)
+        outputs = self._teacher.outputs(rows)
+        predicted = np.asarray(self.surrogate_model.predict(self._rows.matrix(self._surrogate_columns(rows)))).ravel()
+        if self._teacher.task == "regression":
+            from sklearn.metrics import r2_score
+
+            return float(r2_score(outputs, predicted))
+        chosen = predicted if outputs.shape[1] > 2 else predicted > 0
+        return float((outputs.argmax(axis=1) == chosen).mean())
+
+    def _save(self) -> dict[str, Any]:
+        """The explainer without teacher and rows, as a dictionary of JSON strings by interpret-community's keys.
+
+        Raises
+        ------
+        ValueError
+            The surrogate is not LightGBM, or there are transformations.
+        """
+        return saved_mimic(self)
+
+    @staticmethod
+    def _load(model: Any, properties: dict[str, Any]) -> MimicExplainer:
+        """The explainer that `_save`, or interpret-community's, has written, around its teacher.
+
+        Parameters
+        ----------
+        model : object or callable
+            The teacher, with the same methods as before.
+        properties : dict
+        """
+        loaded = MimicExplainer.__new__(MimicExplainer)
+        loaded.__dict__.update(loaded_mimic(model, properties))
+        return loaded
+
+    def _table(self, rows: Any) -> tuple[Any, bool]:
+        """Rows as something 2-D, and whether they came as a single 1-D row."""
+        return as_table(rows, self.initialization_examples) if self._raw is None else self._raw.table(rows)
+
+    def _engineered(self, X: Any) -> Any:
+        """Rows as the teacher takes them."""
+        return X if self._raw is None else self._raw.transform_table(X)
+
+    def _predicted(self, X: Any) -> Predictions:
+        return self._teacher.predictions(self._engineered(X))
+
+    def _surrogate_columns(self, rows: Any) -> Any:
+        """Rows with the columns that the surrogate is trained on: also those of the index, where it is reset."""
+        return reset_rows(rows, self._index_names)[0] if self._index_names else rows
+
+    def _explained(self, X: Any) -> tuple[SurrogateValues, Callable[[], Predictions]]:
+        """Local values of the explained features, and what predicts the rows; the teacher is called once at most."""
+        predict, outputs = self._answers(X)
+        values = self._values(X, outputs)
+        return (values if self._raw is None else filled(values)), predict
+
+    def _answers(self, X: Any) -> tuple[Callable[[], Predictions], NDArray[np.float64] | None]:
+        """What gives the teacher's predictions, and its outputs where values are scaled to them."""
+        if self._shap_values_output != ShapValuesOutput.TEACHER_PROBABILITY:
+            return partial(self._predicted, X), None
+        predictions = self._predicted(X)
+        return partial(_returned, predictions), self._teacher.outputs_from(predictions)
+
+    def _values(self, X: Any, outputs: NDArray[np.float64] | None) -> SurrogateValues:
+        classification = self._teacher.task == "classification"
+        values = surrogate_values(
+            self.surrogate_model,
+            self._rows.matrix(self._surrogate_columns(self._engineered(X))),
+            outputs,
+            self._shap_values_output,
+            classification,
+        )
+        values = SurrogateValues(self._rows.fold(values.values), values.base_values)
+        if self._raw is not None:
+            values = of_raw_features(values, self._raw.feature_map)
+        if classification and len(values.base_values) == 1 and self._shap_values_output != ShapValuesOutput.DEFAULT:
+            values = both_classes(values)
+        if self._subset is None:
+            return values
+        if isinstance(values.values, list):
+            return SurrogateValues([each[:, self._subset] for each in values.values], values.base_values)
+        return SurrogateValues(values.values[:, self._subset], values.base_values)
+
+    def _streamed(
+        self, X: Any, batch_size: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], Callable[[], Predictions]]:
+        """Mean |value| (n_outputs, n_explained) over batches of rows, base values, and what predicts the rows."""
+        predict, outputs = self._answers(X)
+        n_rows, width = count_rows(X), len(self._rows.source)
+        step = max(batch_size, _BATCH_BYTES // (8 * width * max(1, self._teacher.n_classes or 1)))
+        step = -(-step // _BATCH_MULTIPLE) * _BATCH_MULTIPLE  # so that the means have the bits of one piece
+        means: SurrogateMeans | None = None
+        base_values = np.empty(0)
+        for start in range(0, n_rows, step):
+            part = slice(start, min(start + step, n_rows))
+            values = self._values(slice_rows(X, part.start, part.stop), None if outputs is None else outputs[part])
+            base_values = values.base_values
+            means = means or SurrogateMeans(self._n_explained, len(base_values))
+            means.add(values.values)
+        assert means is not None  # there are rows
+        return means.result(), base_values, predict
+
+    def _own_importances(self) -> GlobalExplanation:
+        importances = self._rows.fold_importances(self.surrogate_model.explain_global())
+        if self._raw is not None:
+            importances = raw_importances(importances, self._raw.feature_map)
+        if self._subset is not None:
+            importances = importances[self._subset]
+        return GlobalExplanation(importances, **self._context(None, None))
+
+    @property
+    def _n_explained(self) -> int:
+        if self._raw is not None:
+            return self._raw.n_raw
+        return self._rows.n_columns if self._subset is None else len(self._subset)
+
+    def _context(self, evaluation_examples: Any, predict: Callable[[], Predictions] | None) -> Context:
+        names, columns = self.features, None if self._subset is None else self._subset.tolist()
+        if columns is not None:
+            names = columns if names is None else [names[i] for i in columns]
+        return Context(
+            features=names,
+            classes=self.classes,
+            model_task=self._teacher.task,
+            model_type="function" if self._teacher.target.owner is None else str(type(self.model)),
+            method=self.method,
+            units=self._units,
+            init_data=self.initialization_examples,
+            eval_data=evaluation_examples,
+            feature_columns=columns,
+            predict=predict,
+            n_classes=self._teacher.n_classes if predict is None else None,
+            is_raw=self._raw is not None,
+            fidelity=self.fidelity,
+        )
+
+    @property
+    def _units(self) -> str:
+        if self._teacher.task == "regression":
+            return "model output"
+        scaled = self._shap_values_output != ShapValuesOutput.DEFAULT
+        return "probability" if scaled or getattr(self.surrogate_model, "_gives_probabilities", False) else "margin"
+
+
+def _returned(predictions: Predictions) -> Predictions:
+    return predictions

@@ -1,0 +1,398 @@
+"""What all explainers share: arguments in, explanation out, and global explanations in batches of rows."""
+
+from __future__ import annotations
+
+import abc
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.explainers.options import SamplingPolicy
+from fastexplain.explainers.raw.raw_features import RawFeatures
+from fastexplain.explainers.shared.checks import (
+    check_classes,
+    check_examples,
+    check_subset,
+    list_of_names,
+)
+from fastexplain.explainers.shared.sampling import checked_policy, sampled_rows
+from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
+from fastexplain.explanation.explanation import Context, Predictions
+from fastexplain.explanation.numbers.aggregation import BLOCK_ROWS, MeanAbs
+from fastexplain.explanation.numbers.feature_maps import map_values
+from fastexplain.rows.tables import (
+    as_table,
+    column_labels,
+    column_names,
+    count_rows,
+    slice_rows,
+    take_rows,
+    unwrapped_rows,
+)
+
+__all__ = ["Attribution", "BaseExplainer", "ExplainedModel"]
+
+_logger = logging.getLogger("fastexplain")
+
+# Values of one batch when a global explanation is streamed: enough rows to keep every core busy.
+_BATCH_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class ExplainedModel:
+    """What the facade knows of a model, whichever explainer it gets.
+
+    Attributes
+    ----------
+    name : str
+        As messages give it, e.g. ``"LightGBM"``.
+    n_features, n_outputs : int
+    task : {"classification", "regression"}
+    n_classes : int or None
+        None for regression.
+    units : {"margin", "probability", "model output"}
+        What values and base values add up to.
+    predict : callable
+        The user's rows -> the model's own (predictions, class probabilities or None).
+    classes, feature_names : list or None
+        Those that the model was fitted on, where it knows them.
+    """
+
+    name: str
+    n_features: int
+    n_outputs: int
+    task: str
+    n_classes: int | None
+    units: str
+    predict: Callable[[Any], Predictions]
+    classes: list[Any] | None = None
+    feature_names: list[str] | None = None
+
+
+class Attribution(NamedTuple):
+    """Numbers of some rows.
+
+    Attributes
+    ----------
+    values : array of shape (n_rows, n_features, n_outputs)
+    base_values : float64 array of shape (n_outputs,), or None
+        None where values add up to no output.
+    standard_errors : float64 array of the values' shape, or None
+        0 where values are exact; None where the method tells no error.
+    path : str or None
+        The computation that ran, where a method has several.
+    probabilities : float64 array of shape (n_rows, n_classes), or None
+        The model's own, where the values were made from them.
+    """
+
+    values: NDArray[np.floating[Any]]
+    base_values: NDArray[np.float64] | None
+    standard_errors: NDArray[np.float64] | None = None
+    path: str | None = None
+    probabilities: NDArray[np.float64] | None = None
+
+    def features(self, columns: NDArray[np.intp]) -> Attribution:
+        """The same rows, cut down to some features."""
+        errors = None if self.standard_errors is None else self.standard_errors[:, columns]
+        return self._replace(values=self.values[:, columns], standard_errors=errors)
+
+    def of_raw_features(self, feature_map: Any) -> Attribution:
+        """Of engineered features, those of the raw ones; errors of sums are bounds, as in `get_raw_explanation`."""
+        values, errors = map_values(self.values, feature_map), self.standard_errors
+        mapped = None if errors is None else np.asarray(map_values(errors, feature_map), dtype=np.float64)
+        return self._replace(values=values, standard_errors=mapped)
+
+    def both_classes(self) -> Attribution:
+        """Of the probability of class 1, those of both classes."""
+        errors, base = self.standard_errors, self.base_values
+        return self._replace(
+            values=np.concatenate([-self.values, self.values], axis=2),
+            base_values=None if base is None else np.concatenate([1.0 - base, base]),
+            standard_errors=None if errors is None else np.concatenate([errors, errors], axis=2),
+        )
+
+
+class BaseExplainer(abc.ABC):
+    """Explains rows of a fitted model; a subclass knows how values are computed.
+
+    Attributes
+    ----------
+    model : object
+        As given.
+    method : str
+        E.g. ``"shap.tree"``.
+    features, classes : list or None
+        As resolved at construction.
+    """
+
+    available_explanations: ClassVar[list[str]] = ["global", "local"]
+    explainer_type: ClassVar[str] = "blackbox"
+    _method: str
+    # what the log calls the method
+    _title: str
+    # whether a sampling policy acts: where a row costs much
+    _samples: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        model: Any,
+        initialization_examples: Any,
+        explained: ExplainedModel,
+        *,
+        explain_subset: Sequence[int | str] | None,
+        features: Sequence[Any] | None,
+        classes: Sequence[Any] | None,
+        raw: RawFeatures | None,
+        n_threads: int | None,
+        show_progress: bool,
+    ) -> None:
+        initialization_examples = unwrapped_rows(initialization_examples)
+        self.model = model
+        # as the user has them, and as the model takes them
+        self.initialization_examples = initialization_examples if raw is None else raw.examples
+        self._model_examples = initialization_examples
+        self._raw = raw
+        self.transformations = None if raw is None else raw.transformations
+        self.allow_all_transformations = raw is not None and raw.allow_all_transformations
+        self.aggregate = "sum" if raw is None else raw.aggregate
+        self.n_threads = n_threads
+        self.show_progress = show_progress
+        self._explained = explained
+        check_examples(initialization_examples, explained.n_features, transformed=raw is not None)
+        # names that win over those of the rows' own table
+        self._given_features: list[Any] | None = None
+        if raw is None:
+            self._given_features = list_of_names(features, "features") or column_labels(initialization_examples)
+        self.features = raw.raw_features if raw is not None else self._given_features or explained.feature_names
+        if raw is None and self.features is not None and len(self.features) != explained.n_features:
+            raise ValueError(f"features has {len(self.features)} names; the model has {explained.n_features} features.")
+        labels = list_of_names(classes, "classes")
+        self.classes = check_classes(labels, explained.classes, explained.task, explained.n_classes, explained.name)
+        self.explain_subset = explain_subset
+        self._subset = check_subset(explain_subset, self.features, explained.n_features)
+        _logger.info(
+            "%s explains %s with %s (%s): %s%d features, %d outputs.",
+            type(self).__name__,
+            type(model).__qualname__,
+            self._title,
+            self._method,
+            self._size(),
+            explained.n_features,
+            explained.n_outputs,
+        )
+
+    def _size(self) -> str:
+        """The model's size for the log, before its features and outputs."""
+        return ""
+
+    @property
+    def method(self) -> str:
+        """The method, e.g. ``"shap.tree"``."""
+        return self._method
+
+    @property
+    def raw_features(self) -> list[Any] | None:
+        """Names of the features before `transformations`; None without these, or where there are no names."""
+        return None if self._raw is None else self._raw.raw_features
+
+    @property
+    def engineered_features(self) -> list[Any] | None:
+        """Names of the features after `transformations`; None without these, or where there are no names."""
+        return None if self._raw is None else self._raw.engineered_features
+
+    @abc.abstractmethod
+    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+        """Numbers of all features of rows X, which are 2-D."""
+
+    def _attribute(self, X: Any, show_progress: bool) -> Attribution:
+        """Numbers of the explained features of rows X, which are 2-D."""
+        whole = self._attribute_all(X, show_progress)
+        return whole if self._subset is None else whole.features(self._subset)
+
+    def explain_local(self, evaluation_examples: Any) -> LocalExplanation:
+        """Attribute each row's output to the features.
+
+        Memory: the result's ``8 * n_rows * n_features * n_outputs`` bytes, and little else.
+
+        Parameters
+        ----------
+        evaluation_examples : array-like or table of shape (n_rows, n_features), or one row of shape (n_features,)
+            Columns in the order that the model was fitted on. What is missing follows the model's own rule. Kept by
+            the explanation, without a copy.
+
+        Returns
+        -------
+        LocalExplanation
+            Its lists have no row axis if the row was 1-D.
+
+        Raises
+        ------
+        ValueError
+            Width, names or values are not what the model predicts on; the message says what differs.
+        TypeError
+            `evaluation_examples` is nothing that holds rows.
+        """
+        X, single_row = self._table(evaluation_examples)
+        rows = self._engineered(X)
+        result = self._explained_values(rows, self.show_progress)
+        return LocalExplanation(
+            result.values,
+            result.base_values,
+            single_row=single_row,
+            standard_errors=result.standard_errors,
+            **self._context(evaluation_examples, X, result.path, self._later(rows, result.probabilities)),
+        )
+
+    def explain_global(
+        self,
+        evaluation_examples: Any,
+        sampling_policy: Any = None,
+        include_local: bool = True,
+        batch_size: int = 100,
+    ) -> GlobalExplanation:
+        """Average |local value| over rows, for each class and over all.
+
+        Parameters
+        ----------
+        evaluation_examples : array-like or table of shape (n_rows, n_features)
+            As in `explain_local`.
+        sampling_policy : SamplingPolicy, optional
+            Whether only some rows are explained, which the explanation's ``eval_data`` then holds. It acts with
+            `KernelExplainer`, `DeepExplainer` and `LIMEExplainer`; where rows are cheap, every row is explained.
+        include_local : bool, default True
+            Keep the local values in the result. False explains the rows in batches and keeps only their means, which
+            are the same: memory does not grow with the number of rows.
+        batch_size : int, default 100
+            With ``include_local=False``, rows of a batch. Since small batches would leave cores idle, a batch is
+            never smaller than what fits 32 MiB of values; ask for more rows than that if memory allows.
+
+        Returns
+        -------
+        GlobalExplanation
+            A `GlobalLocalExplanation` with `include_local`.
+
+        Raises
+        ------
+        ValueError
+            As in `explain_local`; or there are no rows, or `batch_size` is not a positive whole number.
+        """
+        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
+            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
+        X, _ = self._table(evaluation_examples)
+        if count_rows(X) == 0:
+            raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
+        X, evaluation_examples = self._sampled(X, evaluation_examples, checked_policy(sampling_policy))
+        if include_local:
+            rows = self._engineered(X)
+            result = self._explained_values(rows, self.show_progress)
+            return GlobalLocalExplanation(
+                result.values,
+                result.base_values,
+                standard_errors=result.standard_errors,
+                **self._context(evaluation_examples, X, result.path, self._later(rows, result.probabilities)),
+            )
+        importances, last, probabilities = self._streamed(X, batch_size)
+        # engineered rows of the whole are made when their predictions are asked for
+        predict = self._later(X, probabilities) if self._raw is None else partial(self._predicted, X, probabilities)
+        context = self._context(evaluation_examples, X, last.path, predict)
+        return GlobalExplanation(importances, last.base_values, **context)
+
+    def _sampled(self, X: Any, evaluation_examples: Any, policy: SamplingPolicy) -> tuple[Any, Any]:
+        """The rows that a sampling policy leaves, of both forms of them."""
+        rows = sampled_rows(X, policy) if self._samples else None
+        if rows is None:
+            return X, evaluation_examples
+        taken, given = take_rows(X, rows), unwrapped_rows(evaluation_examples)
+        return taken, taken if X is given else take_rows(given, rows)
+
+    def _table(self, rows: Any) -> tuple[Any, bool]:
+        """Rows as something 2-D, and whether they came as a single 1-D row."""
+        return as_table(rows, self.initialization_examples) if self._raw is None else self._raw.table(rows)
+
+    def _engineered(self, X: Any) -> Any:
+        """Rows that `_table` returned, or a slice of them, as the model takes them."""
+        if self._raw is None:
+            return X
+        check_examples(rows := self._raw.transform_table(X), self._explained.n_features, transformed=True)
+        return rows
+
+    def _explained_values(self, rows: Any, show_progress: bool) -> Attribution:
+        """Numbers of the explanation's features, for rows as the model takes them."""
+        result = self._attribute(rows, show_progress)
+        return result if self._raw is None else result.of_raw_features(self._raw.feature_map)
+
+    def _predicted(self, X: Any, probabilities: NDArray[np.float64] | None) -> Predictions:
+        return self._later(self._engineered(X), probabilities)()
+
+    def _check_columns(self, X: Any) -> None:
+        """Raise ValueError if X is a table with other columns than the model's, or than those of the examples."""
+        names, expected = column_names(X), self._explained.feature_names or column_names(self._model_examples)
+        if names is None or expected is None or names == expected:
+            return
+        if len(names) != len(expected):
+            raise ValueError(f"evaluation_examples has {len(names)} columns; the model has {len(expected)} features.")
+        i = next(i for i, name in enumerate(names) if name != expected[i])
+        raise ValueError(
+            f"Column {i} of evaluation_examples is {names[i]!r}, but {expected[i]!r} where the explainer was built; "
+            "give the same columns in the same order."
+        )
+
+    def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], Attribution, NDArray[np.float64] | None]:
+        """Mean |value| (n_outputs, n_explained) over batches of rows, the last batch, probabilities of all rows."""
+        from tqdm.auto import tqdm
+
+        explained = self._explained
+        n_rows = count_rows(X)
+        n_explained = explained.n_features if self._subset is None else len(self._subset)
+        if self._raw is not None:
+            n_explained = self._raw.n_raw
+        running = MeanAbs(n_explained, explained.n_outputs)
+        step = max(batch_size, _BATCH_BYTES // (8 * max(1, explained.n_features * explained.n_outputs)))
+        probabilities = []
+        step = -(-step // BLOCK_ROWS) * BLOCK_ROWS  # whole blocks: the means have the same bits as in one piece
+        # disable=None: no bar where stderr is not a terminal
+        with tqdm(total=n_rows, unit="row", unit_scale=True, disable=None if self.show_progress else True) as bar:
+            for start in range(0, n_rows, step):
+                stop = min(start + step, n_rows)
+                result = self._explained_values(self._engineered(slice_rows(X, start, stop)), show_progress=False)
+                running.add(result.values)
+                if result.probabilities is not None:
+                    probabilities.append(result.probabilities)
+                bar.update(stop - start)
+        return running.result(), result, np.concatenate(probabilities) if probabilities else None
+
+    def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
+        """What predicts rows X when asked; class probabilities may be at hand."""
+        return partial(self._explained.predict, X)
+
+    def _context(
+        self, evaluation_examples: Any, X: Any, path: str | None, predict: Callable[[], Predictions]
+    ) -> Context:
+        if self._raw is None:
+            names = self._given_features or column_labels(X) or self.features
+        else:
+            names = self._raw.raw_features
+        columns = None if self._subset is None else self._subset.tolist()
+        if names is not None and columns is not None:
+            names = [names[i] for i in columns]
+        elif columns is not None:
+            names = columns
+        return Context(
+            features=names,
+            classes=self.classes,
+            model_task=self._explained.task,
+            model_type=str(type(self.model)),
+            method=self._method.replace(".", "_"),
+            path=path,
+            units=self._explained.units,
+            init_data=self.initialization_examples,
+            eval_data=evaluation_examples,
+            feature_columns=columns,
+            predict=predict,
+            is_raw=self._raw is not None,
+        )

@@ -1,0 +1,255 @@
+"""Any model or function, by what it predicts: which method is called, and what kind of output comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.engine.background import Background
+from fastexplain.engine.kernel.masking import copied
+from fastexplain.engine.links import resolve_link
+from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers.shared.base import ExplainedModel
+from fastexplain.explainers.shared.checks import check_task, list_of_names, plain_task
+from fastexplain.explainers.shared.dispatch import (
+    EXPECTED,
+    check_callable,
+    check_fitted,
+    class_names,
+    is_plain_function,
+)
+from fastexplain.explainers.shared.networks import is_torch, network_outputs
+from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions, output_units
+from fastexplain.explanation.explanation import Predictions
+from fastexplain.rows.tables import count_rows
+
+__all__ = ["BlackBox", "Target", "black_box", "find_target"]
+
+
+class Target(NamedTuple):
+    """What to call of a model, before it has been called.
+
+    Attributes
+    ----------
+    owner : object or None
+        The model; None for a function.
+    method : callable or network
+        Its bound method, or the function.
+    call : callable
+        Rows -> outputs as an array.
+    task : {"unknown", "classification", "regression"}
+    units : str or None
+        Of the outputs, where the model's kind decides them.
+    knows_task : bool
+        The model says itself what it does, and predicts with scikit-learn's methods.
+    name : str
+        As messages give it.
+    """
+
+    owner: Any
+    method: Any
+    call: Callable[[Any], Any]
+    task: str
+    units: str | None
+    knows_task: bool
+    name: str
+
+    def outputs(self, rows: Any) -> NDArray[Any]:
+        """Outputs of a copy of the rows, (n_rows,) or (n_rows, n_outputs); UnsupportedModelError for other shapes."""
+        outputs = np.asarray(self.call(copied(rows)))
+        if outputs.ndim not in (1, 2) or len(outputs) != count_rows(rows):
+            raise UnsupportedModelError(
+                f"{self.name} returned shape {outputs.shape} for {count_rows(rows)} rows; expected (n_rows,) or "
+                "(n_rows, n_outputs). Pass a function that returns one target's output."
+            )
+        return outputs
+
+
+def find_target(model: Any, is_function: bool, model_task: Any, classes: Any) -> Target:
+    """Find what to call of a model, without calling it.
+
+    Raises
+    ------
+    UnsupportedModelError
+        There is nothing to call.
+    ValueError
+        `model_task` contradicts the model.
+    """
+    check_callable(model, is_function)
+    task = plain_task(model_task)
+    if task == "unknown" and classes is not None:
+        task = "classification"
+    owner = None if is_function or is_plain_function(model) else model
+    method, units, own_task = (_function(model), None, None) if owner is None else _method_of(owner, task)
+    if own_task is not None:
+        check_task(model_task, own_task, type(owner).__name__)
+    call = partial(network_outputs, model) if is_torch(method) else method
+    return Target(owner, method, call, own_task or task, units, own_task is not None, _name(model))
+
+
+@dataclass(frozen=True)
+class BlackBox:
+    """What is called, and what comes back.
+
+    Attributes
+    ----------
+    target : callable or network
+        What `kernel_shap` gets: a model's bound method, so that it can see through it, or the function.
+    outputs : callable
+        Rows -> the explained outputs, (n_rows,) or (n_rows, n_outputs).
+    predictions : callable
+        Rows -> (predictions, class probabilities or None).
+    n_columns : int
+        Columns of the output.
+    doubles : bool
+        The only column is the probability of class 1.
+    """
+
+    target: Any
+    outputs: Callable[[Any], Any]
+    predictions: Callable[[Any], Predictions]
+    name: str
+    task: str
+    units: str
+    n_columns: int
+    doubles: bool
+    classes: list[Any] | None
+    feature_names: list[str] | None
+
+    def explained(self, n_features: int, link: str) -> ExplainedModel:
+        single_margin = self.task == "classification" and self.n_columns == 1
+        return ExplainedModel(
+            name=self.name,
+            n_features=n_features,
+            n_outputs=2 if self.doubles and link == "identity" else self.n_columns,
+            task=self.task,
+            n_classes=(2 if single_margin else self.n_columns) if self.task == "classification" else None,
+            units=self.units if link == "identity" else "margin",
+            predict=self.predictions,
+            classes=self.classes,
+            feature_names=self.feature_names,
+        )
+
+    def after(self, transform: Callable[[Any], Any]) -> BlackBox:
+        """The same of rows before a transformation."""
+        outputs = partial(_composed, self.outputs, transform)
+        return replace(
+            self, target=outputs, outputs=outputs, predictions=partial(_composed, self.predictions, transform)
+        )
+
+    def base_values(self, background: Background, link: str) -> NDArray[np.float64]:
+        outputs = np.asarray(self.outputs(background.data), dtype=np.float64)
+        return resolve_link(link)(background.weights @ outputs.reshape(len(outputs), -1))
+
+
+def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any) -> BlackBox:
+    """Find what to call, and what kind of output it has, by its outputs of the background rows.
+
+    Raises
+    ------
+    UnsupportedModelError
+        There is nothing to call, or it returns something else than one row of outputs per row.
+    ValueError
+        `model_task` contradicts the model.
+    """
+    target = find_target(model, is_function, model_task, classes)
+    outputs = target.outputs(probe)
+    columns = outputs.reshape(len(outputs), -1)
+    task = target.task
+    if task == "unknown":
+        task = "classification" if columns.shape[1] > 1 else "regression"
+    units = target.units or output_units(columns, task)
+    if target.knows_task:
+        predictions: Callable[[Any], Predictions] = partial(estimator_predictions, target.owner, task)
+    else:
+        predictions = partial(output_predictions, target.call, task, units)
+    return BlackBox(
+        target=target.method,
+        outputs=target.call,
+        predictions=predictions,
+        name=target.name,
+        task=task,
+        units=units,
+        n_columns=columns.shape[1],
+        doubles=columns.shape[1] == 1 and units == "probability",
+        classes=_own_classes(target.owner, task, columns.shape[1]),
+        feature_names=_own_names(target.owner),
+    )
+
+
+def _composed(function: Callable[[Any], Any], transform: Callable[[Any], Any], rows: Any) -> Any:
+    return function(transform(rows))
+
+
+def _function(model: Any) -> Any:
+    """A function of rows; of something with a predict that is to be called itself, its call."""
+    return model.__call__ if hasattr(model, "predict") else model
+
+
+def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None, str | None]:
+    """The method to explain, its units and its task, where the model's kind decides them."""
+    if not hasattr(model, "predict"):  # an ensemble or pipeline has it once it is fitted
+        check_fitted(model)
+    kind = _estimator_kind(model)
+    if kind == "clusterer":
+        raise UnsupportedModelError(
+            f"{type(model).__name__} numbers clusters, and the numbers have no scale. Explain a function that has one, "
+            "e.g. the distance to a centre: lambda X: model.transform(X)."
+        )
+    if kind == "outlier_detector":
+        return model.decision_function, "model output", "regression"
+    if kind == "regressor" or (kind is None and task == "regression"):
+        return model.predict, "model output", "regression"
+    if hasattr(model, "predict_proba"):
+        return model.predict_proba, "probability", "classification"
+    if kind == "classifier":
+        if not hasattr(model, "decision_function"):
+            raise UnsupportedModelError(
+                f"{type(model).__name__} has neither predict_proba nor decision_function: class labels alone have no "
+                "scale. Explain a function of your choice, e.g. lambda X: model.predict(X) == label."
+            )
+        return model.decision_function, "margin", "classification"
+    if callable(getattr(model, "predict", None)):
+        return model.predict, None, None
+    raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
+
+
+def _estimator_kind(model: Any) -> str | None:
+    """What a scikit-learn estimator, or one that follows its conventions, says of itself; None if it says nothing."""
+    if "sklearn.base.BaseEstimator" not in class_names(model):
+        return getattr(model, "_estimator_type", None)
+    import sklearn.base
+
+    for kind in ("classifier", "regressor", "outlier_detector", "clusterer"):
+        check = getattr(sklearn.base, f"is_{kind}", None)  # is_clusterer is younger than the others
+        if check is not None and check(model):
+            return kind
+    return "clusterer" if "sklearn.base.ClusterMixin" in class_names(model) else None
+
+
+def _own_classes(owner: Any, task: str, n_columns: int) -> list[Any] | None:
+    """Labels that a classifier was fitted on; an error if its outputs are not one per class."""
+    known = getattr(owner, "classes_", None) if task == "classification" else None
+    if known is None:
+        return None
+    labels = list_of_names(known, "classes_") or []
+    if n_columns not in ((1, 2) if len(labels) == 2 else (len(labels),)):
+        raise UnsupportedModelError(
+            f"{_name(owner)} has {len(labels)} classes, but {n_columns} columns of output. Explain a function that "
+            "returns one per class; a SVC has them with decision_function_shape='ovr'."
+        )
+    return labels
+
+
+def _own_names(owner: Any) -> list[str] | None:
+    known = getattr(owner, "feature_names_in_", None)
+    return None if known is None else [str(name) for name in known]
+
+
+def _name(model: Any) -> str:
+    return str(getattr(model, "__name__", None) or type(model).__name__)

@@ -1,0 +1,1 @@
+"""Explanations in files: interpret-community's JSON folder, Parquet and Arrow."""

@@ -1,0 +1,1 @@
+"""What interpret-community and interpret-core ask of explanation objects."""

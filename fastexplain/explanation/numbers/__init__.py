@@ -1,0 +1,1 @@
+"""Arithmetic of explanations: means over rows, rankings, raw features, fidelity."""

@@ -1,0 +1,1 @@
+"""Feed-forward networks of every library as one `Network`; one reader file per library."""

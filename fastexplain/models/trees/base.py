@@ -1,0 +1,65 @@
+"""What the rest of the package knows of a fitted tree model, whichever library trained it."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.models.trees.forest import Forest
+
+__all__ = ["TreeModel"]
+
+
+class TreeModel(abc.ABC):
+    """A fitted model of some library, and the `Forest` that computes the same raw outputs.
+
+    One subclass per library. The constructor converts; `fastexplain.models.load_model` then checks the result
+    against the library's own prediction (`fastexplain.models.trees.check.check_conversion`).
+
+    Attributes
+    ----------
+    model : object
+        The user's fitted model.
+    library : str
+        Name of the library as messages give it, e.g. ``"LightGBM"``.
+    forest : Forest
+    task : {"classification", "regression"}
+        Rankers and survival models count as regression: one score per row.
+    n_classes : int or None
+        None for regression.
+    classes : list or None
+        The labels that the model was fitted on, where it knows them.
+    feature_names : tuple of str or None
+        Names that the model was fitted on, in its own column order; None if it saw none.
+    single_margin : bool
+        True where a binary classifier has one raw output (the margin of class 1), so that class 0 is its negative.
+    """
+
+    model: Any
+    library: str
+    forest: Forest
+    task: str
+    n_classes: int | None = None
+    classes: list[Any] | None = None
+    feature_names: tuple[str, ...] | None = None
+    single_margin: bool = False
+
+    @abc.abstractmethod
+    def prepare(self, X: Any) -> NDArray[np.floating]:
+        """Rows as the user has them -> float array (n_rows, n_features) in the encoding that `forest` routes.
+
+        Checks width and column names (a `ValueError` names what differs), turns categories into the model's codes,
+        and refuses NaN or infinite values where the library refuses them. float32 and float64 arrays, C or Fortran
+        order or strided, pass through without a copy.
+        """
+
+    @abc.abstractmethod
+    def raw_predict(self, X: Any) -> NDArray[np.float64]:
+        """The library's own raw prediction of the user's rows, of shape (n_rows, n_outputs)."""
+
+    @abc.abstractmethod
+    def raw_predict_prepared(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The library's own raw prediction of rows that `prepare` returned, of shape (n_rows, n_outputs)."""
