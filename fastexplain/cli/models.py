@@ -6,7 +6,6 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from fastexplain._optional import optional
 from fastexplain.exceptions import MissingDependencyError
 
 __all__ = ["read_model"]
@@ -56,35 +55,15 @@ def read_model(path: Path, *, allow_pickle: bool = False) -> Any:
 
 
 def _read_lightgbm(path: Path) -> Any:
-    # Asked first because LightGBM prints its own fatal lines about a file that is no model.
-    with path.open("rb") as file:
-        if file.readline().strip() != b"tree":
-            raise ValueError(
-                f"{path} is not a LightGBM model: its first line is not 'tree', which Booster.save_model writes."
-            )
-        if not any(line.strip() == b"end of trees" for line in file):  # LightGBM crashes on a file cut short
-            raise ValueError(f"{path} is not a readable LightGBM model: it ends before its line 'end of trees'.")
-    lightgbm = optional("lightgbm", "lightgbm", "Reading a LightGBM model")
+    from fastexplain.models.trees.lightgbm import read_file
 
-    try:
-        return lightgbm.Booster(model_file=str(path))
-    except lightgbm.basic.LightGBMError as error:
-        raise ValueError(f"{path} is not a readable LightGBM model: {error}") from error
+    return read_file(path)
 
 
 def _read_xgboost(path: Path) -> Any:
-    xgboost = optional("xgboost", "xgboost", "Reading an XGBoost model")
+    from fastexplain.models.trees.xgboost import read_file
 
-    try:
-        return xgboost.Booster(model_file=str(path))
-    except xgboost.core.XGBoostError as error:
-        # the message goes on with a C++ stack trace
-        raise ValueError(f"{path} is not a readable XGBoost model: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().split("\n")[0]
-    return text.split(": ", 1)[-1] if text.startswith("[") else text
+    return read_file(path)
 
 
 def _read_pickle(path: Path) -> Any:

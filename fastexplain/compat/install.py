@@ -8,9 +8,10 @@ import threading
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
-__all__ = ["install_as", "uninstall"]
+__all__ = ["install_as", "installed_package", "uninstall"]
 
 # name that code imports -> our package behind it
 _PACKAGES = {
@@ -61,7 +62,7 @@ class _Aliases(MetaPathFinder, Loader):
 
 
 _aliases = _Aliases()
-_lock = threading.Lock()
+_lock = threading.RLock()  # importing the other package may import what asks for it
 
 
 def install_as(name: str, *, force: bool = False) -> ModuleType:
@@ -124,6 +125,53 @@ def uninstall(name: str) -> None:
     with _lock:
         if _aliases.names.pop(name, None) is not None:
             _drop_modules(name)
+
+
+def installed_package(name: str) -> ModuleType | None:
+    """The other package of that name, as it is on disk, whether `install_as` has taken its name over or not.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    module or None
+        None where it is not installed. While its name is ours, it is imported as ``_installed_<name>``.
+    """
+    with _lock:
+        if name not in _aliases.names:
+            known = name in sys.modules or PathFinder.find_spec(name) is not None
+            return importlib.import_module(name) if known else None
+        other = f"_installed_{name}"
+        if other not in sys.modules:
+            spec = PathFinder.find_spec(name)
+            if spec is None or spec.origin is None:
+                return None
+            _load_beside(name, other, spec)
+        return sys.modules[other]
+
+
+def _load_beside(name: str, other: str, spec: ModuleSpec) -> None:
+    """Import a package under another name; what it imports of itself by its own name is found there too."""
+    beside = spec_from_file_location(other, spec.origin, submodule_search_locations=spec.submodule_search_locations)
+    assert beside is not None
+    assert beside.loader is not None
+    module = module_from_spec(beside)
+    ours = {key: module for key, module in sys.modules.items() if key == name or key.startswith(f"{name}.")}
+    package = _aliases.names[name]
+    _drop_modules(name)
+    _aliases.names[name] = other
+    sys.modules[name] = sys.modules[other] = module
+    try:
+        beside.loader.exec_module(module)
+    except BaseException:
+        _drop_modules(other)
+        raise
+    finally:
+        _drop_modules(name)
+        _aliases.names[name] = package
+        sys.modules.update(ours)
 
 
 def _drop_modules(name: str) -> None:

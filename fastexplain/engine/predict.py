@@ -1,9 +1,14 @@
-"""The function that is explained: what a model or a callable predicts, checked on every call."""
+"""What predicts: functions of rows, and models by their methods, with every answer checked in one place.
+
+`PredictFunction` is one such function. `PredictingModel` is a model with all of its methods, for callers that choose
+among them.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,16 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.njit import is_njit, njit_predict
-from fastexplain.exceptions import PredictionError
+from fastexplain.exceptions import FastExplainError, PredictionError, UnsupportedModelError
+from fastexplain.models.networks.forward import is_torch, network_forward
+from fastexplain.rows.arrays import plain_array
 
-__all__ = ["PredictFunction"]
+__all__ = ["RESPONSES", "PredictFunction", "PredictingModel", "predicting_model"]
+
+RESPONSES = ("predict", "predict_proba", "decision_function")
+
+
+class _WrongShapeError(PredictionError, UnsupportedModelError):
+    """Not one prediction per row: the function's fault, and nothing that can be explained."""
 
 
 class PredictFunction:
     """A model's prediction as a checked function: rows in, float64 array (n_rows, n_outputs) out.
 
     A fitted classifier is explained by its ``predict_proba``, any other model by its ``predict``, a callable as it is
-    (``model.decision_function``, say). Immutable; safe from several threads if the model is.
+    (``model.decision_function``, say). Safe from several threads if the model is.
 
     Parameters
     ----------
@@ -29,18 +42,30 @@ class PredictFunction:
 
     Attributes
     ----------
+    function : callable
+        What is called: rows -> predictions.
     owner : object or None
         The model behind the function, also where a bound method was given; None for plain functions.
     method : str or None
         Name of the owner's method, e.g. ``"predict_proba"``.
     name : str
         As messages give it, e.g. ``"SVC.predict_proba"``.
+    labels : array or None
+        Sorted labels that predictions are, which then come back as their positions.
+    text_labels : array or None
+        The same for predictions that are text; numbers stay numbers. Become `labels` when text comes.
+    finite : bool
+        Refuse infinite values, not only NaN.
 
     Raises
     ------
     TypeError
         The object neither predicts nor can be called, or is a classifier without probabilities.
     """
+
+    labels: NDArray[Any] | None = None
+    text_labels: NDArray[Any] | None = None
+    finite: bool = True
 
     def __init__(self, model_or_predict: Any) -> None:
         self.function, self.owner, self.method = _resolve(model_or_predict)
@@ -49,19 +74,28 @@ class PredictFunction:
         else:
             self.name = _name_of(self.function if self.owner is None else self.owner)
 
+    @classmethod
+    def named(cls, function: Callable[[Any], Any], name: str, **attributes: Any) -> PredictFunction:
+        """Any function of rows as it is, under a name for messages; `attributes` are those above."""
+        found = cls.__new__(cls)
+        found.function, found.owner, found.method, found.name = function, None, None, name
+        vars(found).update(attributes)
+        return found
+
     def around(self, function: Callable[[Any], Any]) -> PredictFunction:
         """Another function under the same name: what is left of this one when transformations are peeled off."""
         other = copy.copy(self)
         other.function = function
         return other
 
-    def __call__(self, rows: Any, n_rows: int, n_outputs: int | None = None) -> NDArray[np.float64]:
+    def __call__(self, rows: Any, n_rows: int | None = None, n_outputs: int | None = None) -> NDArray[np.float64]:
         """Predict rows.
 
         Parameters
         ----------
         rows : array or table of shape (n_rows, n_features)
-        n_rows : int
+        n_rows : int, optional
+            Default: the length of `rows`.
         n_outputs : int, optional
             Outputs that earlier calls gave; another number is an error.
 
@@ -75,35 +109,152 @@ class PredictFunction:
             The function raised (its exception is the cause), or returned something that is not one finite number per
             row and output; the message names the function and the shapes.
         """
+        return self.checked(self.returned(rows), _shape(rows)[0] if n_rows is None else n_rows, n_outputs)
+
+    def returned(self, rows: Any) -> Any:
+        """What the function returns, unchecked; PredictionError where it raises."""
         try:
-            returned = self.function(rows)
+            return self.function(rows)
+        except FastExplainError:  # says what is wrong itself
+            raise
         except Exception as error:
             raise PredictionError(
                 f"{self.name} raised {type(error).__name__} on rows of shape {_shape(rows)} ({_kind(rows)}): {error}"
             ) from error
-        output = _as_array(returned, self.name)
-        if output.ndim == 0 and n_rows == 1:
-            output = output.reshape(1, 1)
-        if output.ndim not in (1, 2) or len(output) != n_rows:
-            raise PredictionError(
-                f"{self.name} returned shape {output.shape} for {n_rows} rows; expected ({n_rows},) or "
-                f"({n_rows}, n_outputs): one prediction per row."
-            )
+
+    def checked(self, returned: Any, n_rows: int, n_outputs: int | None = None) -> NDArray[np.float64]:
+        """What was returned for rows as a checked array; as `__call__`."""
+        output = self._numbers(returned, n_rows)
         if output.ndim == 2 and not output.shape[1]:
-            raise PredictionError(f"{self.name} returned shape {output.shape}: no outputs to explain.")
+            raise _WrongShapeError(f"{self.name} returned shape {output.shape}: no outputs to explain.")
         output = output[:, None] if output.ndim == 1 else output
         if n_outputs is not None and output.shape[1] != n_outputs:
             raise PredictionError(
                 f"{self.name} returned {output.shape[1]} columns for {n_rows} rows after {n_outputs} columns in an "
                 "earlier call; the number of outputs must not change."
             )
-        if not np.isfinite(output).all():
-            row, column = (int(i) for i in np.argwhere(~np.isfinite(output))[0])
+        wrong = ~np.isfinite(output) if self.finite else np.isnan(output)
+        if wrong.any():
+            row, column = (int(i) for i in np.argwhere(wrong)[0])
             raise PredictionError(
                 f"{self.name} returned {float(output[row, column])!r} in row {row}, output {column} of shape "
-                f"{output.shape}; predictions must be finite."
+                f"{output.shape}; predictions must be {'finite' if self.finite else 'numbers'}."
             )
         return output
+
+    def _numbers(self, returned: Any, n_rows: int) -> NDArray[np.float64]:
+        """One number, or several, per row: of labels their positions."""
+        if np.ma.is_masked(returned):
+            raise PredictionError(f"{self.name} returned masked values; every prediction must be a number.")
+        output = plain_array(returned)
+        if output.ndim == 0 and n_rows == 1:
+            output = output.reshape(1, 1)
+        if output.ndim not in (1, 2) or len(output) != n_rows:
+            raise _WrongShapeError(
+                f"{self.name} returned shape {output.shape} for {n_rows} rows; expected ({n_rows},) or "
+                f"({n_rows}, n_outputs): one prediction per row."
+            )
+        if self.labels is None and self.text_labels is not None and output.dtype.kind in "OUS":
+            self.labels = self.text_labels
+        if self.labels is not None:
+            output = _positions(output, self.labels, self.name)
+        return _as_float64(output, returned, self.name)
+
+
+@dataclass(frozen=True)
+class PredictingModel:
+    """A model and what it can be asked.
+
+    Attributes
+    ----------
+    owner : object or None
+        The fitted model; None for a plain function.
+    responses : dict of str to PredictFunction
+        By method: ``"predict"``, ``"predict_proba"``, ``"decision_function"``; ``"callable"`` for a plain function.
+    is_classifier : bool
+    classes : array or None
+        Labels that the model was fitted on, in the order of its outputs.
+    tree_model : TreeModel or None
+        The model as loaded already, where the user passed one.
+    """
+
+    owner: Any
+    responses: dict[str, PredictFunction]
+    is_classifier: bool
+    classes: NDArray[Any] | None = None
+    tree_model: Any = None
+
+
+def predicting_model(model: Any, possible_labels: NDArray[Any] | None = None) -> PredictingModel:
+    """What the user passed as model, by its methods.
+
+    Parameters
+    ----------
+    model : object
+        A fitted model, one of its bound methods, a bare booster, a TreeModel, or a function of rows.
+    possible_labels : array, optional
+        Sorted labels that a plain function may return as text.
+
+    Raises
+    ------
+    TypeError
+        Neither a callable nor an object with ``predict``.
+    """
+    from fastexplain.models.trees.base import TreeModel
+
+    tree_model = model if isinstance(model, TreeModel) else None
+    owner = model if tree_model is None else tree_model.model
+    kind = f"{type(owner).__module__}.{type(owner).__qualname__}"
+    if kind in ("xgboost.core.Booster", "lightgbm.basic.Booster"):
+        return _from_booster(owner, kind, tree_model)
+    if hasattr(owner, "predict"):
+        return _from_estimator(owner, RESPONSES, tree_model)
+    if not callable(owner):
+        raise TypeError(
+            f"model must be a fitted model with predict, or a function of rows; got {type(model).__name__}."
+        )
+    bound_to, name = getattr(owner, "__self__", None), str(getattr(owner, "__name__", type(owner).__name__))
+    if bound_to is not None and name in RESPONSES and hasattr(bound_to, "predict"):
+        return _from_estimator(bound_to, (name,), None)
+    function = PredictFunction.named(owner, name, text_labels=possible_labels, finite=False)
+    return PredictingModel(None, {"callable": function}, is_classifier=False)
+
+
+def _from_estimator(owner: Any, names: tuple[str, ...], tree_model: Any) -> PredictingModel:
+    classes = getattr(owner, "classes_", None)
+    # multi-output classifiers keep one array per target
+    found = None if classes is None or isinstance(classes, list) else np.asarray(classes)
+    responses = {}
+    for name in names:
+        method = getattr(owner, name, None)
+        if callable(method):
+            labels = found if name == "predict" else None
+            label = f"{type(owner).__name__}.{name}"
+            responses[name] = PredictFunction.named(
+                method, label, owner=owner, method=name, labels=labels, finite=False
+            )
+    return PredictingModel(owner, responses, found is not None, found, tree_model)
+
+
+def _from_booster(owner: Any, kind: str, tree_model: Any) -> PredictingModel:
+    """Boosters predict probabilities, margins or values by their objective, from one method."""
+    from fastexplain.models import load_model
+
+    loaded = tree_model or load_model(owner)
+    function = owner.predict
+    if kind.startswith("xgboost"):
+
+        def function(X: Any) -> Any:
+            import xgboost
+
+            return owner.predict(
+                xgboost.DMatrix(X, feature_names=owner.feature_names, feature_types=owner.feature_types)
+            )
+
+    name = "predict_proba" if loaded.task == "classification" else "predict"
+    response = PredictFunction.named(function, f"{type(owner).__name__}.predict", finite=False)
+    classes = None if loaded.classes is None else np.asarray(loaded.classes)
+    return PredictingModel(owner, {name: response}, loaded.task == "classification", classes, loaded)
 
 
 def _resolve(target: Any) -> tuple[Callable[[Any], Any], Any, str | None]:
@@ -111,8 +262,8 @@ def _resolve(target: Any) -> tuple[Callable[[Any], Any], Any, str | None]:
     owner = getattr(target, "__self__", None)
     if callable(target) and owner is not None and not isinstance(owner, type) and not _is_module(owner):
         return target, owner, target.__name__
-    if any(cls.__module__.startswith("torch.nn.") for cls in type(target).__mro__):
-        return _torch_function(target), target, "forward"
+    if is_torch(target):
+        return partial(network_forward, target), target, "forward"
     if isinstance(target, type):
         raise TypeError(f"{target.__qualname__} is a class; pass a fitted model of it, or a function of rows.")
     if is_njit(target):
@@ -148,29 +299,8 @@ def _is_sklearn_classifier(model: Any) -> bool:
     return any(cls.__module__ == "sklearn.base" and cls.__name__ == "ClassifierMixin" for cls in type(model).__mro__)
 
 
-def _torch_function(module: Any) -> Callable[[Any], Any]:
-    """A torch module as a function of float arrays; evaluated without gradients, in the module's own precision."""
-
-    def forward(rows: Any) -> Any:
-        import torch
-
-        first = next(module.parameters(), torch.zeros(0))
-        with torch.no_grad():
-            tensor = torch.as_tensor(np.asarray(rows), dtype=first.dtype, device=first.device)
-            return module(tensor).detach().cpu().numpy()
-
-    return forward
-
-
-def _as_array(returned: Any, name: str) -> NDArray[np.float64]:
-    if hasattr(returned, "detach"):  # a torch tensor
-        returned = returned.detach().cpu()
-    if hasattr(returned, "toarray"):
-        returned = returned.toarray()
-    if np.ma.is_masked(returned):
-        raise PredictionError(f"{name} returned masked values; every prediction must be a number.")
+def _as_float64(output: NDArray[Any], returned: Any, name: str) -> NDArray[np.float64]:
     try:
-        output = np.asarray(returned)
         if output.dtype.kind in "USmMc" or (output.dtype.kind == "O" and any(isinstance(v, str) for v in output.flat)):
             raise TypeError(f"dtype {output.dtype}")
         return np.array(output, dtype=np.float64)  # a copy: the function may fill one buffer in every call
@@ -181,8 +311,19 @@ def _as_array(returned: Any, name: str) -> NDArray[np.float64]:
         ) from error
 
 
-def _shape(rows: Any) -> Any:
-    return tuple(rows.shape) if hasattr(rows, "shape") else len(rows)
+def _positions(output: NDArray[Any], labels: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Where each predicted label stands among the sorted ones."""
+    at = np.minimum(np.searchsorted(labels, output), len(labels) - 1)
+    unknown = labels[at] != output
+    if unknown.any():
+        raise PredictionError(
+            f"{name} returned the label {output[unknown].ravel()[0]!r}, which is not among {labels.tolist()}."
+        )
+    return np.asarray(at)
+
+
+def _shape(rows: Any) -> tuple[int, ...]:
+    return tuple(rows.shape) if hasattr(rows, "shape") else (len(rows),)
 
 
 def _kind(rows: Any) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.models.networks.forward import is_torch, torch_forward
 from fastexplain.models.task import plain_task
+from fastexplain.rows.arrays import plain_array
 
 __all__ = ["WrappedClassificationModel", "WrappedPytorchModel", "WrappedRegressionModel", "wrap_model"]
 
@@ -112,7 +114,7 @@ class WrappedClassificationModel(_WrappedModel):
         if not hasattr(self._model, "predict_proba"):
             indices: NDArray[Any] = self.predict_proba(dataset).argmax(axis=1)
             return indices
-        return _as_array(self._model.predict(_two_dimensional(dataset))).ravel()
+        return plain_array(self._model.predict(_two_dimensional(dataset))).ravel()
 
     def predict_proba(self, dataset: Any) -> NDArray[Any]:
         """Class probabilities.
@@ -125,7 +127,7 @@ class WrappedClassificationModel(_WrappedModel):
         -------
         array of shape (n_rows, n_classes)
         """
-        return _as_array(self._eval_function(dataset))
+        return plain_array(self._eval_function(dataset))
 
 
 class WrappedRegressionModel(_WrappedModel):
@@ -154,7 +156,7 @@ class WrappedRegressionModel(_WrappedModel):
         -------
         array of shape (n_rows,)
         """
-        return _as_array(self._eval_function(dataset)).ravel()
+        return plain_array(self._eval_function(dataset)).ravel()
 
 
 class _Network:
@@ -206,15 +208,10 @@ class WrappedPytorchModel(_Network):
         -------
         array of shape (n_rows, n_outputs) or (n_rows,)
         """
-        import torch
-
-        weights = next(self._model.parameters(), torch.zeros(0))
         rows = _plain(_two_dimensional(dataset))
-        if not torch.is_tensor(rows):
+        if not hasattr(rows, "detach"):
             rows = np.array(rows)  # a copy: tensors cannot share memory that is read-only, as data frames' may be
-        with torch.no_grad():
-            outputs = self._model(torch.as_tensor(rows, dtype=weights.dtype, device=weights.device))
-        return np.asarray(outputs.cpu().numpy())
+        return torch_forward(self._model, rows)
 
 
 class _OneHot:
@@ -228,7 +225,7 @@ class _OneHot:
         return self._model.predict(dataset)
 
     def predict_proba(self, dataset: Any) -> NDArray[np.float64]:
-        chosen: NDArray[np.bool_] = _as_array(self.predict(dataset)).reshape(-1, 1) == self.classes_
+        chosen: NDArray[np.bool_] = plain_array(self.predict(dataset)).reshape(-1, 1) == self.classes_
         return chosen.astype(np.float64)
 
 
@@ -249,7 +246,7 @@ class _Outputs:
     def __call__(self, rows: Any) -> NDArray[Any]:
         rows = _two_dimensional(rows)
         n_rows = len(rows) if isinstance(rows, list) else rows.shape[0]
-        outputs = _as_array(self.function(rows))
+        outputs = plain_array(self.function(rows))
         if outputs.ndim > 2 or (outputs.size % n_rows if n_rows else outputs.size):
             raise ValueError(f"The model returned shape {outputs.shape} for {n_rows} rows; expected one output a row.")
         if n_rows and outputs.shape[:1] != (n_rows,):  # some models drop the axis of a single row
@@ -299,7 +296,7 @@ def _probability_shape(outputs: NDArray[Any]) -> str:
 def _with_predict(model: Any, task: str) -> Any:
     """The model, or a stand-in that predicts as models do."""
     names = [f"{cls.__module__}." for cls in type(model).__mro__]
-    if any(name.startswith("torch.nn.") for name in names):
+    if is_torch(model):
         return WrappedPytorchModel(model)
     if any(name.startswith(_KERAS) for name in names):
         return _Network(model)
@@ -336,9 +333,3 @@ def _plain(rows: Any) -> Any:
     if hasattr(rows, "toarray"):
         return rows.toarray()
     return rows.to_numpy() if hasattr(rows, "to_numpy") else rows
-
-
-def _as_array(outputs: Any) -> NDArray[Any]:
-    if hasattr(outputs, "detach"):
-        outputs = outputs.detach().cpu()
-    return np.asarray(outputs.to_numpy() if hasattr(outputs, "to_numpy") else outputs)

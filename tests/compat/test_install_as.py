@@ -80,7 +80,7 @@ from shap import KernelExplainer
 import interpret_community
 print(shap.__name__, shap.maskers.Independent.__module__, KernelExplainer.__module__)
 """
-    names = ["fastexplain.compat.shap", "fastexplain.compat.shap.maskers", "fastexplain.compat.shap._model_agnostic"]
+    names = ["fastexplain.compat.shap", "fastexplain.compat.shap.maskers", "fastexplain.compat.shap.explainers._kernel"]
     assert printed(code) == names
 
 

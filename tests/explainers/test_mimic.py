@@ -585,7 +585,7 @@ def test_contradictions_are_named() -> None:
         MimicExplainer(Counted(3), X, SGDExplainableModel, shap_values_output="probability")
     with pytest.raises(TypeError, match="unexpected keyword argument 'nclusters'"):
         MimicExplainer(teacher, X, LGBMExplainableModel, nclusters=3)  # type: ignore[call-arg]
-    with pytest.raises(Exception, match="returned NaN or an infinite value in row 1"):
+    with pytest.raises(Exception, match="returned nan in row 1, output 0"):
         MimicExplainer(lambda rows: np.where(np.arange(len(rows)) == 1, np.nan, 0.0), X, LGBMExplainableModel)
 
 

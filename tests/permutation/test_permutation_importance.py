@@ -749,17 +749,17 @@ def test_bad_predictions_are_named() -> None:
 
     with pytest.raises(ValueError, match=r"<lambda> returned shape \(3,\) for 300 rows"):
         _run(lambda Z: np.zeros(3), X, y)
-    with pytest.raises(ValueError, match=r"<lambda> returned NaN \(first in row 0"):
+    with pytest.raises(ValueError, match=r"<lambda> returned nan in row 0, output 0"):
         _run(lambda Z: np.full(len(Z), np.nan), X, y)
-    with pytest.raises(ValueError, match=r"changing returned 2 columns for rows of shape .* and 1 before"):
+    with pytest.raises(ValueError, match=r"changing returned 2 columns for \d+ rows after 1 columns"):
         _run(changing, X, y)
     calls.clear()
     with pytest.raises(
-        fastexplain.PredictionError, match=r"failing raised KeyError on ndarray rows of shape \(\d+, 5\)"
+        fastexplain.PredictionError, match=r"failing raised KeyError on rows of shape \(\d+, 5\) \(numpy ndarray\)"
     ) as caught:
         _run(failing, X, y, chunk_bytes=4000)
     assert isinstance(caught.value.__cause__, KeyError)
-    with pytest.raises(ValueError, match=r"<lambda> returned values of type"):
+    with pytest.raises(ValueError, match=r"<lambda> returned a .* that does not hold numbers"):
         _run(lambda Z: np.array(["a"] * len(Z)), X, y)
 
 

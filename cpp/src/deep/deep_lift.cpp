@@ -51,7 +51,7 @@ double log_mean_share(double gap) { return gap == 0 ? 1.0 : -std::expm1(-gap) / 
 
 class DeepLift::Impl {
  public:
-  explicit Impl(const std::vector<DenseLayerView>& layers) : kernels_(active_dense_kernels()) {
+  explicit Impl(const std::vector<DenseLayerView>& layers) : kernels_(active_kernels().dense) {
     for (const auto& layer : layers) {
       const bool last = &layer == &layers.back();
       layers_.push_back({layer.n_in, layer.n_out, stride_, last ? std::vector<double>() : packed(layer), layer.rule});

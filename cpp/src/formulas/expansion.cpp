@@ -1,6 +1,6 @@
-// For each background row, and tile of 64 terms: tables of the subsets of each chunk of players (subset_tables.h), then one
-// pass over the coalitions. Cost n_background * n_terms * (n_masks + 2^(w+1)) * n_players / w for chunks of w players. The sum
-// over terms runs in eight lanes, tile after tile: the same bits for any number of threads, which share background rows.
+// For each background row, and batch of 64 terms: tables of the subsets of each team of players (subset_tables.h), then one
+// pass over the coalitions. Cost n_background * n_terms * (n_masks + 2^(w+1)) * n_players / w for teams of w players. The sum
+// over terms is taken by octets, batch after batch: the same bits for any number of threads, which share background rows.
 #include "fastexplain/formulas/expansion.h"
 
 #include <algorithm>
@@ -13,35 +13,35 @@
 namespace fastexplain {
 namespace {
 
-static_assert(kTermPad == kTile);
+static_assert(kTermPad == kTermBatch);
 
 constexpr double kLeastProbability = 1e-7;  // libsvm's bound on a pair's probability
 constexpr int kMostIterations = 100;        // of the coupling, or one per class if those are more
 constexpr double kTolerance = 0.005;        // divided by the number of classes
 
-// What becomes of the combined numbers of a tile.
+// What becomes of the combined numbers of a batch of terms.
 void finish(TermKind kind, int degree, double* terms) {
   switch (kind) {
     case TermKind::kProduct:
       return;
     case TermKind::kRectified:
-      for (std::int64_t t = 0; t < kTile; ++t) terms[t] = terms[t] > 0 ? terms[t] : 0.0;
+      for (std::int64_t t = 0; t < kTermBatch; ++t) terms[t] = terms[t] > 0 ? terms[t] : 0.0;
       return;
     case TermKind::kPower:
-      for (std::int64_t t = 0; t < kTile && degree > 1; ++t) {
+      for (std::int64_t t = 0; t < kTermBatch && degree > 1; ++t) {
         double power = terms[t];
         for (int i = 1; i < degree; ++i) power *= terms[t];
         terms[t] = power;
       }
       return;
     case TermKind::kTanh:
-      for (std::int64_t t = 0; t < kTile; ++t) terms[t] = std::tanh(terms[t]);
+      for (std::int64_t t = 0; t < kTermBatch; ++t) terms[t] = std::tanh(terms[t]);
   }
 }
 
-// One background row: adds the tile's terms to out (n_masks, n_outputs).
-void add_tile(const ExpansionTask& task, const SubsetPlan& plan, std::int64_t first, SubsetPlan::Tables& tables, double* out) {
-  const ScoreKernels& kernels = active_score_kernels();
+// One background row: adds the batch's terms to out (n_masks, n_outputs).
+void add_batch(const ExpansionTask& task, const SubsetPlan& plan, std::int64_t first, SubsetPlan::Tables& tables, double* out) {
+  const SubsetKernels& kernels = active_kernels().subsets;
   for (std::int64_t m = 0; m < task.n_masks; ++m) {
     plan.gather(m, tables);
     finish(task.kind, task.degree, tables.terms);
@@ -120,9 +120,9 @@ void expand(const ExpansionTask& task, int n_threads, const InterruptCheck& chec
         const double* background = task.background + b * task.n_players * task.n_terms;
         double* out = task.out + b * task.n_masks * task.n_outputs;
         std::fill(out, out + task.n_masks * task.n_outputs, 0.0);
-        for (std::int64_t first = 0; first < task.n_terms; first += kTile) {
+        for (std::int64_t first = 0; first < task.n_terms; first += kTermBatch) {
           plan.build(task.row + first, background + first, task.n_terms, *tables);
-          add_tile(task, plan, first, *tables, out);
+          add_batch(task, plan, first, *tables, out);
         }
       },
       check);

@@ -1,5 +1,5 @@
-// For each background row, and tile of 64 training rows: tables of distances (subset_tables.h), then for each coalition the
-// tile's 64 distances, of which those below the worst of the k best so far are put in their place. Threads share background
+// For each background row, and batch of 64 training rows: tables of distances (subset_tables.h), then for each coalition the
+// batch's 64 distances, of which those below the worst of the k best so far are put in their place. Threads share background
 // rows.
 #include "fastexplain/formulas/neighbors.h"
 
@@ -13,7 +13,7 @@
 namespace fastexplain {
 namespace {
 
-static_assert(kTrainPad == kTile);
+static_assert(kTrainPad == kTermBatch);
 
 struct Neighbor {
   double distance;
@@ -33,13 +33,13 @@ void insert(Neighbor* nearest, std::int64_t k, Neighbor candidate) {
   nearest[place] = candidate;
 }
 
-void search_tile(const NeighborsTask& task, const SubsetPlan& plan, std::int64_t first, Scratch& scratch) {
+void search_batch(const NeighborsTask& task, const SubsetPlan& plan, std::int64_t first, Scratch& scratch) {
   const std::int64_t k = task.n_neighbors;
   for (std::int64_t m = 0; m < task.n_masks; ++m) {
     plan.gather(m, *scratch.tables);
     const double* values = scratch.tables->terms;
     Neighbor* nearest = scratch.nearest.data() + m * k;
-    for (std::int64_t begin = 0; begin < kTile; begin += 8) {
+    for (std::int64_t begin = 0; begin < kTermBatch; begin += 8) {
       const double worst = nearest[k - 1].distance;
       int nearer = 0;  // most often none of the eight is: one vector comparison
       for (std::int64_t j = 0; j < 8; ++j) nearer |= values[begin + j] < worst;
@@ -85,9 +85,9 @@ void average_neighbors(const NeighborsTask& task, int n_threads, const Interrupt
         mine.nearest.assign(static_cast<std::size_t>(task.n_masks * task.n_neighbors),
                             {std::numeric_limits<double>::infinity(), 0});
         const double* background = task.background + b * task.n_players * task.n_train;
-        for (std::int64_t first = 0; first < task.n_train; first += kTile) {
+        for (std::int64_t first = 0; first < task.n_train; first += kTermBatch) {
           plan.build(task.row + first, background + first, task.n_train, *mine.tables);
-          search_tile(task, plan, first, mine);
+          search_batch(task, plan, first, mine);
         }
         for (std::int64_t m = 0; m < task.n_masks; ++m)
           average(task, mine.nearest.data() + m * task.n_neighbors, mine.weights,

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <memory>
 
-#include "isa/product_kernels.h"
+#include "aligned_buffer.h"
+#include "isa/kernels.h"
 
 namespace fastexplain {
 
-static_assert(kTermLanes == kLanes);
+static_assert(kTermLanes == kOctet);
 
 namespace {
 
@@ -18,18 +18,6 @@ constexpr std::int64_t kPieceBlocks = 8;
 constexpr std::int64_t kPieceBackground = 16;
 // Partial sums held at one time.
 constexpr std::int64_t kPartialValues = std::int64_t{1} << 22;
-
-struct AlignedDelete {
-  void operator()(double* memory) const { std::free(memory); }
-};
-using Aligned = std::unique_ptr<double, AlignedDelete>;
-
-Aligned allocate(std::size_t n_values) {
-  const std::size_t n_bytes = (std::max<std::size_t>(n_values, 1) * sizeof(double) + 63) / 64 * 64;
-  Aligned memory(static_cast<double*>(std::aligned_alloc(64, n_bytes)));
-  if (!memory) throw std::bad_alloc();
-  return memory;
-}
 
 std::vector<NodeRule> node_rules(const PairRules& rules) {
   std::vector<NodeRule> nodes;
@@ -42,11 +30,8 @@ std::vector<NodeRule> node_rules(const PairRules& rules) {
 // Memory of one thread.
 struct Scratch {
   Scratch(std::size_t n_scratch, std::size_t n_coefficients, std::size_t n_players)
-      : scratch(allocate(n_scratch)),
-        coefficients(allocate(n_coefficients)),
-        sums(allocate(n_players * kLanes)),
-        active(n_players) {}
-  Aligned scratch, coefficients, sums;
+      : scratch(n_scratch), coefficients(n_coefficients), sums(n_players * kOctet), active(n_players) {}
+  AlignedBuffer<double> scratch, coefficients, sums;
   std::vector<int> active;
 };
 
@@ -57,20 +42,21 @@ template <class Piece, class Open>
 void in_pieces(std::int64_t n_rows, std::int64_t n_pieces, std::int64_t n_values, double* values, int n_threads,
                const InterruptCheck& check, const Open& open, const Piece& piece) {
   Workers workers(static_cast<std::size_t>(n_threads));
-  const std::int64_t tile = std::clamp<std::int64_t>(kPartialValues / std::max<std::int64_t>(1, n_pieces * n_values), 1,
-                                                     std::max<std::int64_t>(1, n_rows));
-  std::vector<double> partial(static_cast<std::size_t>(tile * n_pieces * n_values));
-  for (std::int64_t begin = 0; begin < n_rows; begin += tile) {
-    const std::int64_t n_tile = std::min(tile, n_rows - begin);
+  // Rows whose partial sums are held together.
+  const std::int64_t round = std::clamp<std::int64_t>(kPartialValues / std::max<std::int64_t>(1, n_pieces * n_values), 1,
+                                                      std::max<std::int64_t>(1, n_rows));
+  std::vector<double> partial(static_cast<std::size_t>(round * n_pieces * n_values));
+  for (std::int64_t begin = 0; begin < n_rows; begin += round) {
+    const std::int64_t n_round = std::min(round, n_rows - begin);
     parallel_for(
-        n_tile * n_pieces, n_threads,
+        n_round * n_pieces, n_threads,
         [&](std::int64_t index, int worker) {
           auto& scratch = workers[static_cast<std::size_t>(worker)];
           if (!scratch) scratch = open();
           piece(begin + index / n_pieces, index % n_pieces, *scratch, partial.data() + index * n_values);
         },
         check);
-    for (std::int64_t row = 0; row < n_tile; ++row)
+    for (std::int64_t row = 0; row < n_round; ++row)
       for (std::int64_t number = 0; number < n_pieces; ++number)
         for (std::int64_t i = 0; i < n_values; ++i)
           values[(begin + row) * n_values + i] += partial[static_cast<std::size_t>((row * n_pieces + number) * n_values + i)];
@@ -86,9 +72,9 @@ double sum_lanes(const double* lanes) {
 
 void product_game(const ProductGameView& game, const PairRules& rules, double* values, int n_threads,
                   const InterruptCheck& check) {
-  const ProductKernels& kernels = active_product_kernels();
+  const ProductKernels& kernels = active_kernels().products;
   const std::vector<NodeRule> nodes = node_rules(rules);
-  const std::int64_t block_size = std::int64_t{game.n_players} * kLanes;
+  const std::int64_t block_size = std::int64_t{game.n_players} * kOctet;
   const std::int64_t n_values = std::int64_t{game.n_players} * game.n_outputs;
   const std::int64_t n_pieces = (game.n_blocks + kPieceBlocks - 1) / kPieceBlocks;
   const auto n_players = static_cast<std::size_t>(game.n_players);
@@ -111,12 +97,12 @@ void product_game(const ProductGameView& game, const PairRules& rules, double* v
                 task.sums = scratch.sums.get();
                 kernels.product(task);
                 const double* coefficients =
-                    game.coefficients + row * game.coefficient_stride + block * game.n_outputs * kLanes;
+                    game.coefficients + row * game.coefficient_stride + block * game.n_outputs * kOctet;
                 for (std::int32_t player = 0; player < game.n_players; ++player)
                   for (std::int32_t output = 0; output < game.n_outputs; ++output) {
-                    double lanes[kLanes];
-                    for (int lane = 0; lane < kLanes; ++lane)
-                      lanes[lane] = task.sums[player * kLanes + lane] * coefficients[output * kLanes + lane];
+                    double lanes[kOctet];
+                    for (int lane = 0; lane < kOctet; ++lane)
+                      lanes[lane] = task.sums[player * kOctet + lane] * coefficients[output * kOctet + lane];
                     partial[player * game.n_outputs + output] += sum_lanes(lanes);
                   }
               }
@@ -125,7 +111,7 @@ void product_game(const ProductGameView& game, const PairRules& rules, double* v
 
 void sigmoid_game(const SigmoidGameView& game, const SineRules& sines, const PairRules& rules, double* values, int n_threads,
                   const InterruptCheck& check) {
-  const ProductKernels& kernels = active_product_kernels();
+  const ProductKernels& kernels = active_kernels().products;
   const std::vector<NodeRule> nodes = node_rules(rules);
   std::vector<SineFit> fits;
   std::vector<SineSeries> series;
@@ -165,7 +151,7 @@ void sigmoid_game(const SigmoidGameView& game, const SineRules& sines, const Pai
               task.sums = scratch.sums.get();
               kernels.sine(task);
               for (std::int32_t player = 0; player < game.n_players; ++player)
-                partial[player] = sum_lanes(task.sums + player * kLanes);
+                partial[player] = sum_lanes(task.sums + player * kOctet);
             });
 }
 

@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kVectorBytes = 32;
 
+#include "simd.inc"
+
 inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, std::int16_t bound) {
   const __m256i adds = _mm256_set1_epi16(add), bounds = _mm256_set1_epi16(bound);
   std::uint64_t above = 0;
@@ -43,15 +45,15 @@ inline __m256d select(Mask<double> mask, __m256d a, __m256d b) {
 
 #include "dense_body.inc"
 #include "kernel_body.inc"
+#include "product_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
-#include "score_body.inc"
+#include "subset_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2",     encode,         categories,      decide,         run_pass<float>, run_pass<double>,
-                              decide_row, run_row<float>, run_row<double>, &kDenseKernels, &kScoreKernels,  &kReplaceKernels};
+const KernelTable kKernels = {"avx2", kTreeKernels, kReplaceKernels, kProductKernels, kSubsetKernels, kDenseKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

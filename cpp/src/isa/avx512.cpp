@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kVectorBytes = 64;
 
+#include "simd.inc"
+
 // A comparison's mask as the low bits of a word. GCC 12 may spill a mask that it has widened with a 32-bit store and a 64-bit
 // load (it does under -fsanitize=thread), so the widening is done in a general register.
 inline std::uint64_t low_bits(std::uint32_t mask) {
@@ -52,8 +54,7 @@ using Mask = MaskRegister<T>;
 
 template <class T>
 inline Mask<T> mask_of(std::uint64_t word, int group) {
-  constexpr int kCount = kVectorBytes / static_cast<int>(sizeof(T));
-  return {static_cast<decltype(Mask<T>::bits)>(word >> (group * kCount))};
+  return {static_cast<decltype(Mask<T>::bits)>(word >> (group * kLanes<T>))};
 }
 
 inline __m512 select(Mask<float> mask, __m512 a, __m512 b) { return _mm512_mask_blend_ps(mask.bits, b, a); }
@@ -61,15 +62,15 @@ inline __m512d select(Mask<double> mask, __m512d a, __m512d b) { return _mm512_m
 
 #include "dense_body.inc"
 #include "kernel_body.inc"
+#include "product_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
-#include "score_body.inc"
+#include "subset_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512",   encode,         categories,      decide,         run_pass<float>, run_pass<double>,
-                              decide_row, run_row<float>, run_row<double>, &kDenseKernels, &kScoreKernels,  &kReplaceKernels};
+const KernelTable kKernels = {"avx512", kTreeKernels, kReplaceKernels, kProductKernels, kSubsetKernels, kDenseKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

@@ -11,6 +11,8 @@ namespace {
 
 constexpr int kVectorBytes = 16;
 
+#include "simd.inc"
+
 #if defined(__SSE2__)
 inline std::uint64_t word_at_most(const std::int16_t* codes, std::int16_t add, std::int16_t bound) {
   const __m128i adds = _mm_set1_epi16(add), bounds = _mm_set1_epi16(bound);
@@ -53,15 +55,15 @@ inline V select(M mask, V a, V b) {
 
 #include "dense_body.inc"
 #include "kernel_body.inc"
+#include "product_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
-#include "score_body.inc"
+#include "subset_body.inc"
 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline", encode,         categories,      decide,         run_pass<float>, run_pass<double>,
-                              decide_row, run_row<float>, run_row<double>, &kDenseKernels, &kScoreKernels,  &kReplaceKernels};
+const KernelTable kKernels = {"baseline", kTreeKernels, kReplaceKernels, kProductKernels, kSubsetKernels, kDenseKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

@@ -55,7 +55,4 @@ struct DenseKernels {
   void (*deposit)(const DepositTask&);
 };
 
-// Of the instruction set in use (see active_kernels).
-const DenseKernels& active_dense_kernels();
-
 }  // namespace fastexplain

@@ -64,12 +64,6 @@ const KernelTable& active_kernels() {
   return table;
 }
 
-const DenseKernels& active_dense_kernels() { return *active_kernels().dense; }
-
-const ScoreKernels& active_score_kernels() { return *active_kernels().score; }
-
-const ReplaceKernels& active_replace_kernels() { return *active_kernels().replace; }
-
 std::string active_isa() { return active_kernels().name; }
 
 std::vector<std::string> available_isas() {

@@ -1,108 +1,24 @@
-// The seam between the driver and the code that is compiled once per instruction set: plain structs and function pointers.
+// The seam between the drivers and the code that is compiled once per instruction set: plain structs and function pointers.
 // Files compiled for an instruction set include no other header of the project and no standard container, so that the linker
 // never picks an AVX copy of a shared inline function for everybody.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "dense_kernels.h"
+#include "product_kernels.h"
 #include "replace_kernels.h"
-#include "score_kernels.h"
-#include "tree_ops.h"
+#include "subset_kernels.h"
+#include "tree_kernels.h"
 
 namespace fastexplain {
 
-// Most quadrature points per pass over a tree; more points take several passes.
-inline constexpr int kMaxPassPoints = 8;
-
-struct EncodeColumn {
-  std::int32_t feature;
-  bool categorical;
-  bool zero_is_missing;
-  const double* cuts;
-  std::int32_t n_cuts;
-};
-
-struct EncodeTask {
-  // Rows of the tile; the rest of their last word repeats the last of them.
-  const char* data;
-  std::int64_t row_stride, column_stride;
-  int n_rows;
-  bool is_float32;
-  // The model's rules.
-  bool float32_input, has_missing_value, wide_codes;
-  double missing_value;
-  const EncodeColumn* columns;
-  std::int32_t n_columns;
-  void* codes;  // [column][kTileRows] of int16 or int32
-};
-
-struct CategoryColumn {
-  std::uint32_t column;
-  const std::uint64_t* masks;
-};
-
-struct DecideTask {
-  const Decision* decisions;
-  std::size_t n_decisions;
-  const void* codes;
-  bool wide_codes;
-  int n_words;            // that hold rows; the others are left alone
-  std::uint64_t* first;   // out, [decision][kTileWords]: rows that take the first child
-  std::uint64_t* follow;  // out, the same: rows that went this node's way at every earlier split on its feature
-};
-
-// One block of up to 64 categorical nodes: fills in their words in DecideTask::first (before the others are decided).
-struct CategoryTask {
-  const CategoryColumn* columns;
-  std::size_t n_columns;
-  const std::uint32_t* nodes;
-  std::size_t n_nodes;
-  const void* codes;
-  bool wide_codes;
-  int n_words;
-  std::uint64_t* first;
-};
-
-// How one row goes through a decision: bits of a byte.
-inline constexpr std::uint8_t kGoesFirst = 1;  // it takes the first child
-inline constexpr std::uint8_t kFollows = 2;    // it went this node's way at every earlier split on its feature
-
-template <class T>
-struct PassTask {
-  const Op* ops;
-  std::size_t n_ops;
-  const NodeConstants<T>* constants;
-  const T* leaf_values;  // of the output being explained
-  std::size_t leaf_stride;
-  const std::uint64_t* first;
-  const std::uint64_t* follow;
-  const std::uint8_t* goes;  // of the row, [decision]: in place of the two above where a row is explained by itself
-  int n_rows;
-  int n_points;  // 1 .. kMaxPassPoints
-  T points[kMaxPassPoints];
-  T weights[kMaxPassPoints];
-  // Scratch, 64-byte aligned, kTileRows * n_points values per level each: path products, and values of both children.
-  T* products;
-  T* child_values;
-  T* tables;  // 4 * kMaxPassPoints values per level
-  T* phi;     // in and out, [slot][kTileRows]; of a single row, [slot]
-};
-
+// All kernels of one instruction set.
 struct KernelTable {
   const char* name;
-  void (*encode)(const EncodeTask&);
-  void (*categories)(const CategoryTask&);
-  void (*decide)(const DecideTask&);
-  void (*pass_f32)(const PassTask<float>&);
-  void (*pass_f64)(const PassTask<double>&);
-  void (*decide_row)(const DecideTask&, int row, std::uint8_t* goes);
-  void (*row_f32)(const PassTask<float>&);
-  void (*row_f64)(const PassTask<double>&);
-  const DenseKernels* dense;
-  const ScoreKernels* score;
-  const ReplaceKernels* replace;
+  TreeKernels tree;
+  ReplaceKernels replacement;
+  ProductKernels products;
+  SubsetKernels subsets;
+  DenseKernels dense;
 };
 
 // The table of the instruction set in use: the widest that the CPU has, or the one that FASTEXPLAIN_ISA names.

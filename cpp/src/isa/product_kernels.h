@@ -4,11 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace fastexplain {
+#include "octet.h"
 
-// Terms, or frequencies, that run side by side in lanes, whatever the width of a vector: sums over lanes are taken in one
-// order, so that every instruction set gives the same bits.
-inline constexpr int kLanes = 8;
+namespace fastexplain {
 
 // Gauss-Legendre nodes u = (1 +- offset) / 2 on [0, 1], an even number of them.
 struct NodeRule {
@@ -33,7 +31,7 @@ struct ProductTask {
   double* sums;     // out, 64-byte aligned, [player][lane]
 };
 
-inline constexpr std::size_t product_scratch(std::size_t n_players) { return 5 * kLanes * n_players; }
+inline constexpr std::size_t product_scratch(std::size_t n_players) { return 5 * kOctet * n_players; }
 
 // A sum of sines that equals the odd part of s -> 1 / (1 + exp(-(c + s))) for |s| <= reach: frequencies (2k - 1) base.
 struct SineFit {
@@ -69,15 +67,11 @@ struct SineTask {
   double* sums;          // out, 64-byte aligned, [player][lane]
 };
 
-inline constexpr std::size_t sine_scratch(std::size_t n_players) { return 10 * kLanes * n_players; }
+inline constexpr std::size_t sine_scratch(std::size_t n_players) { return 10 * kOctet * n_players; }
 
 struct ProductKernels {
-  const char* name;
   void (*product)(const ProductTask&);
   void (*sine)(const SineTask&);
 };
-
-// The table of the instruction set that active_kernels() chose.
-const ProductKernels& active_product_kernels();
 
 }  // namespace fastexplain

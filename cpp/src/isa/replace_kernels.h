@@ -55,7 +55,4 @@ struct ReplaceKernels {
   void (*replace)(const ReplaceTask&);
 };
 
-// Of the instruction set in use (see active_kernels).
-const ReplaceKernels& active_replace_kernels();
-
 }  // namespace fastexplain

@@ -1,31 +1,20 @@
 #include "permutation/small_tree_predictor.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
+
+#include "aligned_buffer.h"
 
 namespace fastexplain {
 namespace {
 
 constexpr std::size_t kMaxCuts = 32000;  // codes and a bound one higher fit into 16 bits, below the code of a missing value
 
-// Memory that vectors are loaded from, filled with zeros.
-class Shorts {
- public:
-  explicit Shorts(std::int64_t n) {
-    const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(std::int16_t) + 63) / 64 * 64;
-    data_.reset(static_cast<std::int16_t*>(std::aligned_alloc(64, std::max<std::size_t>(bytes, 64))));
-    if (data_ == nullptr) throw std::bad_alloc();
-    std::fill(data_.get(), data_.get() + bytes / sizeof(std::int16_t), std::int16_t{0});
-  }
-  std::int16_t* get() const { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(std::int16_t* data) const { std::free(data); }
-  };
-  std::unique_ptr<std::int16_t, Free> data_;
-};
+// Zeros, because kernels read whole vectors of codes, also where there are no rows any more.
+AlignedBuffer<std::int16_t> zeros(std::int64_t n) {
+  AlignedBuffer<std::int16_t> codes(static_cast<std::size_t>(std::max<std::int64_t>(n, 1)));
+  std::fill_n(codes.get(), n, std::int16_t{0});
+  return codes;
+}
 
 }  // namespace
 
@@ -41,7 +30,7 @@ struct SmallTreePredictor::Program {
 // Working memory of one thread.
 struct SmallTreePredictor::Scratch {
   Scratch(std::int64_t n_sums, std::int64_t n_splits, std::int64_t n_jobs)
-      : leaf_of((kMaxWordLeaves + n_splits) * kWordRows),
+      : leaf_of(zeros((kMaxWordLeaves + n_splits) * kWordRows)),
         left(n_splits),
         reach(n_splits),
         words(n_splits * n_jobs),
@@ -49,7 +38,7 @@ struct SmallTreePredictor::Scratch {
     for (int leaf = 0; leaf < kMaxWordLeaves; ++leaf)
       std::fill_n(leaf_of.get() + leaf * kWordRows, kWordRows, static_cast<std::int16_t>(leaf));
   }
-  Shorts leaf_of;
+  AlignedBuffer<std::int16_t> leaf_of;
   std::vector<std::uint64_t> left, reach, words;
   std::vector<double> difference;
 };
@@ -186,7 +175,7 @@ void SmallTreePredictor::replace(const double* by_column, const ReplacementPlan&
   const std::int64_t n_rows = plan.n_rows, n_jobs = plan.job_offsets[plan.n_players];
   const std::int64_t n_tiles = (n_rows + kTileRows - 1) / kTileRows, stride = n_tiles * kTileRows;
   const Program program = this->program(plan);
-  const Shorts codes(stride * n_features_), replaced(stride * program.n_values);
+  const AlignedBuffer<std::int16_t> codes = zeros(stride * n_features_), replaced = zeros(stride * program.n_values);
   parallel_for(
       n_features_, n_threads,
       [&](std::int64_t f, int) {
@@ -202,7 +191,7 @@ void SmallTreePredictor::replace(const double* by_column, const ReplacementPlan&
           task.data = reinterpret_cast<const char*>(by_column + tile * kTileRows);
           task.n_rows = static_cast<int>(std::min<std::int64_t>(kTileRows, n_rows - tile * kTileRows));
           task.codes = codes.get() + f * stride + tile * kTileRows;
-          kernels.encode(task);
+          kernels.tree.encode(task);
         }
         if (program.value_at[f] < 0) return;
         // while the column is in the cache
@@ -240,7 +229,7 @@ void SmallTreePredictor::replace(const double* by_column, const ReplacementPlan&
                  task.words = scratch.words.data();
                  task.leaf_of = scratch.leaf_of.get();
                  task.difference = scratch.difference.data();
-                 kernels.replace->replace(task);
+                 kernels.replacement.replace(task);
                  for (std::int64_t job = 0; job < n_jobs; ++job)
                    for (std::int64_t k = 0; k < n_outputs_; ++k) {
                      const double* difference = scratch.difference.data() + (job * n_outputs_ + k) * kWordRows;

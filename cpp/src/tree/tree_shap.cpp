@@ -1,12 +1,11 @@
 #include "fastexplain/tree/tree_shap.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <mutex>
-#include <new>
 #include <vector>
 
+#include "aligned_buffer.h"
 #include "fastexplain/quadrature.h"
 #include "isa/kernels.h"
 #include "tree/tree_program.h"
@@ -23,29 +22,6 @@ constexpr std::size_t kMaxPartialBytes = 32u << 20;
 
 // Rows of a tile that are explained one by one, because lanes of rows would mostly be idle.
 constexpr int kFewRows = 3;
-
-constexpr std::size_t kAlignment = 64;
-
-// Aligned, uninitialised memory.
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(std::size_t n = 0) { resize(n); }
-  ~Buffer() { std::free(data_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-
-  void resize(std::size_t n) {
-    std::free(data_);
-    const std::size_t bytes = (n * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    data_ = n == 0 ? nullptr : static_cast<T*>(std::aligned_alloc(kAlignment, bytes));
-    if (n != 0 && data_ == nullptr) throw std::bad_alloc();
-  }
-  T* get() { return data_; }
-
- private:
-  T* data_ = nullptr;
-};
 
 // Points and weights of one pass over a tree; a rule of more than kMaxPassPoints points is cut into several passes.
 template <class T>
@@ -86,11 +62,11 @@ const std::vector<PassRule<T>>& pass_rules(int n_points) {
 
 template <class T>
 struct Scratch {
-  Buffer<char> codes;           // [tile][column][kTileRows]
-  Buffer<double> total, chunk;  // [tile][output][feature][row]
-  Buffer<T> products, child_values, tables, phi;
-  Buffer<std::uint64_t> first, follow;
-  Buffer<std::uint8_t> goes;
+  AlignedBuffer<char> codes;           // [tile][column][kTileRows]
+  AlignedBuffer<double> total, chunk;  // [tile][output][feature][row]
+  AlignedBuffer<T> products, child_values, tables, phi;
+  AlignedBuffer<std::uint64_t> first, follow;
+  AlignedBuffer<std::uint8_t> goes;
 };
 
 }  // namespace
@@ -145,7 +121,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
     Call(const ImplOf& shap, const RowsView& rows, const ValuesView& values, int max_points)
         : shap_(shap),
           program_(shap.program_),
-          kernels_(active_kernels()),
+          kernels_(active_kernels().tree),
           rows_(rows),
           values_(values),
           max_points_(max_points),
@@ -200,8 +176,8 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
     // Few rows for many threads: every (tile, chunk of trees) is a task of its own. The sums are added up in the same order as
     // above, so the bits are the same.
     void run_by_chunks(int n_threads, const InterruptCheck& check) const {
-      Buffer<char> codes(tile_codes_ * static_cast<std::size_t>(n_tiles_));
-      Buffer<double> sums(tile_values_ * static_cast<std::size_t>(n_tiles_ * n_chunks_));
+      AlignedBuffer<char> codes(tile_codes_ * static_cast<std::size_t>(n_tiles_));
+      AlignedBuffer<double> sums(tile_values_ * static_cast<std::size_t>(n_tiles_ * n_chunks_));
       std::vector<std::unique_ptr<Scratch<T>>> scratch(n_threads);
       for (std::int64_t tile = 0; tile < n_tiles_; ++tile) encode(tile, codes.get() + tile * tile_codes_);
       parallel_for(
@@ -381,7 +357,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
 
     const ImplOf& shap_;
     const ForestProgram<T>& program_;
-    const KernelTable& kernels_;
+    const TreeKernels& kernels_;
     const RowsView& rows_;
     const ValuesView& values_;
     const int max_points_;

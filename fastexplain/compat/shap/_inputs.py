@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.compat.shap._utils import sample
+from fastexplain.compat.shap.utils._background import sample
 from fastexplain.engine.background import Background, as_background
 
 __all__ = ["as_array", "column_order", "is_frame", "masked_background", "row_values", "shaped"]
@@ -23,7 +23,7 @@ def as_array(rows: Any) -> Any:
     return rows.to_numpy() if hasattr(rows, "iloc") else rows
 
 
-def masked_background(masker: Any, max_samples: int | None) -> Background:
+def masked_background(masker: Any, max_samples: int | None, *, hierarchies: bool = False) -> Background:
     """Background of a masker, of rows, or of weighted rows.
 
     Parameters
@@ -31,28 +31,31 @@ def masked_background(masker: Any, max_samples: int | None) -> Background:
     masker : array, DataFrame, sparse matrix, Independent masker (ours or shap's), kmeans result
     max_samples : int or None
         Plain rows beyond so many are sampled, as shap does where it takes maskers.
+    hierarchies : bool, default False
+        Take a `Partition` masker too; its clustering is the caller's affair.
 
     Raises
     ------
-    TypeError, ValueError
-        The masker is of another kind; the message says what to use.
+    InvalidMaskerError
+        The masker is of another kind; the message says what to use. It is a ValueError and a TypeError.
     """
     if is_frame(masker) or hasattr(masker, "dtype"):
         rows = masker if max_samples is None else sample(masker, max_samples)
         return as_background(rows)
     if hasattr(masker, "method") and hasattr(masker, "data"):
-        raise ValueError(
+        raise _invalid_masker(
             "Impute masks by the covariance, which only LinearExplainer can. Use maskers.Independent, or an array."
         )
-    if getattr(masker, "clustering", None) is not None or getattr(masker, "partition", None) is not None:
-        raise ValueError(
-            "Maskers with a clustering or partition (Owen values) are not supported. Use maskers.Independent, or "
-            "fastexplain.kernel_shap with groups."
+    clustered = getattr(masker, "clustering", None) is not None and not hierarchies
+    if clustered or getattr(masker, "partition", None) is not None:
+        raise _invalid_masker(
+            "A masker with a clustering or partition asks for Owen values, which PartitionExplainer and ExactExplainer "
+            "give for maskers.Partition. Else use maskers.Independent, or fastexplain.kernel_shap with groups."
         )
     if isinstance(masker, list):
         return as_background(np.asarray(masker))
     if not hasattr(masker, "data"):
-        raise TypeError(
+        raise _invalid_masker(
             f"The masker is a {type(masker).__qualname__}; expected background rows (an array or DataFrame), the "
             "result of kmeans, or maskers.Independent."
         )
@@ -64,6 +67,12 @@ def masked_background(masker: Any, max_samples: int | None) -> Background:
     return as_background(rows, getattr(masker, "weights", None))
 
 
+def _invalid_masker(message: str) -> Exception:
+    from fastexplain.compat.shap.utils._exceptions import InvalidMaskerError
+
+    return InvalidMaskerError(message)
+
+
 def row_values(X: Any) -> tuple[Any, bool]:
     """Rows as something 2-D, and whether they came as a single 1-D row."""
     if hasattr(X, "to_frame") and not is_frame(X):  # a pandas Series
@@ -71,7 +80,9 @@ def row_values(X: Any) -> tuple[Any, bool]:
     if not hasattr(X, "shape"):
         X = np.asarray(X)
     if len(X.shape) not in (1, 2):
-        raise ValueError(f"Rows must have 1 or 2 dimensions; got shape {tuple(X.shape)}.")
+        from fastexplain.compat.shap.utils._exceptions import DimensionError
+
+        raise DimensionError(f"Rows must have 1 or 2 dimensions; got shape {tuple(X.shape)}.")
     return (X.reshape(1, -1), True) if len(X.shape) == 1 else (X, False)
 
 

@@ -43,6 +43,11 @@ _EFFECTIVE_PLAYERS = 16.0
 _QUADRATURE_POINTS = 16
 # More pairs than these serve the residual step alone: the factorisation is cubic.
 _MAX_GP_PAIRS = 2500
+# What the hyper-parameters cost: intervals are Student's with this part of the degrees of freedom. Games of 14 and 18
+# players at 4 to 30 evaluations per player: 0.90 to 0.94 of 95% intervals held the value without, 0.93 to 0.96 with.
+_TUNED_FREEDOM = 0.4
+# Least part of what the process leaves at pairs it was not fitted to, in mean squares, that counts as noise.
+_LEAST_NOISE = 0.25
 
 
 class _Settings(NamedTuple):
@@ -92,21 +97,74 @@ def odd_gp(
     fit = _Fit(signs[:_MAX_GP_PAIRS], y[:_MAX_GP_PAIRS], total, prior, settings)
     residual = np.empty_like(y)
     residual[:_MAX_GP_PAIRS] = fit.residual
-    errors = fit.standard_errors()
     if len(y) > _MAX_GP_PAIRS:
         residual[_MAX_GP_PAIRS:] = y[_MAX_GP_PAIRS:] - fit.predict(signs[_MAX_GP_PAIRS:])
     step = least_squares.solve(residual, np.zeros_like(total))
-    if len(y) > _MAX_GP_PAIRS:  # then it is the residual step whose sampling error counts
-        errors = least_squares.standard_errors(_as_held_out(residual, _MAX_GP_PAIRS), step)
+    errors = fit.standard_errors()
+    if len(y) > _MAX_GP_PAIRS:
+        share, errors = _weighed(least_squares, _Sample(signs, drawn_share, _MAX_GP_PAIRS), residual, errors)
+        step *= share
     return Estimate(fit.values + step, errors)
 
 
-def _as_held_out(residual: NDArray[np.float64], n_fitted: int) -> NDArray[np.float64]:
-    """Residuals of the fitted pairs, enlarged to the mean square of those that the process has not seen."""
-    fitted, held_out = (np.sqrt((part**2).mean(axis=0)) for part in (residual[:n_fitted], residual[n_fitted:]))
-    enlarged = residual.copy()
-    enlarged[:n_fitted] *= np.maximum(held_out / np.maximum(fitted, 1e-300), 1.0)
-    return enlarged
+class _Sample(NamedTuple):
+    """A design whose first pairs the process was fitted to."""
+
+    signs: NDArray[np.float64]
+    drawn_share: NDArray[np.float64]
+    n_fitted: int
+
+    def shares(self) -> tuple[float, NDArray[np.float64]]:
+        """Part of the linear information of all pairs that the fitted ones hold, and each pair's share of its size.
+
+        The share of a fitted pair is that of all drawn pairs of its size; of another one, what was drawn of those that
+        were not fitted. Every size holds the same information; half-size pairs hold half of it.
+        """
+        n = self.signs.shape[1]
+        inside = (self.signs > 0).sum(axis=1)
+        sizes = np.minimum(inside, n - inside)
+        drawn = np.bincount(sizes, minlength=n // 2 + 1)
+        fitted = np.bincount(sizes[: self.n_fitted], minlength=n // 2 + 1)
+        information = np.where(2 * np.arange(n // 2 + 1) == n, 1.0, 2.0) / (n - 1)
+        share = np.zeros(n // 2 + 1)
+        share[sizes] = self.drawn_share
+        fitted_share = share * fitted / np.maximum(drawn, 1)
+        left = share * (drawn - fitted) / np.maximum(drawn, 1) / np.maximum(1.0 - fitted_share, 1e-300)
+        of_pair = np.where(np.arange(len(sizes)) < self.n_fitted, share[sizes], left[sizes])
+        return float((information * fitted_share)[1:].sum()), of_pair
+
+
+def _weighed(
+    least_squares: WeightedLeastSquares,
+    sample: _Sample,
+    residual: NDArray[np.float64],
+    errors: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much of the least-squares step over all pairs to take, for each game, and the standard errors after it.
+
+    Let u be what the process's values lack: its posterior `errors` say how large. What is left of the game at the
+    fitted pairs f is known, and mostly about nothing; at the others, h, it is X_h u / (1 - b) and noise, b being the
+    part of all pairs' linear information that f holds. With M the influence of each pair on the step, M X = 1, the
+    step leaves ``(M_f X_f - b) u / (1 - b)`` and the noise ``M_h e_h + M_f r_f``: about u where there are few further
+    pairs, and the sampling error of least squares where there are many. The share taken has the least variance.
+    """
+    n_fitted, half = sample.n_fitted, sample.signs / 2
+    known, share = sample.shares()
+    influence = least_squares.influence()
+    n = half.shape[1]
+    kept = (influence[:n_fitted].T @ half[:n_fitted] - known * (influence.T @ half)) / (1.0 - known)
+    kept += kept.trace() / (n * (n - 1))  # what u sums to is 0; so that an M_f X_f of the identity keeps its diagonal
+    noise = residual**2
+    explained = (errors**2).sum(axis=0) / 4
+    noise[n_fitted:] *= np.maximum(1.0 - explained / np.maximum(noise[n_fitted:].mean(axis=0), 1e-300), _LEAST_NOISE)
+    noise *= (1.0 - share)[:, None]
+    before = errors**2
+    after = kept**2 @ before + (influence**2).T @ noise
+    both = kept.diagonal()[:, None] * before
+    gain, spread = (before - both).sum(axis=0), (before + after - 2 * both).sum(axis=0)
+    taken = np.clip(gain / np.maximum(spread, 1e-300), 0.0, 1.0)
+    variance = (1 - taken) ** 2 * before + taken**2 * after + 2 * taken * (1 - taken) * both
+    return taken, np.sqrt(np.maximum(variance, 0.0))
 
 
 class _Fit:
@@ -149,13 +207,13 @@ class _Fit:
         return fitted
 
     def standard_errors(self) -> NDArray[np.float64]:
-        """Posterior standard deviations (n_players, n_games), wider by Student's quantile at few degrees of freedom."""
+        """Posterior standard deviations (n_players, n_games), wider by Student's quantile where pairs are few."""
         n = len(self._R)
         known = (self._C**2).sum(axis=0)
         free = _upper_solve(self._R, np.eye(n) - self._HC, trans=1)
         unit = _prior_variance(self._prior.rho) * self._scale - known + (free**2).sum(axis=0)
         errors: NDArray[np.float64] = np.sqrt(np.maximum(unit, 0.0)[:, None] * self._variance)
-        errors *= t_inflation(self._freedom)
+        errors *= t_inflation(round(_TUNED_FREEDOM * self._freedom))
         return errors
 
 

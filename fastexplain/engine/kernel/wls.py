@@ -65,6 +65,12 @@ class WeightedLeastSquares:
         free += self._share[:, None] * (total - free.sum(axis=0))
         return free
 
+    def influence(self) -> NDArray[np.float64]:
+        """What a pair's value adds to each player's (n_pairs, n_players), the total being what it is."""
+        projected = self._inverse - np.outer(self._share, self._inverse.sum(axis=0))
+        influence: NDArray[np.float64] = self._weighted @ projected.T
+        return influence
+
     def standard_errors(self, y: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sandwich standard errors of `values` as solutions for y; each residual as if its pair had been left out.
 
@@ -78,8 +84,7 @@ class WeightedLeastSquares:
         MacKinnon and White 1985, HC3; widened by Student's quantile at few degrees of freedom.
         """
         n_pairs, n = self._half.shape
-        projected = self._inverse - np.outer(self._share, self._inverse.sum(axis=0))
-        influence = self._weighted @ projected.T
+        influence = self.influence()
         leverage = np.einsum("pi,pi->p", influence, self._half)
         residual = (y - self._half @ values) / np.maximum(1.0 - leverage, 1.0 / n_pairs)[:, None]
         variance = (influence**2).T @ (residual**2 * self._unsampled[:, None])

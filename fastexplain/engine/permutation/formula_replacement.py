@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.permutation.replaceable_rows import Rows, Segment, _SparseRows, as_rows
-from fastexplain.engine.permutation.replacement import BlackBox, Floats, Jobs, Replacer, feature_players
-from fastexplain.engine.permutation.scoring import Response, ScoredModel
+from fastexplain.engine.permutation.replacement import Floats, Jobs, PredictingReplacer, Replacer, feature_players
+from fastexplain.engine.predict import PredictFunction, PredictingModel
 from fastexplain.exceptions import FastExplainError
 
 __all__ = ["formula_replacer", "open_replacer"]
@@ -31,10 +31,10 @@ MAX_DENSE_BYTES = 2**30
 
 
 def formula_replacer(
-    model: ScoredModel, response: Response, rows: Rows, *, kernels: Any, n_threads: int
+    model: PredictingModel, response: PredictFunction, rows: Rows, *, kernels: Any, n_threads: int
 ) -> Replacer | None:
     """A replacer that knows the model's formula and gives what `response` gives; None where there is none."""
-    if model.owner is None or response.classes is not None:
+    if model.owner is None or response.labels is not None:
         return None
     for build in (_tree_formula, _linear_formula, _mlp_formula):
         formula = build(model, rows, kernels, n_threads)
@@ -45,11 +45,11 @@ def formula_replacer(
 
 
 def open_replacer(
-    model: ScoredModel, response: Response, rows: Rows, *, kernels: Any, n_threads: int, chunk_bytes: int
+    model: PredictingModel, response: PredictFunction, rows: Rows, *, kernels: Any, n_threads: int, chunk_bytes: int
 ) -> Replacer:
     """The quickest way to predict with replaced columns that gives what `response` gives."""
     known = formula_replacer(model, response, rows, kernels=kernels, n_threads=n_threads)
-    return BlackBox(response, rows, chunk_bytes) if known is None else known
+    return PredictingReplacer(response, rows, chunk_bytes) if known is None else known
 
 
 # -------------------------------------------------------------------------------------------------------------- links
@@ -96,7 +96,7 @@ LINKS: tuple[Callable[[Floats], Floats], ...] = (
 )
 
 
-def _find_link(formula: _Formula, response: Response, rows: Rows) -> Callable[[Floats], Floats] | None:
+def _find_link(formula: _Formula, response: PredictFunction, rows: Rows) -> Callable[[Floats], Floats] | None:
     """The link under which the formula gives what the model predicts, on rows and on mixtures of rows."""
     rng = np.random.default_rng(0)  # our own generator: nothing of the caller's is touched
     segments = []
@@ -153,7 +153,7 @@ class _FormulaReplacer(Replacer):
 # -------------------------------------------------------------------------------------------------------------- trees
 
 
-def _tree_formula(model: ScoredModel, rows: Rows, kernels: Any, n_threads: int) -> _Formula | None:
+def _tree_formula(model: PredictingModel, rows: Rows, kernels: Any, n_threads: int) -> _Formula | None:
     from fastexplain.models import load_model
 
     tree_model = model.tree_model
@@ -251,7 +251,7 @@ class _TreeFormula(_Formula):
 # ------------------------------------------------------------------------------------------------------------- linear
 
 
-def _linear_formula(model: ScoredModel, rows: Rows, kernels: Any, n_threads: int) -> _Formula | None:
+def _linear_formula(model: PredictingModel, rows: Rows, kernels: Any, n_threads: int) -> _Formula | None:
     coef, intercept = getattr(model.owner, "coef_", None), getattr(model.owner, "intercept_", None)
     if not isinstance(coef, np.ndarray) or intercept is None or coef.dtype.kind != "f":
         return None
@@ -316,7 +316,7 @@ _ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
 }
 
 
-def _mlp_formula(model: ScoredModel, rows: Rows, kernels: Any, n_threads: int) -> _Formula | None:
+def _mlp_formula(model: PredictingModel, rows: Rows, kernels: Any, n_threads: int) -> _Formula | None:
     owner = model.owner
     coefs, intercepts = getattr(owner, "coefs_", None), getattr(owner, "intercepts_", None)
     activation = getattr(owner, "activation", None)

@@ -16,8 +16,8 @@ from fastexplain.engine.permutation.players import Player, conditional_strata, d
 from fastexplain.engine.permutation.replaceable_rows import Rows, as_rows
 from fastexplain.engine.permutation.replacement import Jobs
 from fastexplain.engine.permutation.scored_metrics import ScoredMetric, score_metrics
-from fastexplain.engine.permutation.scoring import scored_model
 from fastexplain.engine.permutation.statistics import Effects, block_effects, exact_effects, permuted_effects
+from fastexplain.engine.predict import predicting_model
 
 __all__ = ["PermutationImportanceResult", "permutation_importance"]
 
@@ -201,7 +201,8 @@ def permutation_importance(
     if chosen is not None:
         rows, target = rows.take(chosen), target[chosen]
         weights = None if weights is None else weights[chosen]
-    model = scored_model(model_or_predict, target)
+    is_text = target.ndim == 1 and target.dtype.kind in "OUS"
+    model = predicting_model(model_or_predict, np.unique(target) if is_text else None)
     scored, several = score_metrics(
         model,
         rows,

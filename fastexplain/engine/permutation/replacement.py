@@ -1,8 +1,8 @@
 """What a model predicts when some columns of its rows come from other rows.
 
 A `Replacer` is asked for a number of jobs at once. Job: one player (a set of columns) and, for each row, the donor row
-that its columns come from. `BlackBox` builds those rows and predicts them in large chunks; the others know the model's
-formula and update the prediction.
+that its columns come from. `PredictingReplacer` builds those rows and predicts them in large chunks; the others know
+the model's formula and update the prediction.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.permutation.replaceable_rows import Rows, Segment
-from fastexplain.engine.permutation.scoring import Response
+from fastexplain.engine.predict import PredictFunction
 
-__all__ = ["BlackBox", "Jobs", "Replacer"]
+__all__ = ["Jobs", "PredictingReplacer", "Replacer"]
 
 Floats = NDArray[np.float64]
 
@@ -65,12 +65,12 @@ class Replacer(abc.ABC):
         """Predictions (n_jobs, n_rows, n_outputs)."""
 
 
-class BlackBox(Replacer):
+class PredictingReplacer(Replacer):
     """Calls predict on stacked rows: only those that a replacement changes, chunk k + 1 built while k is predicted."""
 
     method = "black_box"
 
-    def __init__(self, response: Response, rows: Rows, chunk_bytes: int) -> None:
+    def __init__(self, response: PredictFunction, rows: Rows, chunk_bytes: int) -> None:
         self._response, self._rows = response, rows
         self._chunk_rows = max(1, chunk_bytes // rows.row_bytes)
         self.base = self._predict_base()
@@ -102,7 +102,7 @@ class BlackBox(Replacer):
                 chunk, X = pending.result()
                 following = next(chunks, None)
                 pending = None if following is None else builder.submit(self._build, following)
-                predicted = self._response(X)
+                predicted = self._response(X, n_outputs=self.base.shape[1])
                 self.n_predicted += len(predicted)
                 at = 0
                 for job, segment in chunk:

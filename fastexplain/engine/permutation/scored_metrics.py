@@ -13,9 +13,9 @@ from fastexplain.engine.metrics.functions import of_scorer
 from fastexplain.engine.metrics.table import Evaluation, Metric, Truth, of_several_targets, resolve_metrics
 from fastexplain.engine.permutation.formula_replacement import formula_replacer
 from fastexplain.engine.permutation.replaceable_rows import Rows
-from fastexplain.engine.permutation.replacement import BlackBox, Floats, Replacer
+from fastexplain.engine.permutation.replacement import Floats, PredictingReplacer, Replacer
 from fastexplain.engine.permutation.scored_tables import TableReplacer
-from fastexplain.engine.permutation.scoring import ScoredModel
+from fastexplain.engine.predict import PredictingModel
 
 __all__ = ["ScoredMetric", "score_metrics"]
 
@@ -44,7 +44,7 @@ class ScoredMetric:
 
 
 def score_metrics(
-    model: ScoredModel,
+    model: PredictingModel,
     rows: Rows,
     y: NDArray[Any],
     weights: Floats | None,
@@ -81,7 +81,7 @@ def score_metrics(
     return scored, several
 
 
-def _for_targets(metric: Metric, y: NDArray[Any], model: ScoredModel) -> Metric:
+def _for_targets(metric: Metric, y: NDArray[Any], model: PredictingModel) -> Metric:
     """The metric, or the form of it that a classifier of several targets needs."""
     is_scorer = metric.needs in OF_CLASSES or (metric.needs == "raw" and metric.scorer is not None)
     return of_several_targets(metric) if y.ndim == 2 and is_scorer and hasattr(model.owner, "classes_") else metric
@@ -93,7 +93,7 @@ def _given(weights: Floats | None, n_rows: int) -> tuple[Floats, bool]:
 
 
 def _truth(
-    model: ScoredModel, y: NDArray[Any], weights: Floats | None, by_class: bool, kernels: Any, n_threads: int
+    model: PredictingModel, y: NDArray[Any], weights: Floats | None, by_class: bool, kernels: Any, n_threads: int
 ) -> Truth:
     given, weighted = _given(weights, len(y))
     if not by_class:
@@ -120,7 +120,7 @@ def _truth(
 class _Sources:
     """Replacers of the model's responses, opened when first needed."""
 
-    def __init__(self, model: ScoredModel, rows: Rows, kernels: Any, n_threads: int, chunk_bytes: int) -> None:
+    def __init__(self, model: PredictingModel, rows: Rows, kernels: Any, n_threads: int, chunk_bytes: int) -> None:
         self._model, self._rows = model, rows
         self._kernels, self._n_threads, self._chunk_bytes = kernels, n_threads, chunk_bytes
         self._formulas: dict[str, Replacer | None] = {}
@@ -218,7 +218,7 @@ class _Sources:
 
     def _open_black_box(self, name: str) -> Replacer:
         if name not in self._black_boxes:
-            self._black_boxes[name] = BlackBox(self._model.responses[name], self._rows, self._chunk_bytes)
+            self._black_boxes[name] = PredictingReplacer(self._model.responses[name], self._rows, self._chunk_bytes)
         return self._black_boxes[name]
 
 
@@ -233,7 +233,7 @@ def _most_likely(outputs: Floats) -> NDArray[np.int64]:
 
 
 def _presenter(
-    metric: Metric, truth: Truth, model: ScoredModel, name: str, replacer: Replacer
+    metric: Metric, truth: Truth, model: PredictingModel, name: str, replacer: Replacer
 ) -> Callable[[Floats], Any]:
     n_outputs = replacer.base.shape[1]
     if metric.needs == "values":
@@ -252,11 +252,10 @@ def _presenter(
     return _scores(truth, model, n_outputs, metric.name)
 
 
-def _raw(model: ScoredModel, name: str, n_outputs: int, pos_label: Any) -> Callable[[Floats], Any]:
+def _raw(model: PredictingModel, name: str, n_outputs: int, pos_label: Any) -> Callable[[Floats], Any]:
     """As the model's own method returns it; of two classes, as scikit-learn's scorers pass it on."""
-    if model.responses[name].gives_labels:
-        labels = model.responses[name].classes
-        assert labels is not None
+    labels = model.responses[name].labels
+    if labels is not None:
         return lambda outputs: labels[outputs[..., 0].astype(np.int64)]
     classes = [] if model.classes is None else model.classes.tolist()
     first = len(classes) == 2 and pos_label == classes[0]
@@ -267,12 +266,12 @@ def _raw(model: ScoredModel, name: str, n_outputs: int, pos_label: Any) -> Calla
     return lambda outputs: outputs[..., 0] if n_outputs == 1 else outputs
 
 
-def _labels(truth: Truth, model: ScoredModel, name: str, replacer: Replacer) -> Callable[[Floats], Any]:
+def _labels(truth: Truth, model: PredictingModel, name: str, replacer: Replacer) -> Callable[[Floats], Any]:
     assert truth.classes is not None
     n_outputs = replacer.base.shape[1]
     order = truth.classes if model.classes is None else model.classes
     at = np.searchsorted(truth.classes, order).astype(np.int32)
-    if model.responses[name].gives_labels:
+    if model.responses[name].labels is not None:
         return lambda outputs: at[outputs[..., 0].astype(np.int64)]
     if n_outputs > 1:
         _check_width(n_outputs, len(order))
@@ -316,7 +315,7 @@ def _check_width(n_outputs: int, n_classes: int) -> None:
         raise ValueError(f"The model returned {n_outputs} columns for {n_classes} classes.")
 
 
-def _probabilities(truth: Truth, model: ScoredModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:
+def _probabilities(truth: Truth, model: PredictingModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:
     assert truth.classes is not None
     n_classes = len(truth.classes)
     order = truth.classes if model.classes is None else model.classes
@@ -349,7 +348,7 @@ def _check_probabilities(outputs: Floats, metric: str) -> None:
         )
 
 
-def _scores(truth: Truth, model: ScoredModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:
+def _scores(truth: Truth, model: PredictingModel, n_outputs: int, metric: str) -> Callable[[Floats], Any]:
     assert truth.classes is not None
     if n_outputs == 1:
         return lambda outputs: outputs[..., 0]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.metrics.functions import Evaluation, Floats, Truth, check_weights, leaving_out_blocks, number
 from fastexplain.engine.permutation.replaceable_rows import Rows, Segment
 from fastexplain.engine.permutation.replacement import Jobs, Replacer
-from fastexplain.engine.permutation.scoring import RESPONSES
+from fastexplain.engine.predict import RESPONSES
 
 __all__ = ["ScoredTables", "TableReplacer"]
 

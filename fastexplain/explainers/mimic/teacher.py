@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import PredictionError, UnsupportedModelError
 from fastexplain.explainers.shared.black_box import Target, find_target
 from fastexplain.explainers.shared.checks import check_classes, check_task, list_of_names
@@ -129,18 +130,14 @@ def _target(model: Any, is_function: bool, model_task: Any, classes: Any) -> Tar
 
 def _checked(target: Target, rows: Any, task: str) -> Float:
     """Outputs as probabilities (n_rows, n_classes) or (n_rows,), finite."""
-    outputs = np.asarray(target.outputs(rows), dtype=np.float64)
-    if not np.isfinite(outputs).all():
-        row = int(np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))[0])
-        raise PredictionError(f"{target.name} returned NaN or an infinite value in row {row}; outputs must be finite.")
+    columns = target.outputs(rows)
     if task == "unknown":
-        task = "classification" if outputs.ndim == 2 and outputs.shape[1] > 1 else "regression"
-    columns = outputs.reshape(len(outputs), -1)
+        task = "classification" if columns.shape[1] > 1 else "regression"
     if task == "regression":
         if columns.shape[1] > 1:
             raise ValueError(
                 f"Invalid shape for prediction: Regression function cannot output 2D array with multiple columns; "
-                f"{target.name} returned shape {outputs.shape}. Explain one output at a time."
+                f"{target.name} returned shape {columns.shape}. Explain one output at a time."
             )
         return columns[:, 0]
     low, high = float(columns.min(initial=0.0)), float(columns.max(initial=0.0))
@@ -172,7 +169,7 @@ def _booster_target(model: Any) -> Target | None:
     from fastexplain.models import load_model
 
     trees = load_model(model)
-    call = partial(_booster_outputs, trees)
+    call = PredictFunction.named(partial(_booster_outputs, trees), trees.library)
     units = "model output" if trees.task == "regression" else "probability"
     return Target(None, call, call, trees.task, units, False, trees.library)
 

@@ -19,7 +19,7 @@ from fastexplain.explainers.shared.dispatch import (
     is_plain_function,
     unwrapped,
 )
-from fastexplain.explainers.shared.networks import is_network, is_torch, network_outputs
+from fastexplain.explainers.shared.networks import is_network, network_outputs
 from fastexplain.explainers.shared.predictions import (
     estimator_predictions,
     model_predictions,
@@ -27,6 +27,7 @@ from fastexplain.explainers.shared.predictions import (
     output_units,
 )
 from fastexplain.explanation.explanation import Predictions
+from fastexplain.models.networks.forward import is_torch
 from fastexplain.rows.tables import slice_rows
 
 __all__ = ["ScoredTarget", "scored_target"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.background import Background
 from fastexplain.engine.kernel.masking import copied
 from fastexplain.engine.links import resolve_link
+from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.shared.base import ExplainedModel
 from fastexplain.explainers.shared.checks import check_task, list_of_names, plain_task
@@ -23,9 +24,9 @@ from fastexplain.explainers.shared.dispatch import (
     class_names,
     is_plain_function,
 )
-from fastexplain.explainers.shared.networks import is_torch, network_outputs
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions, output_units
 from fastexplain.explanation.explanation import Predictions
+from fastexplain.models.networks.forward import is_torch, network_forward
 from fastexplain.rows.tables import count_rows
 
 __all__ = ["BlackBox", "Target", "black_box", "find_target"]
@@ -40,8 +41,8 @@ class Target(NamedTuple):
         The model; None for a function.
     method : callable or network
         Its bound method, or the function.
-    call : callable
-        Rows -> outputs as an array.
+    call : PredictFunction
+        Rows -> outputs, checked.
     task : {"unknown", "classification", "regression"}
     units : str or None
         Of the outputs, where the model's kind decides them.
@@ -53,21 +54,15 @@ class Target(NamedTuple):
 
     owner: Any
     method: Any
-    call: Callable[[Any], Any]
+    call: PredictFunction
     task: str
     units: str | None
     knows_task: bool
     name: str
 
-    def outputs(self, rows: Any) -> NDArray[Any]:
-        """Outputs of a copy of the rows, (n_rows,) or (n_rows, n_outputs); UnsupportedModelError for other shapes."""
-        outputs = np.asarray(self.call(copied(rows)))
-        if outputs.ndim not in (1, 2) or len(outputs) != count_rows(rows):
-            raise UnsupportedModelError(
-                f"{self.name} returned shape {outputs.shape} for {count_rows(rows)} rows; expected (n_rows,) or "
-                "(n_rows, n_outputs). Pass a function that returns one target's output."
-            )
-        return outputs
+    def outputs(self, rows: Any) -> NDArray[np.float64]:
+        """Outputs of a copy of the rows, (n_rows, n_outputs); UnsupportedModelError for other shapes."""
+        return self.call(copied(rows), count_rows(rows))
 
 
 def find_target(model: Any, is_function: bool, model_task: Any, classes: Any) -> Target:
@@ -88,7 +83,7 @@ def find_target(model: Any, is_function: bool, model_task: Any, classes: Any) ->
     method, units, own_task = (_function(model), None, None) if owner is None else _method_of(owner, task)
     if own_task is not None:
         check_task(model_task, own_task, type(owner).__name__)
-    call = partial(network_outputs, model) if is_torch(method) else method
+    call = PredictFunction.named(partial(network_forward, model) if is_torch(method) else method, _name(model))
     return Target(owner, method, call, own_task or task, units, own_task is not None, _name(model))
 
 
@@ -101,7 +96,7 @@ class BlackBox:
     target : callable or network
         What `kernel_shap` gets: a model's bound method, so that it can see through it, or the function.
     outputs : callable
-        Rows -> the explained outputs, (n_rows,) or (n_rows, n_outputs).
+        Rows -> the explained outputs, (n_rows, n_outputs).
     predictions : callable
         Rows -> (predictions, class probabilities or None).
     n_columns : int
@@ -143,8 +138,7 @@ class BlackBox:
         )
 
     def base_values(self, background: Background, link: str) -> NDArray[np.float64]:
-        outputs = np.asarray(self.outputs(background.data), dtype=np.float64)
-        return resolve_link(link)(background.weights @ outputs.reshape(len(outputs), -1))
+        return resolve_link(link)(background.weights @ self.outputs(background.data))
 
 
 def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any) -> BlackBox:
@@ -159,11 +153,11 @@ def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, prob
     """
     target = find_target(model, is_function, model_task, classes)
     outputs = target.outputs(probe)
-    columns = outputs.reshape(len(outputs), -1)
+    n_columns = outputs.shape[1]
     task = target.task
     if task == "unknown":
-        task = "classification" if columns.shape[1] > 1 else "regression"
-    units = target.units or output_units(columns, task)
+        task = "classification" if n_columns > 1 else "regression"
+    units = target.units or output_units(outputs, task)
     if target.knows_task:
         predictions: Callable[[Any], Predictions] = partial(estimator_predictions, target.owner, task)
     else:
@@ -175,9 +169,9 @@ def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, prob
         name=target.name,
         task=task,
         units=units,
-        n_columns=columns.shape[1],
-        doubles=columns.shape[1] == 1 and units == "probability",
-        classes=_own_classes(target.owner, task, columns.shape[1]),
+        n_columns=n_columns,
+        doubles=n_columns == 1 and units == "probability",
+        classes=_own_classes(target.owner, task, n_columns),
         feature_names=_own_names(target.owner),
     )
 

@@ -8,25 +8,38 @@ src/application/predictor.hpp (values within `ZERO_THRESHOLD` of zero become 0.0
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain._optional import optional
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import ZERO_THRESHOLD, Forest
+from fastexplain.models.trees.lightgbm_text import (
+    Fields,
+    check_header,
+    check_pandas_categories,
+    checked_file_text,
+    damaged,
+    numbers,
+    read_text,
+    whole_number,
+)
+from fastexplain.models.trees.structure import NodeTable
 from fastexplain.rows.matrix import as_matrix
 
-__all__ = ["LightGBMModel", "load"]
+__all__ = ["LightGBMModel", "load", "read_file"]
 
 LIBRARY = "LightGBM"
 CLASSIFICATION_OBJECTIVES = {"binary", "multiclass", "multiclassova"}
 # Bits of a node's decision_type.
 CATEGORICAL, DEFAULT_LEFT, MISSING_SHIFT = 1, 2, 2
 MISSING_NONE, MISSING_ZERO = 0, 1  # 2 is NaN
-
-_Fields = dict[str, str]
+LAST_DECISION = (2 << MISSING_SHIFT) + DEFAULT_LEFT + CATEGORICAL
 
 
 def load(model: Any) -> TreeModel:
@@ -47,10 +60,45 @@ def load(model: Any) -> TreeModel:
     UnsupportedModelError
         Another class of the library (a Dataset, say), linear trees, a leaf value that is not finite, or a model
         without node counts.
+    ModelConversionError
+        The model comes from a damaged file: the message names what no model of LightGBM has.
     ValueError
         The model is not fitted.
     """
     return LightGBMModel(model)
+
+
+def read_file(path: Path) -> Any:
+    """Read a file that ``Booster.save_model`` wrote, after checking what LightGBM takes for granted of it.
+
+    Returns
+    -------
+    lightgbm.Booster
+        Without the parameters that it was trained with.
+
+    Raises
+    ------
+    ModelConversionError
+        The file is damaged.
+    ValueError
+        It is of another kind.
+    UnsupportedModelError
+        As `load`.
+    MissingDependencyError
+        LightGBM is not installed.
+    """
+    lightgbm = optional("lightgbm", "lightgbm", "Reading a LightGBM model")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if not text.startswith("tree"):
+            raise ValueError(
+                f"{path} is not a LightGBM model: its first line is not 'tree', which Booster.save_model writes."
+            )
+        text, header, trees = checked_file_text(text)
+        _forest(header, trees)  # raises where LightGBM would follow a number out of its memory
+        return lightgbm.Booster(model_str=text)
+    except (ModelConversionError, UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
+        raise ModelConversionError(f"{path} is not a readable LightGBM model: {error}") from error
 
 
 class LightGBMModel(TreeModel):
@@ -71,21 +119,22 @@ class LightGBMModel(TreeModel):
     def __init__(self, model: Any) -> None:
         self.model = model
         self._booster = _booster(model)
-        header, trees = _read_text(self._booster.model_to_string())
-        self._n_averaged = _n_averaged(header, trees)
+        header, trees = read_text(self._booster.model_to_string())
         self.forest = _forest(header, trees)
+        self._n_averaged = _n_averaged(header, trees)
         names = tuple(self._booster.feature_name())
         fitted_on_array = names == tuple(f"Column_{i}" for i in range(len(names)))
         self.feature_names = None if fitted_on_array else names
+        check_pandas_categories(self._booster.pandas_categorical)
         # Labels of each category column in code order; empty where the model was fitted on numbers only.
         self._category_lists: list[list[Any]] = list(self._booster.pandas_categorical or [])
         self._is_numerical = [info.startswith("[") for info in header.get("feature_infos", "").split(" ")]
         self._set_task(header)
 
-    def _set_task(self, header: _Fields) -> None:
+    def _set_task(self, header: Fields) -> None:
         import lightgbm
 
-        num_class = int(header["num_class"])
+        num_class = whole_number(header, "num_class")
         objective = header.get("objective", "").partition(" ")[0]
         if isinstance(self.model, lightgbm.LGBMClassifier):
             self.n_classes, self.classes = len(self.model.classes_), np.asarray(self.model.classes_).tolist()
@@ -207,70 +256,75 @@ def _booster(model: Any) -> Any:
     return model.booster_
 
 
-# ---------------------------------------------------------------------------------------------------------- text
-
-
-def _read_text(text: str) -> tuple[_Fields, list[_Fields]]:
-    """Model text -> ``key=value`` pairs of its header, and of each tree."""
-    end = text.find("\nend of trees")
-    if end < 0:
-        raise ModelConversionError("LightGBM's model text has no 'end of trees' line; please report the version.")
-    header, *trees = text[:end].split("\nTree=")
-    return _pairs(header), [_pairs(tree) for tree in trees]
-
-
-def _pairs(block: str) -> _Fields:
-    return {key: value for key, _, value in (line.partition("=") for line in block.split("\n"))}
-
-
-def _numbers(trees: Sequence[_Fields], key: str, n_expected: int, dtype: Any = np.int64) -> NDArray[Any]:
-    """One field of all trees, end to end: parsed in one go, since a model has some 10,000 such lines."""
-    text = " ".join(tree.get(key, "") for tree in trees)
-    # fromstring rounds as float() does; of an empty text it would make [0.0] in some versions of NumPy.
-    numbers = np.fromstring(text, dtype=dtype, sep=" ") if text.strip() else np.empty(0, dtype=dtype)
-    if len(numbers) != n_expected:
-        raise ModelConversionError(
-            f"LightGBM's model text has {len(numbers)} numbers for {key!r}; its trees need {n_expected}. "
-            "Please report the library version."
-        )
-    return numbers
-
-
 # ---------------------------------------------------------------------------------------------------------- forest
 
 
-def _forest(header: _Fields, trees: list[_Fields]) -> Forest:
+def _forest(header: Fields, trees: list[Fields]) -> Forest:
     if any(tree.get("is_linear", "0").strip() == "1" for tree in trees):
         raise UnsupportedModelError(
             "The LightGBM model was trained with linear_tree=True: its leaves are linear functions of the features, "
             "and Tree SHAP is exact for constant leaves only. Train with linear_tree=False."
         )
-    n_outputs = int(header["num_tree_per_iteration"])
-    n_leaves = _numbers(trees, "num_leaves", len(trees))
+    check_header(header, len(trees))
+    n_features, n_outputs = whole_number(header, "max_feature_idx") + 1, whole_number(header, "num_tree_per_iteration")
+    n_leaves = _n_leaves(trees)
     offsets = np.concatenate([[0], np.cumsum(2 * n_leaves - 1)])
     inner, leaf = _node_positions(n_leaves, offsets)
-    n_nodes = int(offsets[-1])
-
-    children = []
-    for key in ("left_child", "right_child"):
-        child = _numbers(trees, key, len(inner))
-        # ~child counts the leaves, which follow the tree's inner nodes here.
-        child = np.where(child >= 0, child, np.repeat(n_leaves - 1, n_leaves - 1) + ~child)
-        children.append(_scatter(n_nodes, inner, child, np.int32, fill=-1))
-
+    table = NodeTable(LIBRARY, offsets, partial(_node_name, n_leaves))
+    left, right = (_children(trees, key, n_leaves, table, inner) for key in ("left_child", "right_child"))
+    is_leaf = np.ones(len(left), dtype=bool)
+    is_leaf[inner] = False
+    table.refuse(
+        (table.check_links(left, right, is_leaf) < 0) & is_leaf & (table.per_node(n_leaves) > 1), "hangs nowhere"
+    )
+    feature = _scatter(len(left), inner, numbers(trees, "split_feature", len(inner)), np.int64, fill=-1)
+    table.refuse(
+        ~is_leaf & ((feature < 0) | (feature >= n_features)),
+        f"splits on feature {{}}, and the model has {n_features} features",
+        feature,
+    )
     return Forest(
-        n_features=int(header["max_feature_idx"]) + 1,
+        n_features=n_features,
         n_outputs=n_outputs,
         tree_offsets=offsets,
-        children_left=children[0],
-        children_right=children[1],
-        feature=_scatter(n_nodes, inner, _numbers(trees, "split_feature", len(inner)), np.int32, fill=-1),
-        cover=_cover(trees, n_nodes, inner, leaf, offsets),
-        values=_scatter(n_nodes, leaf, _leaf_values(header, trees, len(leaf)), np.float64),
+        children_left=left.astype(np.int32),
+        children_right=right.astype(np.int32),
+        feature=feature,
+        cover=_cover(trees, table, inner, leaf),
+        values=_scatter(len(left), leaf, _leaf_values(header, trees, len(leaf)), np.float64),
         tree_output=np.arange(len(trees), dtype=np.int32) % n_outputs,
         base_offset=np.zeros(n_outputs),  # boost_from_average is folded into the first tree of each output
-        **_splits(trees, n_nodes, inner),
+        **_splits(trees, table, inner),
     )
+
+
+def _n_leaves(trees: list[Fields]) -> NDArray[np.int64]:
+    """Leaves of each tree, as many as have values: arrays are made of this size."""
+    n_leaves: NDArray[np.int64] = numbers(trees, "num_leaves", len(trees))
+    for i, (n, tree) in enumerate(zip(n_leaves.tolist(), trees, strict=True)):
+        n_values = tree.get("leaf_value", "").count(" ") + 1
+        if n != n_values:
+            raise damaged(f"tree {i} has num_leaves={n}, and {n_values} leaf values")
+    return n_leaves
+
+
+def _children(
+    trees: list[Fields], key: str, n_leaves: NDArray[np.int64], table: NodeTable, inner: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Children counted within their tree. In the file a leaf is ~number; here leaves follow the tree's inner nodes."""
+    n_inner = np.repeat(n_leaves - 1, n_leaves - 1)
+    child = numbers(trees, key, len(inner))
+    outside = (child >= n_inner) | (~child > n_inner)
+    if outside.any():
+        at = int(outside.argmax())
+        table.refuse_node(int(inner[at]), f"has {key}={child[at]}, which is neither a node nor a leaf of the tree")
+    return _scatter(int(table.offsets[-1]), inner, np.where(child >= 0, child, n_inner + ~child), np.int64, fill=-1)
+
+
+def _node_name(n_leaves: NDArray[np.int64], tree: int, node: int) -> str:
+    """As LightGBM numbers them: inner nodes and leaves each from 0."""
+    n_inner = int(n_leaves[tree]) - 1
+    return f"node {node}" if node < n_inner else f"leaf {node - n_inner}"
 
 
 def _node_positions(
@@ -289,8 +343,8 @@ def _scatter(n_nodes: int, at: NDArray[np.int64], values: NDArray[Any], dtype: A
     return out
 
 
-def _leaf_values(header: _Fields, trees: list[_Fields], n_leaves: int) -> NDArray[np.float64]:
-    values = _numbers(trees, "leaf_value", n_leaves, np.float64)
+def _leaf_values(header: Fields, trees: list[Fields], n_leaves: int) -> NDArray[np.float64]:
+    values = numbers(trees, "leaf_value", n_leaves, np.float64)
     if not np.isfinite(values).all():
         raise UnsupportedModelError(
             "The LightGBM model has leaf values that are NaN or infinite, as does its prediction."
@@ -298,78 +352,106 @@ def _leaf_values(header: _Fields, trees: list[_Fields], n_leaves: int) -> NDArra
     return values / _n_averaged(header, trees)
 
 
-def _n_averaged(header: _Fields, trees: list[_Fields]) -> int:
+def _n_averaged(header: Fields, trees: list[Fields]) -> int:
     """Iterations that predict averages over: with boosting="rf" all of them, else it sums.
 
     predict(raw_score=True) and pred_contrib leave out the division (LightGBM issue 6217); predict does not.
     """
     if "average_output" not in header:
         return 1
-    return max(1, len(trees) // int(header["num_tree_per_iteration"]))
+    return max(1, len(trees) // whole_number(header, "num_tree_per_iteration"))
 
 
 def _cover(
-    trees: list[_Fields],
-    n_nodes: int,
-    inner: NDArray[np.int64],
-    leaf: NDArray[np.int64],
-    offsets: NDArray[np.int64],
+    trees: list[Fields], table: NodeTable, inner: NDArray[np.int64], leaf: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Rows (not weights) that reached each node, as LightGBM's pred_contrib counts."""
     # Some versions write no count for a tree that is one leaf; any positive number says the same there.
     counted = [tree if tree["num_leaves"] != "1" else {"leaf_count": "1"} for tree in trees]
-    cover = _scatter(n_nodes, leaf, _numbers(counted, "leaf_count", len(leaf)), np.float64)
-    cover[inner] = _numbers(trees, "internal_count", len(inner))
-    if not (cover[offsets[:-1]] > 0).all():
+    cover = _scatter(int(table.offsets[-1]), leaf, numbers(counted, "leaf_count", len(leaf)), np.float64)
+    cover[inner] = numbers(trees, "internal_count", len(inner))
+    table.refuse(cover < 0, "has the count {:.0f}, which is negative", cover)
+    if not (cover[table.offsets[:-1]] > 0).all():
         raise UnsupportedModelError(
             "The LightGBM model has no node counts (internal_count), so there is no cover to average over."
         )
     return cover
 
 
-def _splits(trees: list[_Fields], n_nodes: int, inner: NDArray[np.int64]) -> dict[str, Any]:
+def _splits(trees: list[Fields], table: NodeTable, inner: NDArray[np.int64]) -> dict[str, Any]:
     """Thresholds, missing rules and category sets of the inner nodes, in `Forest`'s terms."""
-    threshold = _numbers(trees, "threshold", len(inner), np.float64)
-    decision = _numbers(trees, "decision_type", len(inner))
+    n_nodes = int(table.offsets[-1])
+    threshold = numbers(trees, "threshold", len(inner), np.float64)
+    decision = _decisions(trees, table, inner, threshold)
     categorical = (decision & CATEGORICAL) != 0
     missing = decision >> MISSING_SHIFT
-
-    sets = np.full(len(inner), -1)
-    n_inner = _numbers(trees, "num_leaves", len(trees)) - 1
-    n_sets = _numbers(trees, "num_cat", len(trees))
-    first_set = np.repeat(np.cumsum(n_sets) - n_sets, n_inner)  # of each node's tree
-    sets[categorical] = threshold[categorical].astype(np.int64) + first_set[categorical]
-
     # predict replaces every |x| <= ZERO_THRESHOLD by 0.0, so such values all go the way of 0.0.
     near_zero = np.abs(threshold) <= ZERO_THRESHOLD
     below = np.nextafter(-ZERO_THRESHOLD, -np.inf)
-    threshold = np.where(near_zero, np.where(threshold >= 0.0, ZERO_THRESHOLD, below), threshold)
+    numerical = np.where(near_zero, np.where(threshold >= 0.0, ZERO_THRESHOLD, below), threshold)
     # Without a missing type NaN becomes 0.0. At categorical nodes NaN always goes right.
-    default_left = np.where(missing == MISSING_NONE, threshold >= 0.0, (decision & DEFAULT_LEFT) != 0)
+    default_left = np.where(missing == MISSING_NONE, numerical >= 0.0, (decision & DEFAULT_LEFT) != 0)
     zero_is_missing = (missing == MISSING_ZERO) & ~categorical
 
     out: dict[str, Any] = {
-        "threshold": _scatter(n_nodes, inner, np.where(categorical, 0.0, threshold), np.float64),
+        "threshold": _scatter(n_nodes, inner, np.where(categorical, 0.0, numerical), np.float64),
         "default_left": _scatter(n_nodes, inner, default_left & ~categorical, np.bool_),
     }
     if zero_is_missing.any():
         out["zero_is_missing"] = _scatter(n_nodes, inner, zero_is_missing, np.bool_)
     if categorical.any():
-        offsets, members = _category_sets(trees, n_sets)
-        out["category_set"] = _scatter(n_nodes, inner, sets, np.int32, fill=-1)
-        out["category_set_offsets"], out["category_set_members"] = offsets, members
+        out |= _categories(trees, table, inner, categorical, threshold)
     return out
 
 
-def _category_sets(trees: list[_Fields], n_sets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _decisions(
+    trees: list[Fields], table: NodeTable, inner: NDArray[np.int64], threshold: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """How each inner node decides, where it is one of LightGBM's ways."""
+    decision: NDArray[np.int64] = numbers(trees, "decision_type", len(inner))
+    unknown = (decision < 0) | (decision > LAST_DECISION)
+    if unknown.any():
+        at = int(unknown.argmax())
+        table.refuse_node(int(inner[at]), f"has decision_type={decision[at]}; expected 0 to {LAST_DECISION}")
+    nowhere = np.isnan(threshold)
+    if nowhere.any():
+        table.refuse_node(int(inner[nowhere.argmax()]), "has a threshold that is NaN")
+    return decision
+
+
+def _categories(
+    trees: list[Fields],
+    table: NodeTable,
+    inner: NDArray[np.int64],
+    categorical: NDArray[np.bool_],
+    threshold: NDArray[np.float64],
+) -> dict[str, Any]:
+    """Forest's category arrays. The threshold of a categorical node is the number of its set within the tree."""
+    n_sets = numbers(trees, "num_cat", len(trees))
+    offsets, members = _category_sets(trees, n_sets)
+    tree = np.searchsorted(table.offsets, inner, side="right") - 1
+    whole = (threshold >= 0) & (threshold < n_sets[tree]) & (threshold == np.floor(threshold))
+    outside = categorical & ~whole
+    if outside.any():
+        at = int(outside.argmax())
+        n = n_sets[tree[at]]
+        table.refuse_node(int(inner[at]), f"names the category set {threshold[at]:g}, and its tree has {n} of them")
+    sets = np.full(len(inner), -1)
+    sets[categorical] = threshold[categorical].astype(np.int64) + (np.cumsum(n_sets) - n_sets)[tree][categorical]
+    return {
+        "category_set": _scatter(int(table.offsets[-1]), inner, sets, np.int32, fill=-1),
+        "category_set_offsets": offsets,
+        "category_set_members": members,
+    }
+
+
+def _category_sets(trees: list[Fields], n_sets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Bitsets of 32-bit words -> members, in the order of the sets over all trees."""
-    with_sets = [tree for tree, n in zip(trees, n_sets, strict=True) if n]
-    n_bounds = n_sets[n_sets > 0] + 1
-    bounds = _numbers(with_sets, "cat_boundaries", int(n_bounds.sum()))
-    ends_a_set = np.ones(len(bounds), dtype=bool)
-    ends_a_set[np.cumsum(n_bounds) - n_bounds] = False  # each tree's boundaries start at 0 again
-    n_words = np.diff(bounds, prepend=0)[ends_a_set]
-    words = _numbers(with_sets, "cat_threshold", int(n_words.sum())).astype("<u4")
+    n_words = _words_per_set(trees, n_sets)
+    words = numbers([tree for tree, n in zip(trees, n_sets, strict=True) if n], "cat_threshold", int(n_words.sum()))
+    if words.min(initial=0) < 0 or words.max(initial=0) >= 1 << 32:
+        raise damaged("cat_threshold holds a number that is no 32-bit word")
+    words = words.astype("<u4")
 
     set_of_word = np.repeat(np.arange(len(n_words)), n_words)
     first_category = 32 * (np.arange(len(words)) - np.repeat(np.cumsum(n_words) - n_words, n_words))
@@ -379,3 +461,19 @@ def _category_sets(trees: list[_Fields], n_sets: NDArray[np.int64]) -> tuple[NDA
     members = first_category[used][word] + bit
     n_members = np.bincount(set_of_word[used][word], minlength=len(n_words))
     return np.concatenate([[0], np.cumsum(n_members)]), members.astype(np.int32)
+
+
+def _words_per_set(trees: list[Fields], n_sets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Words of each set: cat_boundaries counts them within its tree, from 0."""
+    lengths = []
+    for i, (tree, n) in enumerate(zip(trees, n_sets.tolist(), strict=True)):
+        if n == 0:
+            continue
+        if n != tree.get("cat_boundaries", "").count(" "):
+            raise damaged(f"tree {i} has num_cat={n}, which is not what its cat_boundaries say")
+        bounds = numbers([tree], "cat_boundaries", n + 1)
+        n_words = tree.get("cat_threshold", "").count(" ") + 1
+        if bounds[0] != 0 or bounds[-1] != n_words or (np.diff(bounds) < 0).any():
+            raise damaged(f"tree {i} has cat_boundaries that do not rise from 0 to {n_words}, its number of words")
+        lengths.append(np.diff(bounds))
+    return np.concatenate([np.empty(0, dtype=np.int64), *lengths])

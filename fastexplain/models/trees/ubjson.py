@@ -42,6 +42,8 @@ def decode(data: bytes | bytearray | memoryview) -> Any:
     reader = _Reader(memoryview(data))
     try:
         value = reader.value(reader.marker())
+    except RecursionError as error:
+        raise ValueError("Universal Binary JSON that is nested too deeply.") from error
     except (struct.error, IndexError) as error:
         raise ValueError(f"Universal Binary JSON ends early, at byte {reader.at} of {len(data)}.") from error
     if reader.at != len(data):
@@ -84,8 +86,11 @@ class _Reader:
 
     def length(self) -> int:
         n = self.value(self.marker())
-        if not isinstance(n, int):
+        if not isinstance(n, int) or isinstance(n, bool):
             raise ValueError(f"Universal Binary JSON: the length at byte {self.at} is {n!r}, not an integer.")
+        # every entry takes a byte at least, and memory for the entries is taken by this number
+        if not 0 <= n <= len(self.data) - self.at:
+            raise ValueError(f"Universal Binary JSON: {n} entries at byte {self.at} of {len(self.data)}.")
         return n
 
     def text(self) -> str:
@@ -123,6 +128,8 @@ class _Reader:
         items: dict[str, Any] = {}
         while len(items) < count if count is not None else self.data[self.at] != ord("}"):
             key = self.text()
+            if key in items:
+                raise ValueError(f"Universal Binary JSON: {key!r} twice in one object, at byte {self.at}.")
             items[key] = self.value(self.marker() if kind is None else kind)
         if count is None:
             self.take(1)

@@ -9,18 +9,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.exceptions import UnsupportedModelError
-from fastexplain.models.trees import ubjson as _ubjson
+from fastexplain._optional import optional
+from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
+from fastexplain.models.trees import ubjson
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import Forest
+from fastexplain.models.trees.xgboost_document import (
+    MAX_CATEGORY,
+    check_document,
+    damaged,
+    joined,
+    read_document,
+    whole_number,
+)
 from fastexplain.rows.matrix import as_matrix, categorical_columns, refuse_non_finite
 
-__all__ = ["XGBoostModel", "load"]
+__all__ = ["XGBoostModel", "load", "read_file"]
 
 # The model file keeps base_score as a prediction; the margin is its link. All other known objectives: the same number.
 LOGIT_LINK = {"binary:logistic", "reg:logistic"}
@@ -44,8 +54,6 @@ IDENTITY_LINK = {
 EXPECTILE = "reg:expectileerror"
 # XGBoost keeps a probability this far from 0 and 1 before taking its logit, and the expectiles this far apart.
 LINK_EPS = np.float32(1e-6)
-# Categories from here on are invalid, as negative ones are: they go where categories that are not listed go.
-MAX_CATEGORY = 2**24
 # A child's sum of hessians is its parent's minus its sibling's, so that an empty one may end a little below zero.
 COVER_ROUNDING = 1e-6
 
@@ -68,8 +76,50 @@ def load(model: Any) -> XGBoostModel:
     ------
     UnsupportedModelError
         A linear booster, a model without node covers, an unknown objective, or a base score without a finite margin.
+    ModelConversionError
+        The model comes from a damaged file: the message names what no model of XGBoost has.
     """
     return XGBoostModel(model)
+
+
+def read_file(path: Path) -> Any:
+    """Read a file that ``Booster.save_model`` wrote, after checking what XGBoost takes for granted of it.
+
+    Parameters
+    ----------
+    path : Path
+        ``.json`` or ``.ubj``.
+
+    Returns
+    -------
+    xgboost.Booster
+
+    Raises
+    ------
+    ModelConversionError
+        The file is damaged.
+    UnsupportedModelError
+        As `load`.
+    MissingDependencyError
+        XGBoost is not installed.
+    """
+    xgboost = optional("xgboost", "xgboost", "Reading an XGBoost model")
+    try:
+        document = read_document(path.read_bytes(), path.suffix.lower())
+        learner, ensemble, trees, weights = check_document(document)
+        # raises where XGBoost would follow a number out of its memory
+        _forest(learner, ensemble, trees, weights, 0, float("nan"))
+        return xgboost.Booster(model_file=str(path))
+    except xgboost.core.XGBoostError as error:
+        raise ModelConversionError(f"{path} is not a readable XGBoost model: {_first_line(error)}") from error
+    except ValueError as error:
+        raise ModelConversionError(f"{path} is not a readable XGBoost model: {error}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """Without the C++ stack trace that follows, and the place in the source that precedes."""
+    text = str(error).strip().split("\n")[0]
+    return text.split(": ", 1)[-1] if text.startswith("[") else text
 
 
 class XGBoostModel(TreeModel):
@@ -94,17 +144,9 @@ class XGBoostModel(TreeModel):
         self._missing = float("nan") if missing is None else float(np.float32(missing))
         self._n_iterations = _best_iterations(model) if wrapped else 0
         with xgboost.config_context(verbosity=0):
-            learner = _ubjson.decode(self._booster.save_raw("ubj"))["learner"]
-        name = learner["gradient_booster"]["name"]
-        if name == "gblinear":
-            raise UnsupportedModelError(
-                "This XGBoost model has booster='gblinear', which has no trees; train with booster='gbtree' or 'dart'."
-            )
-        ensemble = learner["gradient_booster"]
-        # DART before 3.4: the trees in "gbtree", their weights beside it. Since 3.4: both in "model".
-        weights = ensemble.get("weight_drop") if name == "dart" else ensemble["model"].get("weight_drop")
-        ensemble = ensemble["gbtree"]["model"] if name == "dart" and "gbtree" in ensemble else ensemble["model"]
-        self.forest = _forest(learner, ensemble, weights, self._n_iterations, self._missing)
+            document = ubjson.decode(self._booster.save_raw("ubj"))
+        learner, ensemble, trees, weights = check_document(document)
+        self.forest = _forest(learner, ensemble, trees, weights, self._n_iterations, self._missing)
         self.feature_names = tuple(self._booster.feature_names or ()) or None
         self._labels = _labels(ensemble.get("cats"))
         self._set_task(learner["objective"]["name"])
@@ -276,14 +318,15 @@ class _Nodes(NamedTuple):
 def _forest(
     learner: Mapping[str, Any],
     ensemble: Mapping[str, Any],
+    trees: list[dict[str, Any]],
     weights: Any,
     n_iterations: int,
     missing: float,
 ) -> Forest:
     params = learner["learner_model_param"]
     n_outputs = max(1, int(params["num_class"]), int(params.get("num_target", 1)))
-    n_trees = int(ensemble["iteration_indptr"][n_iterations]) if n_iterations else len(ensemble["trees"])
-    trees = ensemble["trees"][:n_trees]
+    n_trees = int(ensemble["iteration_indptr"][n_iterations]) if n_iterations else len(trees)
+    trees = trees[:n_trees]
     nodes = _nodes(trees, n_outputs)
     values = nodes.values
     if weights is not None and len(weights):
@@ -318,18 +361,18 @@ def _forest(
 
 def _nodes(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> _Nodes:
     sizes = [len(tree["left_children"]) for tree in trees]
-    left = _joined(trees, "left_children", np.int32)
+    left = joined(trees, "left_children", np.int32)
     leaf = left < 0
-    vector = bool(trees) and int(trees[0]["tree_param"]["size_leaf_vector"]) > 1
+    vector = bool(trees) and whole_number(trees[0]["tree_param"], "size_leaf_vector", "1") > 1
     if vector and not all("leaf_weights" in tree and "sum_hessian" in tree for tree in trees):
         raise UnsupportedModelError(
             "This XGBoost model has vector leaves (multi_strategy='multi_output_tree') and comes from a version before "
             "3.2, which does not keep the training weight of such nodes; train it again with XGBoost 3.2 or newer, or "
             "with multi_strategy='one_output_per_tree'."
         )
-    right = _joined(trees, "right_children", np.int32)
-    condition = _joined(trees, "split_conditions", np.float32)
-    categorical = _joined(trees, "split_type", np.bool_) & ~leaf
+    right = joined(trees, "right_children", np.int32)
+    condition = joined(trees, "split_conditions", np.float32)
+    categorical = joined(trees, "split_type", np.bool_) & ~leaf
     if vector:  # a leaf's right child is the number of its row in leaf_weights
         values = np.zeros((len(left), n_outputs))
         rows = [tree["leaf_weights"].reshape(-1, n_outputs) for tree in trees]
@@ -337,7 +380,7 @@ def _nodes(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> _Nodes:
         values[leaf] = np.concatenate(rows)[(first + right)[leaf]]
     else:
         values = np.where(leaf, condition, np.float32(0)).astype(np.float64)[:, None]
-    cover = _joined(trees, "sum_hessian", np.float64)
+    cover = joined(trees, "sum_hessian", np.float64)
     if not np.isfinite(cover).all() or (cover < -COVER_ROUNDING * cover.max(initial=0.0)).any():
         raise UnsupportedModelError(
             "This XGBoost model has nodes with a negative or infinite sum of hessians, as a custom objective can give; "
@@ -347,18 +390,13 @@ def _nodes(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> _Nodes:
         offsets=np.cumsum([0, *sizes]),
         left=left,
         right=np.where(leaf, np.int32(-1), right),
-        feature=np.where(leaf, np.int32(-1), _joined(trees, "split_indices", np.int32)),
+        feature=np.where(leaf, np.int32(-1), joined(trees, "split_indices", np.int32)),
         condition=np.where(categorical, np.float32(0), condition),  # may be NaN there
-        default_left=_joined(trees, "default_left", np.bool_) & ~leaf,
+        default_left=joined(trees, "default_left", np.bool_) & ~leaf,
         cover=np.maximum(cover, 0.0),
         categorical=categorical,
         values=values,
     )
-
-
-def _joined(trees: Sequence[Mapping[str, Any]], key: str, dtype: Any) -> NDArray[Any]:
-    # An empty array is written without its type, so it may be a list here.
-    return np.concatenate([np.empty(0, dtype=dtype), *(np.asarray(tree[key], dtype=dtype) for tree in trees)])
 
 
 def _category_sets(trees: Sequence[Mapping[str, Any]], nodes: _Nodes) -> dict[str, Any]:
@@ -366,11 +404,11 @@ def _category_sets(trees: Sequence[Mapping[str, Any]], nodes: _Nodes) -> dict[st
     if not nodes.categorical.any():
         return {}
     sets_per_tree = [len(tree["categories_nodes"]) for tree in trees]
-    node = _joined(trees, "categories_nodes", np.int64) + np.repeat(nodes.offsets[:-1], sets_per_tree)
-    sizes = _joined(trees, "categories_sizes", np.int64)
-    members = _joined(trees, "categories", np.int32)
+    node = joined(trees, "categories_nodes", np.int64) + np.repeat(nodes.offsets[:-1], sets_per_tree)
+    sizes = joined(trees, "categories_sizes", np.int64)
+    members = joined(trees, "categories", np.int32)
     members_before = np.cumsum([0] + [len(tree["categories"]) for tree in trees[:-1]])
-    begin = _joined(trees, "categories_segments", np.int64) + np.repeat(members_before, sets_per_tree)
+    begin = joined(trees, "categories_segments", np.int64) + np.repeat(members_before, sets_per_tree)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     category_set = np.full(len(nodes.left), -1, dtype=np.int32)
     category_set[node] = np.arange(len(node))
@@ -384,8 +422,13 @@ def _category_sets(trees: Sequence[Mapping[str, Any]], nodes: _Nodes) -> dict[st
 
 def _base_offset(learner: Mapping[str, Any], n_outputs: int) -> NDArray[np.float64]:
     """The margin of ``base_score``, which is a number before XGBoost 3.1 and a vector since."""
-    text = learner["learner_model_param"]["base_score"]
-    score = np.atleast_1d(np.asarray(json.loads(text), dtype=np.float32))
+    text = learner["learner_model_param"].get("base_score")
+    try:
+        score = np.atleast_1d(np.asarray(json.loads(text), dtype=np.float32))
+    except (TypeError, ValueError, RecursionError):
+        raise damaged(f"base_score is {text!r}, where one number or a list of them belongs") from None
+    if score.shape not in ((1,), (n_outputs,)):
+        raise damaged(f"base_score has {score.size} numbers for {n_outputs} outputs")
     objective = learner["objective"]["name"]
     with np.errstate(divide="ignore", invalid="ignore"):
         margin = _margin(score, objective)

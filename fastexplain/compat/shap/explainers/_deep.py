@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.compat.shap._explanation import Explanation
-from fastexplain.compat.shap._inputs import as_array, is_frame, row_values, shaped
+from fastexplain.compat.shap._inputs import is_frame, row_values, shaped
+from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
 from fastexplain.engine.background import as_background
 from fastexplain.engine.deep.deep_lift import deep_lift
 
@@ -19,7 +18,7 @@ __all__ = ["DeepExplainer"]
 ADDITIVITY = 0.01
 
 
-class DeepExplainer:
+class DeepExplainer(Explainer):
     """``shap.DeepExplainer``: DeepLIFT attributions averaged over background rows.
 
     Parameters
@@ -28,6 +27,8 @@ class DeepExplainer:
         Of a table's rows: one input of shape (n_rows, n_features).
     data : tensor, array or DataFrame of shape (n_background, n_features)
         All rows are the background.
+    session, learning_phase_flags : optional
+        Must be None: those are of TensorFlow 1.
     feature_names : sequence of str, optional
     n_threads : int, optional
 
@@ -36,7 +37,18 @@ class DeepExplainer:
     expected_value : array of shape (n_outputs,)
     """
 
-    def __init__(self, model: Any, data: Any, *, feature_names: Any = None, n_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        data: Any,
+        session: Any = None,
+        learning_phase_flags: Any = None,
+        *,
+        feature_names: Any = None,
+        n_threads: int | None = None,
+    ) -> None:
+        if session is not None or learning_phase_flags is not None:
+            raise ValueError("session and learning_phase_flags are of TensorFlow 1, which is not supported.")
         if isinstance(model, tuple):
             raise ValueError(
                 "A (model, layer) pair is not supported: inputs are explained, not layers. Pass the layers from there "
@@ -76,7 +88,7 @@ class DeepExplainer:
         Raises
         ------
         ValueError
-            Values do not add up, or `ranked_outputs` is given.
+            Values do not add up (an `ExplainerError`), or `ranked_outputs` is given.
         """
         if ranked_outputs is not None:
             raise ValueError(f"ranked_outputs={ranked_outputs!r} is not supported; rank the returned outputs instead.")
@@ -84,24 +96,19 @@ class DeepExplainer:
         result = self._deep_lift(rows)
         worst = float(np.abs(result.completeness_errors).max(initial=0.0))
         if check_additivity and worst > ADDITIVITY:
-            raise ValueError(
+            from fastexplain.compat.shap.utils._exceptions import ExplainerError
+
+            raise ExplainerError(
                 f"Values do not add up to the model's output: {worst:.3g} is missing. The model has an operation that "
                 "DeepLIFT's rules do not describe; use KernelExplainer, or check_additivity=False."
             )
         return shaped(result.values, True, single)
 
-    def __call__(self, X: Any) -> Explanation:
-        """Values of each row, with what belongs to them."""
-        start = time.perf_counter()
-        rows, _ = row_values(_rows(X))
-        values = self.shap_values(rows)
-        return Explanation(
-            values,
-            np.tile(self.expected_value, (len(values), 1)),
-            as_array(rows),
-            feature_names=list(rows.columns) if is_frame(rows) else self.feature_names,
-            compute_time=time.perf_counter() - start,
-        )
+    def __call__(self, X: Any) -> Any:
+        """Values of each row, with what belongs to them, as an `Explanation`."""
+        watch = Stopwatch()
+        rows, single = row_values(_rows(X))
+        return self._explanation(rows, self.shap_values(rows), single, watch, axes=("row", "feature", "output"))
 
 
 def _rows(rows: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import Any
 
@@ -10,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.compat.shap import links
-from fastexplain.compat.shap._explanation import Explanation
 from fastexplain.compat.shap._inputs import as_array, is_frame, masked_background, row_values, shaped
-from fastexplain.compat.shap._model_agnostic import MAX_SAMPLES
+from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
+from fastexplain.compat.shap.explainers._function import MAX_SAMPLES, refuse_outputs
 from fastexplain.engine.linear.linear_shap import linear_shap
 from fastexplain.engine.links import identity, resolve_link
 
@@ -21,7 +20,7 @@ __all__ = ["LinearExplainer"]
 _PERTURBATIONS = ("interventional", "correlation_dependent")
 
 
-class LinearExplainer:
+class LinearExplainer(Explainer):
     """``shap.LinearExplainer``: exact values of a linear model's margin.
 
     Parameters
@@ -42,7 +41,15 @@ class LinearExplainer:
     Attributes
     ----------
     expected_value : float or array of shape (n_outputs,)
+    coef : array of shape (n_features,) or (n_outputs, n_features)
+    intercept : float or array of shape (n_outputs,)
+    mean, cov : array
+        What hidden features follow; `cov` is None with "interventional".
+    M : int
+        Number of features.
     """
+
+    _names_features = True
 
     def __init__(
         self,
@@ -58,7 +65,11 @@ class LinearExplainer:
         if resolve_link(link) is not identity:
             raise ValueError(f"LinearExplainer takes the identity link only; got {link!r}. Use KernelExplainer.")
         if feature_perturbation not in (None, *_PERTURBATIONS):
-            raise ValueError(f"feature_perturbation must be one of {_PERTURBATIONS}; got {feature_perturbation!r}.")
+            from fastexplain.compat.shap.utils._exceptions import InvalidFeaturePerturbationError
+
+            raise InvalidFeaturePerturbationError(
+                f"feature_perturbation must be one of {_PERTURBATIONS}; got {feature_perturbation!r}."
+            )
         imputes = hasattr(masker, "method") and hasattr(masker, "data")  # Impute, ours or shap's
         correlated = imputes or (feature_perturbation == "correlation_dependent" and not _is_independent(masker))
         self.feature_perturbation = _PERTURBATIONS[correlated]
@@ -67,9 +78,17 @@ class LinearExplainer:
             feature_names = getattr(masker, "data", masker).columns
         self.feature_names = None if feature_names is None else list(feature_names)
         self.mean, self.cov = _moments(masker, correlated)
-        self._vector_out = _coefficients(model).ndim == 2 and len(_coefficients(model)) > 1
+        self.M = len(self.mean)
+        self.coef, self.intercept = _coefficients(model)
+        self._vector_out = self.coef.ndim == 2 and len(self.coef) > 1
         base = linear_shap(model, self.mean[None, :], mean=self.mean).base_values
-        self.expected_value: Any = base if self._vector_out else float(base[0])
+        self.expected_value = base if self._vector_out else float(base[0])
+
+    @staticmethod
+    def supports_model_with_masker(model: Any, masker: Any) -> bool:
+        """Whether the model has coefficients and the masker rows, or moments, to hide features by."""
+        coefficients = isinstance(model, tuple) and len(model) == 2
+        return masker is not None and (coefficients or (hasattr(model, "coef_") and hasattr(model, "intercept_")))
 
     def _options(self) -> dict[str, Any]:
         if self.feature_perturbation == "interventional":
@@ -97,26 +116,63 @@ class LinearExplainer:
         rows, single = row_values(X)
         return shaped(linear_shap(self.model, rows, **self._options()).values, self._vector_out, single)
 
-    def __call__(self, X: Any) -> Explanation:
-        """Values of each row, with what belongs to them."""
-        start = time.perf_counter()
-        rows, _ = row_values(X)
+    def __call__(
+        self,
+        X: Any,
+        *,
+        max_evals: int | str = "auto",
+        main_effects: bool = False,
+        error_bounds: bool = False,
+        batch_size: int | str = "auto",
+        outputs: Any = None,
+        silent: bool = False,
+    ) -> Any:
+        """Values of each row, with what belongs to them, as an `Explanation`.
+
+        Parameters
+        ----------
+        X : array, DataFrame or sparse matrix of shape (n_rows, n_features), or one row of shape (n_features,)
+        main_effects : bool, default False
+            Give `Explanation.main_effects`, which are the values: a linear model has no others.
+        outputs : optional
+            Must be None; slice the explanation instead.
+        max_evals, error_bounds, batch_size, silent
+            Have no effect.
+        """
+        refuse_outputs(outputs)
+        watch = Stopwatch()
+        rows, single = row_values(X)
         values = self.shap_values(rows)
-        return Explanation(
-            values,
-            np.broadcast_to(self.expected_value, (len(values), *np.shape(self.expected_value))).copy(),
-            as_array(rows),
-            feature_names=list(rows.columns) if is_frame(rows) else self.feature_names,
-            compute_time=time.perf_counter() - start,
-        )
+        axes = ("row", "feature", "output") if self._vector_out else ("row", "feature")
+        effects = {"main_effects": values.copy()} if main_effects else {}
+        return self._explanation(rows, values, single, watch, axes=axes, **effects)
 
 
 def _is_independent(masker: Any) -> bool:
     return hasattr(masker, "max_samples")
 
 
-def _coefficients(model: Any) -> Any:
-    return np.asarray(model[0]) if isinstance(model, tuple) else model.coef_
+def _coefficients(model: Any) -> tuple[NDArray[Any], Any]:
+    """Coefficients and intercept as shap has them: those of a single output without its axis.
+
+    Raises
+    ------
+    InvalidModelError
+        The model has none.
+    """
+    if isinstance(model, tuple) and len(model) == 2:
+        return np.asarray(model[0]), model[1]
+    if not hasattr(model, "coef_") or not hasattr(model, "intercept_"):
+        from fastexplain.compat.shap.utils._exceptions import InvalidModelError
+
+        raise InvalidModelError(
+            f"{type(model).__qualname__} is not a linear model: expected (coef, intercept), or a fitted model with "
+            "coef_ and intercept_. Use KernelExplainer."
+        )
+    coef, intercept = np.asarray(model.coef_), model.intercept_
+    if coef.ndim == 2 and len(coef) == 1:
+        return coef[0], intercept[0] if np.ndim(intercept) else intercept
+    return coef, intercept
 
 
 def _moments(masker: Any, correlated: bool) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
@@ -135,7 +191,7 @@ def _moments(masker: Any, correlated: bool) -> tuple[NDArray[np.float64], NDArra
                 f"{len(values)} rows do not determine the covariance of {values.shape[1]} features.", stacklevel=3
             )
         return values.mean(axis=0), np.cov(values, rowvar=False).reshape(values.shape[1], -1)
-    background = masked_background(masker, MAX_SAMPLES)
+    background = masked_background(masker, MAX_SAMPLES, hierarchies=True)
     rows = background.data.toarray() if hasattr(background.data, "toarray") else as_array(background.data)
     mean = background.weights @ np.asarray(rows, dtype=np.float64)
     return mean, None

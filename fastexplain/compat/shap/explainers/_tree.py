@@ -1,0 +1,243 @@
+"""shap's TreeExplainer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.compat.shap._inputs import as_array, column_order, is_frame, masked_background, row_values, shaped
+from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
+from fastexplain.compat.shap.explainers._function import MAX_SAMPLES
+from fastexplain.engine.kernel.kernel_shap import kernel_shap
+from fastexplain.engine.links import identity, resolve_link
+from fastexplain.engine.tree.tree_shap import tree_shap
+from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.models.trees.base import TreeModel
+from fastexplain.models.trees.registry import load_model
+
+__all__ = ["TreeExplainer"]
+
+# Features up to which interventional values are enumerated: 2^14 coalitions, each over the whole background.
+MAX_ENUMERATED = 14
+
+_PERTURBATIONS = ("auto", "interventional", "tree_path_dependent")
+_OUTPUTS = ("raw", "probability", "predict", "predict_proba")
+
+
+class TreeExplainer(Explainer):
+    """``shap.TreeExplainer``: exact values of scikit-learn's, LightGBM's and XGBoost's trees.
+
+    Parameters
+    ----------
+    model : fitted tree model
+    data : array, DataFrame or `maskers.Independent`, optional
+        Background rows: hidden features follow them ("interventional"). Of more than 100 a sample, as in shap. Without
+        them hidden features follow the cover of the trees' nodes ("tree_path_dependent").
+    model_output : {"raw", "probability", "predict", "predict_proba"}, default "raw"
+        With background rows: what is explained. "raw" is the margin of boosted trees, and the
+        mean of the leaves of forests.
+    feature_perturbation : {"auto", "interventional", "tree_path_dependent"}, default "auto"
+    feature_names : sequence of str, optional
+    approximate : optional
+        Must be None or False.
+    link, linearize_link : optional
+        The identity only.
+    n_threads : int, optional
+
+    Attributes
+    ----------
+    expected_value : float, or array of shape (n_outputs,)
+        As in shap an array also for the single output of scikit-learn's models without background rows.
+    data : Background or None
+
+    Raises
+    ------
+    InvalidModelError
+        The model is not a supported tree model; or there are background rows and more than 14 features, of which values
+        cannot be enumerated.
+
+    Notes
+    -----
+    Interventional values are enumerated (`ExactExplainer`'s algorithm), since the tree engine does not have them yet:
+    they are exact, and take up to 2^14 evaluations of each background row.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        data: Any = None,
+        model_output: str = "raw",
+        feature_perturbation: str = "auto",
+        feature_names: Any = None,
+        approximate: Any = None,
+        link: Any = None,
+        linearize_link: Any = None,
+        *,
+        n_threads: int | None = None,
+    ) -> None:
+        _refuse_approximate(approximate)
+        if link is not None and resolve_link(link) is not identity:
+            raise ValueError(f"TreeExplainer takes the identity link only; got {link!r}. Use KernelExplainer.")
+        if model_output not in _OUTPUTS:
+            raise ValueError(f"model_output must be one of {_OUTPUTS}; got {model_output!r}.")
+        self.model, self.masker, self.model_output, self.n_threads = model, data, model_output, n_threads
+        self.data = None if data is None else masked_background(data, MAX_SAMPLES)
+        self.feature_perturbation = _perturbation(feature_perturbation, data)
+        rows: Any = None if self.data is None else self.data.data
+        if feature_names is None and is_frame(rows):
+            feature_names = rows.columns
+        self.feature_names = None if feature_names is None else list(feature_names)
+        self._trees = _loaded(model)
+        if self.feature_perturbation == "interventional":
+            self._function = self._explained_function()
+            outputs = np.asarray(self._function(rows), dtype=np.float64)
+            assert self.data is not None
+            expected = self.data.weights @ outputs.reshape(len(outputs), -1)
+            self._vector_out = len(expected) > 1
+            self.expected_value = expected if self._vector_out else float(expected[0])
+            return
+        if model_output != "raw":
+            raise ValueError(
+                f"model_output={model_output!r} needs background rows: without them only 'raw' is explained. Pass data."
+            )
+        # of any row: they are the same for all
+        expected = tree_shap(self._trees.forest, np.zeros((1, self._trees.forest.n_features))).base_values
+        self._vector_out = len(expected) > 1
+        plain = self._trees.library in ("LightGBM", "XGBoost") and not self._vector_out
+        self.expected_value = float(expected[0]) if plain else expected
+
+    @staticmethod
+    def supports_model_with_masker(model: Any, masker: Any) -> bool:
+        """Whether the model is a supported tree model."""
+        try:
+            load_model(model, check=False)
+        except UnsupportedModelError:
+            return False
+        return True
+
+    def shap_values(
+        self,
+        X: Any,
+        y: Any = None,
+        tree_limit: int | None = None,
+        approximate: bool = False,
+        check_additivity: bool = True,
+        from_call: bool = False,
+    ) -> NDArray[Any]:
+        """Values of each row.
+
+        Parameters
+        ----------
+        X : array or DataFrame of shape (n_rows, n_features), or one row of shape (n_features,)
+        y, tree_limit : optional
+            Must be None; a limit of -1 or 0, which means none, is one too.
+        approximate : bool
+            Must be False: values are exact.
+        check_additivity, from_call : bool
+            Have no effect: every model is checked against its library when it is read.
+
+        Returns
+        -------
+        array of shape (n_rows, n_features), or (n_rows, n_features, n_outputs) with several outputs
+            Without the axis of rows for one row.
+        """
+        _refuse_approximate(approximate)
+        if y is not None:
+            raise ValueError("y is of model_output='log_loss', which is not supported.")
+        if tree_limit not in (None, -1, 0):
+            raise ValueError(f"tree_limit={tree_limit!r} is not supported; cut the model before it is explained.")
+        rows, single = row_values(X)
+        return shaped(self._solve(rows), self._vector_out, single)
+
+    def __call__(
+        self,
+        X: Any,
+        y: Any = None,
+        interactions: bool = False,
+        check_additivity: bool = True,
+        approximate: bool = False,
+    ) -> Any:
+        """Values of each row, with what belongs to them, as an `Explanation`; arguments as in `shap_values`.
+
+        `interactions` must be False.
+        """
+        if interactions:
+            self.shap_interaction_values(X)
+        watch = Stopwatch()
+        rows, single = row_values(X)
+        values = self.shap_values(rows, y, approximate=approximate)
+        axes = ("row", "feature", "output") if self._vector_out else ("row", "feature")
+        return self._explanation(rows, values, single, watch, axes=axes)
+
+    def shap_interaction_values(self, X: Any, y: Any = None, tree_limit: int | None = None) -> NDArray[Any]:
+        """Not there yet: raises NotImplementedError."""
+        raise NotImplementedError(
+            "SHAP interaction values of trees are not supported. ExactExplainer(model.predict, background)(X, "
+            "interactions=True) has those of a few features."
+        )
+
+    def _solve(self, rows: Any) -> NDArray[np.float64]:
+        if self.feature_perturbation == "tree_path_dependent":
+            return tree_shap(self._trees, rows, n_threads=self.n_threads).values
+        assert self.data is not None
+        background = self.data.data
+        order = column_order(rows, background)
+        if order is not None:
+            rows = rows[list(background.columns)]
+        result = kernel_shap(
+            self._function,
+            rows if is_frame(background) else as_array(rows),
+            background,
+            weights=self.data.weights,
+            method="exact",
+            n_threads=self.n_threads,
+        )
+        return result.values if order is None else result.values[:, order]
+
+    def _explained_function(self) -> Any:
+        """What is enumerated: a function of rows as the model takes them."""
+        n_features = self._trees.forest.n_features
+        if n_features > MAX_ENUMERATED:
+            from fastexplain.compat.shap.utils._exceptions import InvalidModelError
+
+            raise InvalidModelError(
+                f"Interventional values of trees (background rows were given) are enumerated, for at most "
+                f"{MAX_ENUMERATED} features; this model has {n_features}. Use TreeExplainer without data "
+                "(feature_perturbation='tree_path_dependent'), or KernelExplainer."
+            )
+        if self.model_output == "raw":
+            return self._trees.raw_predict
+        if self.model_output == "probability":
+            if self._trees.task != "classification":
+                raise ValueError("model_output='probability' is of classifiers; this model is none. Use 'raw'.")
+            predict = self._trees.model.predict_proba
+            return (lambda rows: predict(rows)[:, 1]) if self._trees.single_margin else predict
+        return getattr(self._trees.model, self.model_output)
+
+
+def _loaded(model: Any) -> TreeModel:
+    try:
+        return load_model(model)
+    except UnsupportedModelError as error:
+        from fastexplain.compat.shap.utils._exceptions import InvalidModelError
+
+        raise InvalidModelError(str(error)) from error
+
+
+def _perturbation(given: str, data: Any) -> str:
+    if given not in _PERTURBATIONS:
+        from fastexplain.compat.shap.utils._exceptions import InvalidFeaturePerturbationError
+
+        raise InvalidFeaturePerturbationError(f"feature_perturbation must be one of {_PERTURBATIONS}; got {given!r}.")
+    if given == "interventional" and data is None:
+        raise ValueError("feature_perturbation='interventional' needs background rows. Pass data, or use 'auto'.")
+    if given == "auto":
+        return "tree_path_dependent" if data is None else "interventional"
+    return given
+
+
+def _refuse_approximate(approximate: Any) -> None:
+    if approximate:
+        raise ValueError(f"approximate={approximate!r} is not supported: values are exact.")

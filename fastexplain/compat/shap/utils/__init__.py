@@ -1,0 +1,19 @@
+"""``shap.utils``: `sample`, `hclust` and the exceptions are ours, all other names shap's own, where it is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastexplain.compat.shap._installed import handed_over
+
+_OWN = dict.fromkeys(("hclust", "sample"), "fastexplain.compat.shap.utils._background")
+
+_get, _names = handed_over(__name__, _OWN)
+
+
+def __getattr__(name: str) -> Any:
+    return _get(name)
+
+
+def __dir__() -> list[str]:
+    return _names()
