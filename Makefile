@@ -8,6 +8,10 @@ VENV ?= .venv/$(TAG)
 BIN := $(VENV)/bin
 BUILD ?= build
 PYTEST_ARGS ?=
+# For the tests that need torch; tests/install_torch.py takes a build without CUDA, or says why there is none.
+TORCH ?= torch==2.13.0
+# Pinned, so that what passes today passes tomorrow.
+TOOLS := cmake==4.4.5 ninja==1.13.2 clang-format==23.1.5 mypy==2.4.1 ruff==0.17.6
 # A requirements file for more packages in the test environment, such as benchmarks/requirements.txt.
 TEST_REQUIREMENTS ?=
 
@@ -42,11 +46,13 @@ $(BIN)/python:
 	$(BIN)/python -m pip install -q --upgrade pip
 
 $(VENV)/.with-%: $(BIN)/python $(SOURCES)
+	@echo "Installing fastexplain, what its $* needs, and compiling its C++ core into $(VENV): a few minutes, once ..."
 	$(BIN)/python -m pip install -q ".[$*]" $(if $(and $(filter test,$*),$(TEST_REQUIREMENTS)),-r $(TEST_REQUIREMENTS))
+	$(if $(filter test,$*),$(BIN)/python tests/install_torch.py "$(TORCH)")
 	@touch $@
 
 $(VENV)/.tools: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install -q cmake ninja clang-format==23.1.5 mypy narwhals numpy ruff
+	$(BIN)/python -m pip install -q $(TOOLS) narwhals numpy
 	@touch $@
 
 $(CATCH2_DIR):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 # Tests run side by side and solve small systems: BLAS threads would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -13,6 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytest
+import skips
 from hypothesis import HealthCheck, settings
 
 # Kernels are compiled or started on first use, and the machines of CI are shared: no deadline. Derandomised in CI, so
@@ -49,3 +51,16 @@ def isas() -> list[str]:
     from fastexplain.engine.backends import describe
 
     return describe()["available_isas"]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Why tests were skipped, with counts. In CI a reason that tests/skips.py does not list fails the run."""
+    reports = terminalreporter.stats.get("skipped", [])
+    reasons = [str(report.longrepr[2]).removeprefix("Skipped: ") for report in reports]
+    lines, complete = skips.summary(reasons)
+    if lines:
+        terminalreporter.section("skipped")
+        terminalreporter.write("\n".join([*lines, ""]))
+    if not complete and os.environ.get("CI"):
+        terminalreporter.write_line("CI: tests were skipped for reasons that tests/skips.py does not list.", red=True)
+        terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED

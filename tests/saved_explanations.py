@@ -86,7 +86,7 @@ MAKERS: dict[str, Callable[[], Explanation]] = {
     "no_rows": lambda: LocalExplanation(ONE[:0], [1.0], eval_data=ROWS[:0]),
     "fewer_rows": lambda: LocalExplanation(ONE[:2], [1.0], eval_data=ROWS).to_global(),
     "some_columns": lambda: regression(eval_data=np.hstack([ROWS, ROWS]), feature_columns=[0, 2, 5]),
-    "same_names": lambda: LocalExplanation(ONE, [1.0], features=["x", "x", "x_2"], eval_data=ROWS),
+    "same_names": lambda: LocalExplanation(ONE, [1.0], features=[1, "1", "1_2"], eval_data=ROWS),
     "global_only": lambda: GlobalExplanation(
         np.abs(THREE[0]), [1, 2, 3], features=NAMES, classes=CLASSES, eval_data=FRAME, predict=predictions
     ),

@@ -84,21 +84,22 @@ def seconds(duration: float) -> str:
     return f"{duration:.1f} s" if duration < 60 else f"{duration:.0f} s"
 
 
-def progress_bar(total: int | None, description: str, show: bool | None) -> tqdm[None]:
-    """Progress bar over rows on stderr.
+def progress_bar(total: int | None, description: str, show: bool | None, unit: str = "rows") -> tqdm[None]:
+    """Progress bar on stderr.
 
     Parameters
     ----------
     total : int or None
-        Number of rows, None where it is not known before the end.
+        Number of rows, or whatever `unit` says; None where it is not known before the end.
     description : str
     show : bool or None
         None shows it where stderr is a terminal.
+    unit : str, default "rows"
     """
     from tqdm import tqdm
 
     # tqdm: disable=None means "not a terminal"
     disable = None if show is None else not show
     return tqdm(
-        total=total, desc=description, unit=" rows", unit_scale=True, disable=disable, leave=False, file=sys.stderr
+        total=total, desc=description, unit=f" {unit}", unit_scale=True, disable=disable, leave=False, file=sys.stderr
     )

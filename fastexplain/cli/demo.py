@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,8 @@ _T = TypeVar("_T")
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; returns 1 if a model's values do not add up to its own raw predictions."""
+    # LightGBM's threads otherwise spin while they wait: where other work has the cores, training takes minutes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for package in ("lightgbm", "matplotlib", "pandas", "pyarrow"):
         optional(package, "demo", "The demo")
     flights_folder()
@@ -48,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         say()
         for line in (rule(WIDTH), title, rule(WIDTH)):
             say(line)
-        task = make(quick=arguments.quick, seed=arguments.seed, n_threads=n_threads)
+        task = make(quick=arguments.quick, seed=arguments.seed, n_threads=n_threads, progress=arguments.progress)
         additive &= _show(title, task, out, n_threads, arguments)
     say()
     for line in (rule(WIDTH), TITLE, rule(WIDTH)):

@@ -14,8 +14,7 @@ from fastexplain.cli.report import INDENT, ranking_lines
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fastexplain.engine.permutation.permutation_importance import PermutationImportanceResult
-    from fastexplain.explanation import GlobalLocalExplanation
+    from fastexplain.explanation import GlobalLocalExplanation, PermutationExplanation
 
 __all__ = ["TITLE", "any_model"]
 
@@ -23,6 +22,7 @@ TITLE = "Any model: a support vector machine on the same tumours"
 TOP_K = 5
 N_BLACK_BOX_ROWS = 10
 N_BACKGROUND = 10
+N_REPEATS = 10
 # Values of the closed form add up to the margin to rounding.
 SUM_TOLERANCE = 1e-9
 
@@ -39,9 +39,10 @@ def any_model(out: Path, *, seed: int, n_threads: int) -> bool:
 
     data = load_breast_cancer(as_frame=True)
     X_train, X_test, y_train, y_test = train_test_split(data.data, data.target, test_size=0.2, random_state=seed)
+    say(f"{INDENT}training StandardScaler and SVC with an RBF kernel on {len(X_train)} tumours ...")
     model = make_pipeline(StandardScaler(), SVC()).fit(X_train, y_train)
     background = fastexplain.summarize_background(X_train, N_BACKGROUND)
-    say(f"{INDENT}StandardScaler and SVC with an RBF kernel; held-out accuracy {model.score(X_test, y_test):.1%}")
+    say(f"{INDENT}held-out accuracy {model.score(X_test, y_test):.1%}")
     say(f"{INDENT}hidden features are drawn from {N_BACKGROUND} weighted background rows")
 
     begin = time.perf_counter()
@@ -94,44 +95,34 @@ def _show_black_box(
     return adds_up and inside > 0.5
 
 
-def _show_permutation_importance(model: Any, X: pd.DataFrame, y: Any, n_threads: int) -> PermutationImportanceResult:
+def _show_permutation_importance(model: Any, X: pd.DataFrame, y: Any, n_threads: int) -> PermutationExplanation:
     import fastexplain
 
     say()
     say("What the model needs: drop in accuracy when a feature's values are permuted, +- standard error")
     begin = time.perf_counter()
-    result = fastexplain.permutation_importance(model, X, y, metrics="accuracy", n_repeats=10, n_threads=n_threads)
-    assert not isinstance(result, dict)  # one metric, one result
+    explainer = fastexplain.PFIExplainer(
+        model, metric="accuracy", n_repeats=N_REPEATS, n_threads=n_threads, show_progress=False
+    )
+    result = explainer.explain_global(X, y)
     took = time.perf_counter() - begin
-    order = np.argsort(-result.importances_mean, kind="stable")[:TOP_K]
-    for i in order:
-        name, mean, error = result.feature_names[i], result.importances_mean[i], result.standard_errors[i]
-        say(f"{INDENT}{name:<38} {mean:>10.4f} +- {error:.4f}")
-    say(f"{INDENT}10 repeats of {X.shape[1]} features in {seconds(took)}")
+    names, drops = result.get_ranked_global_names()[:TOP_K], result.get_ranked_global_values()[:TOP_K]
+    errors = dict(zip(result.features, np.asarray(result.importance_errors), strict=True))
+    for name, drop in zip(names, drops, strict=True):
+        say(f"{INDENT}{name:<38} {drop:>10.4f} +- {errors[name]:.4f}")
+    say(f"{INDENT}{N_REPEATS} repeats of {X.shape[1]} features in {seconds(took)}")
     return result
 
 
-def _draw(
-    explanation: GlobalLocalExplanation, importance: PermutationImportanceResult, X: pd.DataFrame, path: Path
-) -> None:
+def _draw(explanation: GlobalLocalExplanation, importance: PermutationExplanation, X: pd.DataFrame, path: Path) -> None:
     from matplotlib.figure import Figure
-
-    from fastexplain.explanation import plot_beeswarm
 
     figure = Figure(figsize=(13.5, 5.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-    plot_beeswarm(explanation, X, ax=left, max_display=10)
+    explanation.plot.beeswarm(X, ax=left, max_display=10)
     left.set_xlabel("SHAP value of each row, margin of benign")
-    order = np.argsort(importance.importances_mean)[-10:]
-    right.barh(
-        [importance.feature_names[i] for i in order],
-        importance.importances_mean[order],
-        xerr=1.96 * importance.standard_errors[order],
-        color="tab:blue",
-        ecolor="0.4",
-    )
+    importance.plot.bar(ax=right, max_display=10)
     right.set_xlabel("drop in accuracy when permuted, 95% interval")
-    right.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{TITLE} ({len(X)} held-out rows)", x=0.012, ha="left", fontsize="large", fontweight="bold")
     figure.savefig(path, dpi=150)
     say()

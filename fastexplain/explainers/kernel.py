@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.kernel.kernel_shap import kernel_shap
+from fastexplain.engine.kernel.kernel_shap import kernel_shap, subset_kernel_shap
 from fastexplain.engine.links import resolve_link
 from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.raw.transformer_maps import map_of_parents
-from fastexplain.explainers.shared.background import background_at, explainer_background, representative_rows, rows_of
+from fastexplain.explainers.shared.background import explainer_background, representative_rows, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import black_box
 from fastexplain.explainers.shared.checks import check_count
 from fastexplain.explainers.shared.dispatch import unwrapped
-from fastexplain.rows.tables import count_columns, count_rows, slice_rows
+from fastexplain.rows.tables import count_columns, count_rows
 
 __all__ = ["KernelExplainer"]
 
@@ -191,35 +191,26 @@ class KernelExplainer(BaseExplainer):
     def _attribute(self, X: Any, show_progress: bool) -> Attribution:
         if self._subset is None or not count_rows(X):
             return super()._attribute(X, show_progress)
-        # One call per row: hidden features follow the background, the others are the row's own.
-        rows = []
-        for i in range(count_rows(X)):
-            row = slice_rows(X, i, i + 1)
-            rows.append(self._run(row, background_at(self._background.data, row, self._subset), show_progress=False))
-        errors = [row.standard_errors for row in rows if row.standard_errors is not None]
-        whole = Attribution(
-            np.concatenate([row.values for row in rows]),
-            self._box.base_values(self._background, self.link),
-            np.concatenate(errors) if errors else None,
-            rows[0].path,
-        )
-        return self._finished(whole).features(self._subset)
+        background = self._background
+        result = subset_kernel_shap(self._box.target, X, background.data, self._subset, **self._options(show_progress))
+        base_values = self._box.base_values(background, self.link)
+        return self._finished(Attribution(result.values, base_values, result.standard_errors, result.method))
+
+    def _options(self, show_progress: bool) -> dict[str, Any]:
+        """What each call of the engine is given besides model, rows and background."""
+        return {
+            "weights": self._background.weights,
+            "link": self.link,
+            "n_samples": self.nsamples,
+            "tol": self.tol,
+            "seed": self.seed,
+            "n_threads": self.n_threads,
+            "show_progress": show_progress,
+        }
 
     def _run(self, X: Any, background: Any, show_progress: bool) -> Attribution:
         groups = None if self._players is None else _partition(self._players, count_columns(X))
-        result = kernel_shap(
-            self._box.target,
-            X,
-            background,
-            groups=groups,
-            weights=self._background.weights,
-            link=self.link,
-            n_samples=self.nsamples,
-            tol=self.tol,
-            seed=self.seed,
-            n_threads=self.n_threads,
-            show_progress=show_progress,
-        )
+        result = kernel_shap(self._box.target, X, background, groups=groups, **self._options(show_progress))
         whole = Attribution(result.values, result.base_values, result.standard_errors, result.method)
         return whole if self._players is None else _spread(whole, self._players)
 

@@ -15,6 +15,7 @@ from fastexplain.explanation.interpret.keywords import expected_to_base, in_own_
 from fastexplain.explanation.interpret.members import InterpretMembers
 from fastexplain.explanation.interpret.quacks import FeatureImportanceExplanation
 from fastexplain.explanation.plots.html import html_view, shortened
+from fastexplain.rows.names import check_distinct
 
 if TYPE_CHECKING:
     from fastexplain.explanation.numbers.fidelity import FidelityReport
@@ -187,6 +188,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
                 "The number of feature names passed in must be the same as the number of columns in the data.  "
                 f"Number of features: {self._n_features} feature names: {len(self._features)}"
             )
+        check_distinct(self._features)
         if num_features is not None and num_features != self._n_features:
             raise ValueError(f"num_features is {num_features}; the values have {self._n_features} features.")
         if num_classes is not None and self._model_task == "classification":

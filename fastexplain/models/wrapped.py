@@ -16,7 +16,7 @@ from fastexplain.models.networks.forward import is_torch, torch_forward
 from fastexplain.models.task import plain_task
 from fastexplain.rows.arrays import plain_array
 
-__all__ = ["WrappedClassificationModel", "WrappedPytorchModel", "WrappedRegressionModel", "wrap_model"]
+__all__ = ["WrappedClassificationModel", "WrappedPytorchModel", "WrappedRegressionModel", "with_predict", "wrap_model"]
 
 _KERAS = ("keras.", "tensorflow.python.keras.", "tf_keras.")
 
@@ -67,6 +67,24 @@ def _wrap_model(model: Any, examples: Any, model_task: Any, is_function: bool) -
     outputs, task = _outputs(model.predict_proba if by_probabilities else model.predict, rows, task)
     wrapper = WrappedClassificationModel if task == "classification" else WrappedRegressionModel
     return wrapper(model, outputs), task
+
+
+def with_predict(model: Any, task: str, outputs: Callable[[Any], Any]) -> Any:
+    """The model itself, or, of a torch module, which has no ``predict``, one that has.
+
+    Parameters
+    ----------
+    model : object
+    task : {"classification", "regression"}
+    outputs : callable
+        Rows -> predictions (n_rows,), or class probabilities (n_rows, n_classes).
+    """
+    if hasattr(model, "predict") or not any(
+        f"{cls.__module__}.".startswith("torch.nn.") for cls in type(model).__mro__
+    ):
+        return model
+    wrapper = WrappedClassificationModel if task == "classification" else WrappedRegressionModel
+    return wrapper(WrappedPytorchModel(model), _Outputs(outputs))
 
 
 class _WrappedModel:

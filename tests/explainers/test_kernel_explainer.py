@@ -20,7 +20,7 @@ from sklearn.svm import SVC, SVR
 
 import fastexplain
 from fastexplain import KernelExplainer, TabularExplainer, UnsupportedModelError
-from fastexplain.explainers.shared.background import background_at, explainer_background
+from fastexplain.explainers.shared.background import explainer_background
 
 pandas = pytest.importorskip("pandas")
 
@@ -209,30 +209,67 @@ def test_subset_adds_up_to_the_output_less_the_mean_with_the_subset_hidden() -> 
         assert values.sum() == pytest.approx(difference, abs=EXACT)
 
 
-@pytest.mark.parametrize("kind", ["array", "list"])
-def test_background_of_integers_keeps_the_fractions_of_a_row(kind: str) -> None:
-    whole = BACKGROUND.astype(int)
-    mixed = background_at(whole if kind == "array" else whole.tolist(), X[:1], np.array([2]))
-    expected = np.tile(X[0], (len(whole), 1))
-    expected[:, 2] = whole[:, 2]
-    np.testing.assert_array_equal(mixed, expected)
+@pytest.mark.parametrize("n_subset", [3, 12])
+def test_rows_of_a_subset_share_calls_of_the_model(n_subset: int) -> None:
+    # one game per row took 151 calls for 50 rows
+    random = np.random.default_rng(0)
+    rows, calls = random.normal(size=(50, 15)), []
+
+    def model(given: Any) -> Any:
+        calls.append(len(given))
+        return given[:, 0] * given[:, 1] + np.sin(given[:, 2]) * given[:, 14]
+
+    explainer = KernelExplainer(model, rows[:10], explain_subset=list(range(n_subset)), nsamples=200)
+    calls.clear()
+    explanation = explainer.explain_local(rows)
+    assert len(calls) <= 15
+    hidden = np.repeat(rows, 10, axis=0)
+    hidden[:, :n_subset] = np.tile(rows[:10, :n_subset], (50, 1))
+    base = model(hidden).reshape(50, 10).mean(axis=1)
+    np.testing.assert_allclose(explanation.values.sum(axis=(1, 2)), model(rows) - base, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["array", "pandas", "polars", "pyarrow", "csr"])
-def test_background_at_a_row(kind: str) -> None:
+@pytest.mark.parametrize("background", [3, 100])
+def test_a_subset_of_a_known_formula_is_exact(background: int) -> None:
+    random = np.random.default_rng(1)
+    rows = random.normal(size=(200, 8))
+    model = SVR(C=10).fit(rows, rows[:, 0] * rows[:, 1] + rows[:, 7])
+    subset = [0, 1, 3, 4, 5, 6, 7]
+    explanation = KernelExplainer(model, rows[:background], explain_subset=subset, nclusters=10).explain_local(rows[:4])
+    for i in range(4):
+        mixed = np.repeat(rows[i : i + 1], background, axis=0)
+        mixed[:, subset] = rows[:background, subset]
+        expected = fastexplain.kernel_shap(model, rows[i : i + 1], mixed, see_through=False, method="exact").values
+        np.testing.assert_allclose(explanation.values[i], expected[0, subset], atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["array", "integers", "pandas", "polars", "pyarrow", "csr"])
+def test_columns_beside_a_subset_are_the_rows_own_in_any_container(kind: str) -> None:
     convert = {
         "array": lambda a: a,
+        "integers": lambda a: a,
         "pandas": lambda a: pandas.DataFrame(a, columns=list("abcd")),
         "polars": lambda a: pytest.importorskip("polars").DataFrame(a, schema=list("abcd")),
         "pyarrow": lambda a: pytest.importorskip("pyarrow").Table.from_arrays(list(a.T), names=list("abcd")),
         "csr": lambda a: pytest.importorskip("scipy.sparse").csr_matrix(a),
     }[kind]
-    mixed = background_at(convert(BACKGROUND), convert(X[:1]), np.array([2]))
-    assert type(mixed) is type(convert(BACKGROUND))
-    expected = np.tile(X[0], (len(BACKGROUND), 1))
-    expected[:, 2] = BACKGROUND[:, 2]
-    values = mixed.toarray() if kind == "csr" else mixed.to_pandas() if kind == "pyarrow" else mixed
-    np.testing.assert_array_equal(np.asarray(values), expected)
+    # whole numbers must not cut off the fractions of the row
+    background = BACKGROUND.astype(int) if kind == "integers" else BACKGROUND
+    seen = []
+
+    def model(given: Any) -> Any:
+        assert type(given) is type(convert(BACKGROUND))
+        values = given.toarray() if kind == "csr" else given.to_pandas() if kind == "pyarrow" else given
+        seen.append(np.asarray(values))
+        return seen[-1][:, 2] * seen[-1][:, 0]
+
+    explainer = KernelExplainer(model, convert(background), explain_subset=[2])
+    seen.clear()
+    explanation = explainer.explain_local(convert(X[:1]))
+    expected = np.tile(X[0], (len(background), 1))
+    expected[:, 2] = background[:, 2]
+    assert any(np.array_equal(each, expected) for each in seen)
+    assert explanation.values[0, 0, 0] == pytest.approx(X[0, 0] * (X[0, 2] - background[:, 2].mean()))
 
 
 # Sampling

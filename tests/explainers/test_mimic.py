@@ -167,6 +167,27 @@ def test_a_torch_network_is_a_teacher() -> None:
     np.testing.assert_allclose(explainer.explain_global().global_importance_values, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("classifier", [False, True])
+def test_the_model_of_a_torch_network_predicts(classifier: bool) -> None:
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Linear(4, 3 if classifier else 1)
+    if classifier:
+        network = torch.nn.Sequential(network, torch.nn.Softmax(dim=1))
+    explainer = MimicExplainer(network, X, LGBMExplainableModel, fidelity=False)
+    with torch.no_grad():
+        expected = network(torch.tensor(X, dtype=torch.float32)).numpy()
+    for given in (explainer, pickle.loads(pickle.dumps(explainer))):
+        if classifier:
+            np.testing.assert_allclose(given.model.predict_proba(X), expected, rtol=1e-6)
+            np.testing.assert_array_equal(given.model.predict(X), expected.argmax(axis=1))
+        else:
+            np.testing.assert_allclose(given.model.predict(X), expected.ravel(), rtol=1e-6)
+            assert given.model.predict(X[0]).shape == (1,)
+    assert explainer.explain_global().model_type == str(type(network))
+    loaded = MimicExplainer._load(network, explainer._save())
+    assert loaded.model.predict(X[:3]).shape == (3,)
+
+
 def test_small_data_may_have_single_rows_in_a_leaf() -> None:
     explainer = MimicExplainer(lambda rows: rows[:, 0], X[:30], LGBMExplainableModel, fidelity=False)
     assert explainer.surrogate_model.model.get_params()["min_data_in_leaf"] == 1
@@ -282,9 +303,9 @@ def test_streamed_importances_are_the_same(sparse: bool, n_classes: int) -> None
 
 
 def test_batches_do_not_change_means(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastexplain.explainers.mimic import explainer as mimic
+    from fastexplain.explainers.shared import base
 
-    monkeypatch.setattr(mimic, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(base, "_BATCH_BYTES", 1)
     rows = rng.normal(size=(700, 4))
     explainer = MimicExplainer(Counted(), X, LGBMExplainableModel)
     kept, streamed = explainer.explain_global(rows), explainer.explain_global(rows, include_local=False)

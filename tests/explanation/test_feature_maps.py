@@ -126,7 +126,7 @@ def test_sparse_values_stay_sparse_up_to_a_third(cells: float) -> None:
     expected = np.stack([matrix.toarray() @ SHARES.T for matrix in values], axis=2)
     local = SparseLocalExplanation(values, [0.0, 1.0], model_task="classification")
     for engineered in (local, local.to_global()):
-        raw: Any = engineered.get_raw_explanation([MAP])
+        raw: Any = engineered.get_raw_explanation([scipy.sparse.csr_matrix(MAP)])
         assert raw.is_local_sparse == (cells < 0.1)
         if raw.is_local_sparse:
             assert isinstance(raw, SparseLocalExplanation)
@@ -135,6 +135,12 @@ def test_sparse_values_stay_sparse_up_to_a_third(cells: float) -> None:
         else:
             found = raw.values
         assert np.allclose(found, expected, rtol=1e-14)
+        # a dense map makes dense lists, as in interpret-community
+        for maps in ([MAP], [scipy.sparse.csr_matrix(MAP), np.eye(len(MAP))]):
+            dense: Any = engineered.get_raw_explanation(maps if len(maps) == 1 else [np.eye(len(MAP)), maps[0]])
+            assert not dense.is_local_sparse
+            assert type(dense.local_importance_values) is list
+            assert np.allclose(dense.values, expected, rtol=1e-14)
     assert np.allclose(local.to_global().get_raw_explanation([MAP]).per_class_values, np.abs(expected).mean(axis=0).T)  # type: ignore[attr-defined]
     assert np.allclose(local.get_raw_feature_importances([MAP]), np.moveaxis(expected, 2, 0))
 

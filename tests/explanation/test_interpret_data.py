@@ -79,7 +79,10 @@ def test_data_of_everything():
 
 def test_what_dashboards_read_is_json():
     for explanation in (regression().to_global(), binary().to_global(), regression().to_global().without_local()):
-        json.dumps(explanation.data(-1)["mli"])
+        entries = explanation.data(-1)["mli"]
+        kinds = [entry["explanation_type"] for entry in json.loads(json.dumps(entries, allow_nan=False))]
+        assert kinds[-1] == "global_feature_importance"
+        assert len(kinds) == 1 + hasattr(explanation, "local_importance_values")
 
 
 def test_data_of_a_classifier_are_class_first():

@@ -13,6 +13,7 @@ import pyarrow
 import pytest
 import scipy.sparse
 from conftest import run_python
+from matplotlib.text import Text
 from pictures import PICTURES, VALUES, binary, close_figures, names, texts  # noqa: F401 - a fixture
 from sklearn.datasets import load_wine
 from sklearn.tree import DecisionTreeClassifier
@@ -79,7 +80,11 @@ def test_pictures_make_a_figure_and_do_not_show_it(picture: str, monkeypatch: py
 )  # fmt: skip
 def test_unusual_values_can_be_drawn(picture: str, values: Any) -> None:
     explanation = LocalExplanation(values, [0.0], eval_data=np.full(values.shape[:2], np.nan))
-    draw(explanation, picture).figure.canvas.draw()
+    ax = draw(explanation, picture)
+    ax.figure.canvas.draw()
+    for low, high in (sorted(ax.get_xlim()), sorted(ax.get_ylim())):
+        assert np.isfinite([low, high]).all()
+        assert high > low
 
 
 @pytest.mark.parametrize("picture", EVERY)
@@ -87,7 +92,11 @@ def test_names_with_dollars_braces_and_line_breaks_are_drawn_as_they_are(picture
     explanation = binary(
         features=["a $x^{2$ b", "$\\frac$", "two\nlines"], classes=["$", "$$"], eval_data=np.eye(3)[:2]
     )
-    draw(explanation, picture).figure.canvas.draw()
+    ax = draw(explanation, picture)
+    ax.figure.canvas.draw()  # where a lone brace or an unknown command would fail
+    shown = " | ".join(text.get_text() for text in ax.figure.findobj(Text)).replace(r"\$", "$")
+    expected = ["a $x^{2$ b"] if picture == "scatter" else ["a $x^{2$ b", r"$\frac$", "two lines"]
+    assert [name for name in expected if name in shown] == expected
 
 
 @pytest.mark.parametrize("picture", EVERY)

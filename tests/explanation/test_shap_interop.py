@@ -141,10 +141,16 @@ def test_shap_draws_what_it_is_given(shap):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.patches import FancyArrow
 
     there = three_outputs().to_shap()
     shap.plots.bar(there[:, :, 0], show=False)
+    lengths = [bar.get_width() for bar in plt.gca().patches]
+    np.testing.assert_allclose(sorted(lengths), sorted(np.abs(there.values[:, :, 0]).mean(axis=0)))
+    plt.close("all")
     shap.plots.waterfall(there[0, :, 0], show=False)
+    arrows = [patch for ax in plt.gcf().axes for patch in ax.findobj(FancyArrow)]
+    assert len(arrows) == there.values.shape[1]
     plt.close("all")
 
 

@@ -427,7 +427,8 @@ def test_models_fitted_on_names_see_names() -> None:
     model = KNeighborsRegressor().fit(frame, X6[:, 0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        kernel_shap(model, frame[:2], frame[10:15])
+        result = kernel_shap(model, frame[:2], frame[10:15])
+    np.testing.assert_allclose(result.values.sum(axis=1)[:, 0] + result.base_values, model.predict(frame[:2]))
 
 
 def test_background_summary_carries_its_weights() -> None:

@@ -424,9 +424,11 @@ def test_float32_limit_is_where_rounding_overflows() -> None:
         refuse_non_finite(np.array([[overflows]]), allow_nan=False, allow_inf=False, float32=True)
 
 
-def test_empty_matrices_have_nothing_to_refuse() -> None:
-    for shape in ((0, 3), (3, 0), (0, 0)):
-        refuse_non_finite(np.empty(shape), allow_nan=False, allow_inf=False)
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+def test_empty_matrices_have_nothing_to_refuse(shape: tuple[int, int]) -> None:
+    refuse_non_finite(np.empty(shape), allow_nan=False, allow_inf=False)
+    with pytest.raises(ValueError, match="row 0"):  # the first row and column more are refused
+        refuse_non_finite(np.full((shape[0] + 1, shape[1] + 1), np.nan), allow_nan=False, allow_inf=False)
 
 
 def test_numbered_columns_in_another_order_are_refused() -> None:

@@ -411,8 +411,10 @@ class Explanation(shap_class("Explanation", object)):  # type: ignore[misc]
     def load(cls, in_file: Any) -> Explanation:
         """Read what `save` wrote; no code of the file runs. The operations that led to it are not kept."""
         members = _saving.read(in_file, "Explanation")
-        axes = tuple(members.pop("axes"))
-        return cls(**members, axes=axes)
+        axes = members.pop("axes", None)
+        if not isinstance(axes, list) or set(axes) - set(_EVERY) or set(members) - {*_AXES, *_KEPT}:
+            raise ValueError(f"{in_file!r} is damaged, or is not a file that `save` of {_saving.FORMAT} wrote.")
+        return cls(**members, axes=tuple(axes))
 
 
 def _told_axes(values: Any, base_values: Any, output_names: Any, feature_names: Any) -> tuple[str, ...]:

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
 
-__all__ = ["read", "write"]
+__all__ = ["FORMAT", "read", "write"]
 
-_FORMAT = "fastexplain.compat.shap"
+# What NumPy, zip and JSON raise for files that are not theirs.
+_DAMAGED = (
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+FORMAT = "fastexplain.compat.shap"
 _VERSION = 1
 # What np.savez stores without pickle.
 _NUMBERS = "biufcSU"
@@ -30,7 +44,7 @@ def write(out_file: Any, kind: str, content: dict[str, Any]) -> None:
     """
     arrays: list[Any] = []
     tree = {name: _packed(value, name, arrays) for name, value in content.items()}
-    head = {"format": _FORMAT, "version": _VERSION, "kind": kind, "content": tree}
+    head = {"format": FORMAT, "version": _VERSION, "kind": kind, "content": tree}
     named = {f"array_{i}": array for i, array in enumerate(arrays)}
     named["description"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
     if hasattr(out_file, "write"):
@@ -52,18 +66,10 @@ def read(in_file: Any, kind: str | None = None) -> dict[str, Any]:
     try:
         with np.load(in_file, allow_pickle=False) as archive:
             head = json.loads(archive["description"].tobytes())
-            known = head["format"] == _FORMAT and head["version"] == _VERSION
+            known = head["format"] == FORMAT and head["version"] == _VERSION
             content = {name: _unpacked(value, archive) for name, value in head["content"].items()} if known else {}
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-    ) as error:
-        raise ValueError(f"{place!r} is damaged, or is not a file that `save` of {_FORMAT} wrote.") from error
+    except _DAMAGED as error:
+        raise ValueError(f"{place!r} is damaged, or is not a file that `save` of {FORMAT} wrote.") from error
     if not known:
         raise ValueError(f"{place!r} was written by version {head['version']} of {head['format']}; this reads 1.")
     if kind is None:
@@ -79,6 +85,8 @@ def _packed(value: Any, name: str, arrays: list[Any]) -> Any:
         return value
     if isinstance(value, int | float | np.number):
         return {"array": _aside(np.asarray(value), arrays)} if isinstance(value, np.number) else value
+    if hasattr(value, "detach"):  # a tensor
+        value = value.detach().cpu().numpy()
     if isinstance(value, np.ndarray):
         if value.dtype.kind in _NUMBERS:
             return {"array": _aside(value, arrays)}

@@ -52,8 +52,6 @@ class CoalitionGame(Protocol):
     ----------
     n_rows, n_players, n_outputs : int
     weights : float64 array of shape (n_background,)
-    without : float64 array of shape (n_background, n_outputs)
-        Predictions of the background rows: no feature known.
     full : float64 array of shape (n_rows, n_outputs)
         Predictions of the explained rows: every feature known.
     by_background : bool
@@ -64,9 +62,11 @@ class CoalitionGame(Protocol):
     n_players: int
     n_outputs: int
     weights: NDArray[np.float64]
-    without: NDArray[np.float64]
     full: NDArray[np.float64]
     by_background: bool
+
+    def without_of(self, row: int) -> NDArray[np.float64]:
+        """Predictions with no player of the row known, (n_background, n_outputs): of the background rows."""
 
     def differs(self, row: int) -> NDArray[np.bool_]:
         """Whether a player's values differ between the row and each background row: (n_background, n_players)."""
@@ -104,7 +104,8 @@ class _Piece:
         weights = game.weights[self.background]
         predictions = self.predictions
         if self.slot is not None:
-            predictions = np.concatenate([game.without[self.background], game.full[[self.row]], predictions])[self.slot]
+            ends = game.without_of(self.row)[self.background], game.full[[self.row]]
+            predictions = np.concatenate([*ends, predictions])[self.slot]
         by_mask = predictions.reshape(len(self.masks), len(weights), game.n_outputs)
         return np.stack([by_mask[:, :, k] @ weights for k in range(game.n_outputs)], axis=1)
 
@@ -144,6 +145,8 @@ class BlackBoxGame:
     chunk_bytes : int
         Memory of masked rows under way.
     backend : {"native", "numba"}
+    kept : bool array of shape (n_columns,), optional
+        Columns that no player has: they are the explained row's own in every coalition.
     """
 
     by_background = True
@@ -157,23 +160,41 @@ class BlackBoxGame:
         *,
         chunk_bytes: int,
         backend: str,
+        kept: NDArray[np.bool_] | None = None,
     ) -> None:
         self._builder, self._predict, self._players, self._backend = builder, predict, players, backend
         self.weights = weights
         self.n_rows, self.n_players = builder.n_rows, len(players)
-        self.without = predict(copied(builder.background), builder.n_background)
-        self.n_outputs = self.without.shape[1]
-        self.full = np.empty((0, self.n_outputs))
-        if self.n_rows:
-            self.full = predict(copied(builder.X), builder.n_rows, self.n_outputs)
         # Two chunks are alive at a time.
         self._most_rows = int(np.clip(chunk_bytes // (2 * builder.row_bytes), 1, _MAX_ROWS))
         self._first_rows = int(np.clip(_CACHED_BYTES // builder.row_bytes, 1, self._most_rows))
+        self.without = predict(copied(builder.background), builder.n_background)
+        self.n_outputs = self.without.shape[1]
+        self._without_by_row = None if kept is None else self._predicted_without(kept)
+        self.full = np.empty((0, self.n_outputs))
+        if self.n_rows:
+            self.full = predict(copied(builder.X), builder.n_rows, self.n_outputs)
         self._single = all(len(columns) == 1 for columns in players)
         self._order = np.concatenate(players)
-        self._player_of_column = np.empty(builder.n_columns, dtype=np.intp)
+        # what no player has belongs to one more, who is in every coalition
+        self._player_of_column = np.full(builder.n_columns, self.n_players, dtype=np.intp)
         for i, columns in enumerate(players):
             self._player_of_column[columns] = i
+
+    def _predicted_without(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Predictions of the background rows with each row's own kept columns: (n_rows, n_background, n_outputs)."""
+        n_background = self._builder.n_background
+        found = np.empty((self.n_rows * n_background, self.n_outputs))
+        for start in range(0, len(found), self._most_rows):
+            stop = min(start + self._most_rows, len(found))
+            row, background = (part.astype(np.int32) for part in np.divmod(np.arange(start, stop), n_background))
+            rows = self._builder.build(kept[np.newaxis], row, np.zeros_like(row), background)
+            found[start:stop] = self._predict(rows, stop - start, self.n_outputs)
+        return found.reshape(self.n_rows, n_background, self.n_outputs)
+
+    def without_of(self, row: int) -> NDArray[np.float64]:
+        """Predictions with no player of the row known: (n_background, n_outputs)."""
+        return self.without if self._without_by_row is None else self._without_by_row[row]
 
     def differs(self, row: int) -> NDArray[np.bool_]:
         """Whether a player's values differ between the row and each background row: (n_background, n_players)."""
@@ -269,6 +290,8 @@ class BlackBoxGame:
         if not masks:
             return None
         by_player = np.concatenate(masks)
+        if self._without_by_row is not None:
+            by_player = np.hstack([by_player, np.ones((len(by_player), 1), dtype=bool)])
         return self._builder.build(
             by_player[:, self._player_of_column], np.concatenate(row), np.concatenate(mask), np.concatenate(background)
         )
@@ -315,6 +338,10 @@ class ScoredGame:
         self._n_threads, self._backend = n_threads, backend
         self.weights, self.full, self.without = weights, full, without
         self.n_rows, self.n_players, self.n_outputs = len(X), len(players), full.shape[1]
+
+    def without_of(self, row: int) -> NDArray[np.float64]:
+        """Predictions of the background rows, the same for every row: (n_background, n_outputs)."""
+        return self.without
 
     def differs(self, row: int) -> NDArray[np.bool_]:
         """Whether a player's values differ between the row and each background row: (n_background, n_players)."""

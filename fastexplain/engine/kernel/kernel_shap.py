@@ -19,11 +19,16 @@ from fastexplain.engine.kernel.sampling import METHODS, Rules, play
 from fastexplain.engine.kernel.selection import checked_l1_reg
 from fastexplain.engine.links import identity, resolve_link
 from fastexplain.engine.predict import PredictFunction
+from fastexplain.rows.tables import slice_rows
 
 if TYPE_CHECKING:
     from fastexplain.engine.formulas.find import Formula
 
-__all__ = ["KernelShapResult", "kernel_shap"]
+__all__ = ["KernelShapResult", "kernel_shap", "subset_kernel_shap"]
+
+_CHUNK_BYTES = 64 * 2**20
+# Masked rows of one explained row that are predicted as fast as a formula is found for that row's own background.
+_FEW_MASKED_ROWS = 4096
 
 
 class KernelShapResult(NamedTuple):
@@ -70,7 +75,7 @@ def kernel_shap(
     n_threads: int | None = None,
     method: str = "auto",
     see_through: bool = True,
-    chunk_bytes: int = 64 * 2**20,
+    chunk_bytes: int = _CHUNK_BYTES,
     backend: str | None = None,
     show_progress: bool = False,
 ) -> KernelShapResult:
@@ -181,6 +186,81 @@ def kernel_shap(
     return _by_sampling(options) if formula is None else _by_formula(options, formula)
 
 
+def subset_kernel_shap(
+    model_or_predict: Any,
+    X: Any,
+    background: Any,
+    columns: NDArray[np.intp],
+    *,
+    weights: Any = None,
+    link: Any = "identity",
+    n_samples: int | str = "auto",
+    tol: float = 0.01,
+    seed: int = 0,
+    n_threads: int | None = None,
+    show_progress: bool = False,
+) -> KernelShapResult:
+    """Shapley values of some columns; all others are the explained row's own in every coalition.
+
+    Rows share calls of the model, as in `kernel_shap`. A model of a known formula is played row by row instead, unless
+    there are few coalitions: its background is another for each row.
+
+    Parameters
+    ----------
+    columns : int array of shape (n_columns,)
+        All different.
+    others
+        As in `kernel_shap`.
+
+    Returns
+    -------
+    KernelShapResult
+        Of the columns, in their order. ``base_values`` are NaN: they differ from row to row.
+    """
+    rules = _rules(link, n_samples, tol, False, seed, n_threads, "auto", None)
+    predict = PredictFunction(model_or_predict)
+    rows, background_weights = as_background(background, weights)
+    builder = make_builder(X, rows, n_threads=rules.n_threads, backend=rules.backend)
+    kept = ~np.isin(np.arange(builder.n_columns), columns)
+    few = 2.0 ** len(columns) * builder.n_background <= _FEW_MASKED_ROWS
+    if not few and _has_game(predict, builder, background_weights, rules):
+        again: dict[str, Any] = {"link": link, "n_samples": n_samples, "tol": tol, "seed": seed, "n_threads": n_threads}
+        return _row_by_row(model_or_predict, builder, kept, columns, weights=background_weights, **again)
+    players = [np.array([column], dtype=np.intp) for column in columns]
+    options = _Options(rules, predict, builder, players, background_weights, _CHUNK_BYTES, show_progress)
+    return _by_sampling(options, kept)
+
+
+def _has_game(predict: PredictFunction, builder: RowBuilder, weights: NDArray[np.float64], rules: Rules) -> bool:
+    """Whether the values of coalitions follow from a known formula."""
+    from fastexplain.engine.formulas.find import find_formula
+
+    settings: dict[str, Any] = {"n_threads": rules.n_threads, "backend": rules.backend}
+    formula = find_formula(predict, builder, _players(None, builder), weights, **settings)
+    return formula is not None and formula.game is not None
+
+
+def _row_by_row(
+    model_or_predict: Any, builder: RowBuilder, kept: NDArray[np.bool_], columns: NDArray[np.intp], **options: Any
+) -> KernelShapResult:
+    """Each row by itself, with background rows that have its own values in the kept columns."""
+    nobody = np.zeros(builder.n_background, dtype=np.int32)
+    every_background = np.arange(builder.n_background, dtype=np.int32)
+    results = []
+    for i in range(builder.n_rows):
+        background = builder.build(kept[np.newaxis], nobody + np.int32(i), nobody, every_background)
+        results.append(kernel_shap(model_or_predict, slice_rows(builder.X, i, i + 1), background, **options))
+    values = np.concatenate([result.values[:, columns] for result in results])
+    return KernelShapResult(
+        values,
+        np.full(values.shape[2], np.nan),
+        np.concatenate([result.standard_errors[:, columns] for result in results]),
+        np.concatenate([result.n_evaluations for result in results]),
+        np.concatenate([result.converged for result in results]),
+        results[0].method,
+    )
+
+
 class _Options(NamedTuple):
     """One call's arguments, checked."""
 
@@ -193,8 +273,8 @@ class _Options(NamedTuple):
     show_progress: bool
 
 
-def _by_sampling(options: _Options) -> KernelShapResult:
-    """Ask the model for every coalition."""
+def _by_sampling(options: _Options, kept: NDArray[np.bool_] | None = None) -> KernelShapResult:
+    """Ask the model for every coalition; `kept` columns are the row's own in each."""
     game = BlackBoxGame(
         options.builder,
         options.predict,
@@ -202,8 +282,10 @@ def _by_sampling(options: _Options) -> KernelShapResult:
         options.weights,
         chunk_bytes=options.chunk_bytes,
         backend=options.rules.backend,
+        kept=kept,
     )
-    return _played(game, options)
+    played = _played(game, options)
+    return played if kept is None else played._replace(base_values=np.full_like(played.base_values, np.nan))
 
 
 def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
@@ -237,7 +319,7 @@ def _prefixed(result: KernelShapResult, path: str) -> KernelShapResult:
 
 
 def _played(game: CoalitionGame, options: _Options) -> KernelShapResult:
-    base_values = options.rules.link(options.weights @ game.without)
+    base_values = options.rules.link(options.weights @ game.without_of(0))
     with _progress(game.n_rows, options.show_progress) as on_row:
         played = play(game, options.rules, on_row)
     return KernelShapResult(

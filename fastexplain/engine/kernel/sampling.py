@@ -240,7 +240,7 @@ def _solve(game: CoalitionGame, requests: list[Request], places: list[_Place], r
     """Evaluate games whose coalitions are all there, and add their values."""
     for (row, players, background), inner in zip(places, game.evaluate(requests), strict=True):
         weights = game.weights if background is None else game.weights[background]
-        without = game.without if background is None else game.without[background]
+        without = game.without_of(row) if background is None else game.without_of(row)[background]
         ends = (weights @ without)[None], (weights.sum() * game.full[row])[None]
         values = np.concatenate([ends[0], inner, ends[1]])
         if background is None:
@@ -264,11 +264,12 @@ class _Group:
 
     def _total(self, plan: _Plan) -> NDArray[np.float64]:
         game, link = self.game, self.rules.link
+        without = game.without_of(plan.row)
         if plan.background is None:
-            total: NDArray[np.float64] = link(game.full[plan.row]) - link(game.weights @ game.without)
+            total: NDArray[np.float64] = link(game.full[plan.row]) - link(game.weights @ without)
             return total
         weights = game.weights[plan.background]
-        return np.asarray(weights.sum() * game.full[plan.row] - weights @ game.without[plan.background])
+        return np.asarray(weights.sum() * game.full[plan.row] - weights @ without[plan.background])
 
     def pair_values(self, masks: NDArray[np.bool_], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """(v(S) - v(complement)) / 2 of some of the rows: (n_rows, n_pairs, n_outputs)."""
@@ -300,7 +301,7 @@ def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Playe
         every = played.values[rows]  # what background rows that were enumerated have added so far
         every[:, group.players] += values
         spread = np.ptp(every, axis=1)
-        rounding = _ROUNDING * (np.abs(game.full[rows]) + np.abs(game.weights @ game.without))
+        rounding = _ROUNDING * (np.abs(game.full[rows]) + np.abs([game.weights @ game.without_of(row) for row in rows]))
         done = (errors.max(axis=1) <= np.maximum(rules.tol * spread, rounding)).all(axis=1)
         ended = done | look.last
         played.values[rows[ended]] = every[ended]

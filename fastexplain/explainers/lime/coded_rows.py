@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import decimal
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from fastexplain.rows.tables import count_columns, count_rows, take_rows
 
 __all__ = ["CodedRows"]
+
+_NUMBERS = (numbers.Real, decimal.Decimal, np.bool_)
 
 
 class CodedRows:
@@ -115,10 +119,12 @@ def _column(X: Any, j: int) -> NDArray[Any]:
         values = X.iloc[:, j]
         if getattr(values.dtype, "kind", "O") in "fiub" and not hasattr(values.dtype, "categories"):
             return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
-        return np.asarray(values.to_numpy(dtype=object))
+        return _numbers_of_objects(np.asarray(values.to_numpy(dtype=object)))
     if hasattr(X, "get_columns"):  # polars
         series = X.get_columns()[j]
-        return np.asarray(series.to_numpy()) if series.dtype.is_numeric() else np.array(series.to_list(), dtype=object)
+        if series.dtype.is_numeric():
+            return np.asarray(series.to_numpy())
+        return _numbers_of_objects(np.array(series.to_list(), dtype=object))
     column = np.asarray(X)[:, j]
     if column.dtype.kind != "O":
         return column
@@ -126,6 +132,16 @@ def _column(X: Any, j: int) -> NDArray[Any]:
         return column.astype(np.float64)
     except (TypeError, ValueError):
         return column
+
+
+def _numbers_of_objects(column: NDArray[Any]) -> NDArray[Any]:
+    """A column of Python objects as floats, where all are numbers or missing; text that spells a number is none."""
+    missing = np.array([cell is None or type(cell).__name__ in ("NAType", "NaTType") for cell in column], dtype=bool)
+    if missing.all() or not all(isinstance(cell, _NUMBERS) for cell in column[~missing]):
+        return column
+    out = np.full(len(column), np.nan)
+    out[~missing] = column[~missing].astype(np.float64)
+    return out
 
 
 def _distinct(column: NDArray[Any]) -> NDArray[Any]:

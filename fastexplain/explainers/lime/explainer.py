@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,36 +12,40 @@ from numpy.typing import NDArray
 from fastexplain._optional import optional
 from fastexplain.explainers.lime.coded_rows import CodedRows
 from fastexplain.explainers.raw.raw_features import raw_features
-from fastexplain.explainers.shared.background import explainer_background, rows_of
+from fastexplain.explainers.shared.background import rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import BlackBox, black_box
-from fastexplain.explainers.shared.checks import check_count, check_subset, list_of_names
+from fastexplain.explainers.shared.checks import check_count, check_subset, distinct_names
 from fastexplain.explainers.shared.dispatch import unwrapped
 from fastexplain.rows.tables import column_labels, count_columns, count_rows, slice_rows, unwrapped_rows
 
 __all__ = ["LIMEExplainer"]
+
+# Initialization examples that the model is asked for, to see how many outputs it has.
+_ROWS_TO_ASK = 100
 
 
 class LIMEExplainer(BaseExplainer):
     """Explains any model or function by LIME: a weighted linear model around each row.
 
     Values are the coefficients of the linear model in units of each feature's standard deviation; they add up to no
-    output, so that there are no expected values. `KernelExplainer` gives values that do.
+    output, so that there are no expected values. `KernelExplainer` gives values that do. In a sparse row, features
+    that are not stored stay at 0, and have the value 0; values of the others are in the same units as those of dense
+    rows.
 
     Parameters
     ----------
     model : object or callable
         The fitted model, or a function of rows.
     initialization_examples : array-like, table or sparse matrix of shape (n_rows, n_features)
-        Means, standard deviations and frequencies of the rows that are made up are theirs, or their summary's (see
-        `nclusters`).
+        Means, standard deviations and frequencies of the rows that are made up are theirs, of all of them.
     is_function : bool, default False
         Call the model itself although it has a predict. A plain function needs no such hint.
     explain_subset : sequence of int or str, optional
         Features, by index or name, that are varied and explained; all others stay at the explained row's own values.
     nclusters : int, default 10
-        More than ``10 * nclusters`` examples are summarised by the centres of so many clusters (k-means). Tables with
-        columns that are not numbers are sampled, ``10 * nclusters`` rows.
+        Has no effect: interpret-community's explainer works from the statistics of so many cluster centres, which lie
+        closer together than the rows, so that its values are too small.
     features : sequence of str, optional
         Names; default: those of the examples' table, else those of the rows' table, else those that the model knows.
     classes : sequence, optional
@@ -73,7 +77,8 @@ class LIMEExplainer(BaseExplainer):
     ----------
     model : object
         As given.
-    explainer : lime.lime_tabular.LimeTabularExplainer
+    explainer : lime.lime_tabular.LimeTabularExplainer or None
+        None where examples are sparse: each row has an explainer of the columns that it stores.
     method : str
         ``"lime"``.
     features, classes : list or None
@@ -119,7 +124,7 @@ class LIMEExplainer(BaseExplainer):
         seed: int = 0,
         n_threads: int | None = None,
     ) -> None:
-        lime = optional("lime.lime_tabular", "lime", "LIMEExplainer")
+        optional("lime.lime_tabular", "lime", "LIMEExplainer")
         if initialization_examples is None:
             raise ValueError("LIMEExplainer needs initialization_examples: rows are made up by their statistics.")
         self.nclusters, self.seed, self.verbose = check_count(nclusters, "nclusters"), seed, verbose
@@ -131,11 +136,11 @@ class LIMEExplainer(BaseExplainer):
         )
         examples = initialization_examples if raw is None else raw.transform_examples(initialization_examples)
         rows = rows_of(examples)
-        names = (list_of_names(features, "features") if raw is None else None) or column_labels(rows)
+        names = (distinct_names(features, "features") if raw is None else None) or column_labels(rows)
         self.categorical_features = _columns(categorical_features, names, count_columns(rows))
         self._coded = CodedRows(rows, self.categorical_features)
-        background = explainer_background(examples, self.nclusters, seed).data
-        self._box = black_box(unwrapped(model), is_function, model_task, None, background)
+        some_rows = slice_rows(rows, 0, min(count_rows(rows), _ROWS_TO_ASK))
+        self._box = black_box(unwrapped(model), is_function, model_task, None, some_rows)
         _check_classes(self._box, classes, is_function)
         super().__init__(
             model,
@@ -148,13 +153,26 @@ class LIMEExplainer(BaseExplainer):
             n_threads=n_threads,
             show_progress=show_progress,
         )
-        self.explainer = self._lime(lime.LimeTabularExplainer, self._coded.numbers(background))
+        self._training = self._coded.numbers(rows)
+        if hasattr(self._training, "tocsc"):
+            self._training = self._training.tocsc()
+        self.explainer = None if hasattr(self._training, "tocsc") else self._lime(self._varied_of(None))
 
-    def _lime(self, make: Callable[..., Any], training: Any) -> Any:
-        """Lime's own explainer, of the columns that are varied."""
-        varied = np.arange(training.shape[1]) if self._subset is None else self._subset
+    def _varied_of(self, row: Any) -> NDArray[np.intp]:
+        """Columns that are varied: those of the subset, or all; of a sparse row, those that it stores."""
+        if self._subset is not None:
+            return self._subset
+        return np.arange(self._training.shape[1]) if row is None else np.sort(row.indices).astype(np.intp)
+
+    def _lime(self, varied: NDArray[np.intp]) -> Any:
+        """Lime's own explainer, of the columns that are varied, which are dense.
+
+        What lime does with sparse rows is in other units: it multiplies them by the standard deviations where it
+        divides dense rows by these.
+        """
+        make = optional("lime.lime_tabular", "lime", "LIMEExplainer").LimeTabularExplainer
         return make(
-            training if self._subset is None else _dense(training)[:, varied],
+            _dense(self._training[:, varied]),
             feature_names=[str(i) for i in range(len(varied))],
             class_names=self.classes,
             categorical_features=[i for i, j in enumerate(varied.tolist()) if j in self.categorical_features],
@@ -175,42 +193,62 @@ class LIMEExplainer(BaseExplainer):
         from tqdm.auto import tqdm
 
         self._check_columns(X)
-        varied = np.arange(count_columns(X)) if self._subset is None else self._subset
-        values = np.zeros((count_rows(X), len(varied), self._n_labels()))
+        n_varied = count_columns(X) if self._subset is None else len(self._subset)
+        values = np.zeros((count_rows(X), n_varied, self._n_labels()))
         for i in tqdm(range(len(values)), unit="row", disable=None if show_progress else True):
-            self._explain_row(self._coded.numbers(slice_rows(X, i, i + 1)), varied, values[i])
+            self._explain_row(self._coded.numbers(slice_rows(X, i, i + 1)), values[i])
         result = Attribution(values, None)
         return result.both_classes() if self._box.doubles else result
 
-    def _explain_row(self, row: Any, varied: NDArray[np.intp], out: NDArray[np.float64]) -> None:
+    def _explain_row(self, row: Any, out: NDArray[np.float64]) -> None:
         """Write the coefficients of each output's local model, 0 for features that it leaves out."""
-        if self._subset is not None:
-            row = _dense(row)
+        is_sparse = hasattr(row, "tocsr")
+        varied = self._varied_of(row if is_sparse else None)
+        if not len(varied):
+            return
+        explainer: Any = self._lime(varied) if is_sparse else self.explainer
 
         def outputs(numbers: Any) -> NDArray[np.float64]:
-            if self._subset is not None:
-                mixed = np.repeat(row, len(numbers), axis=0)
-                mixed[:, varied] = numbers
-                numbers = mixed
-            found = np.asarray(self._box.outputs(self._coded.rows(numbers)), dtype=np.float64)
+            rows = self._coded.rows(_with_columns(row, varied, numbers))
+            found = np.asarray(self._box.outputs(rows), dtype=np.float64)
             return found.reshape(len(found), -1) if self._n_labels() > 1 else found.reshape(-1)
 
-        instance = row if hasattr(row, "tocsr") else row[0, varied]
-        self.explainer.random_state.seed(self.seed)
+        explainer.random_state.seed(self.seed)
         with warnings.catch_warnings():
             if self._box.units != "probability":  # margins do not add up to 1, and need not
                 warnings.filterwarnings("ignore", message=r"\s*Prediction probabilties do not sum to 1")
-            found = self.explainer.explain_instance(
-                instance,
+            found = explainer.explain_instance(
+                _dense(row[:, varied])[0],
                 outputs,
                 labels=range(self._n_labels()),
                 num_features=self.num_features,
                 num_samples=self.num_samples,
             ).as_map()
+        places = varied if self._subset is None else np.arange(len(varied))
         for k in range(self._n_labels()):
             # lime keeps the only output of a regression under 1
             for feature, weight in found[k if self._n_labels() > 1 else 1]:
-                out[feature, k] = weight
+                out[places[feature], k] = weight
+
+
+def _with_columns(row: Any, varied: NDArray[np.intp], numbers: NDArray[np.float64]) -> Any:
+    """Copies of a row with other numbers in the varied columns; sparse rows as CSR."""
+    n_rows = len(numbers)
+    if not hasattr(row, "tocsr"):
+        if len(varied) == row.shape[1] and np.array_equal(varied, np.arange(len(varied))):
+            return numbers
+        mixed = np.repeat(row, n_rows, axis=0)
+        mixed[:, varied] = numbers
+        return mixed
+    import scipy.sparse
+
+    kept = ~np.isin(row.indices, varied)
+    columns = np.concatenate([varied, row.indices[kept]])
+    cells = np.hstack([numbers, np.tile(row.data[kept], (n_rows, 1))])
+    ends = np.arange(n_rows + 1) * len(columns)
+    mixed = scipy.sparse.csr_matrix((cells.ravel(), np.tile(columns, n_rows), ends), shape=(n_rows, row.shape[1]))
+    mixed.sort_indices()
+    return mixed
 
 
 def _columns(given: Sequence[int | str], names: list[Any] | None, n_features: int) -> list[int]:

@@ -22,8 +22,9 @@ _logger = logging.getLogger("fastexplain")
 
 # Largest log-odds that a surrogate learns: certain probabilities have infinite ones.
 CLIP = 5.0
-# Up to so many rows every one is held out once, in folds; of more, one part of them is.
-FOLDED_ROWS = 1000
+# Up to so many cells (rows x inputs x outputs), which any surrogate is trained on within a fraction of a second, every
+# row is held out once, in folds; of more, one part of them is, so that it costs less than the training.
+FOLDED_CELLS = 20_000
 FOLDS = 5
 HELD_OUT_SHARE = 0.2
 MAX_HELD_OUT = 10_000
@@ -90,9 +91,9 @@ def held_out_fidelity(
 ) -> FidelityReport | None:
     """How well such a surrogate predicts the teacher on rows that it has not seen.
 
-    Other surrogates than the explained one are trained for it, on fewer rows: five on 80 % of up to 1000 rows each, so
-    that every row is held out once, or one on all but 20 % (at most 10,000) of more rows. The explained surrogate
-    has all rows, so its own fidelity is, if anything, better.
+    Other surrogates than the explained one are trained for it, on fewer rows: one on all but 20 % (at most 10,000) of
+    the rows, or, where the matrix is small, five, so that every row is held out once. The explained surrogate has all
+    rows, so its own fidelity is, if anything, better.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ def held_out_fidelity(
         _logger.info("No fidelity report: %d rows are too few to hold some out.", n_rows)
         return None
     shuffled = np.random.Generator(np.random.Philox(0)).permutation(n_rows)
-    if n_rows <= FOLDED_ROWS:
+    if X.shape[0] * X.shape[1] * (outputs.shape[1] if outputs.ndim == 2 else 1) <= FOLDED_CELLS:
         parts = np.array_split(shuffled, FOLDS)
     else:
         parts = [shuffled[: min(int(HELD_OUT_SHARE * n_rows), MAX_HELD_OUT)]]

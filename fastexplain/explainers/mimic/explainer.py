@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,9 @@ from fastexplain.explainers.mimic.augmentation import augmented
 from fastexplain.explainers.mimic.categories import column_indices
 from fastexplain.explainers.mimic.distillation import distill, held_out_fidelity
 from fastexplain.explainers.mimic.rows import SurrogateRows, reset_rows
-from fastexplain.explainers.mimic.saving import loaded_mimic, saved_mimic
+from fastexplain.explainers.mimic.saving import MimicState, from_properties, to_properties
 from fastexplain.explainers.mimic.surrogates._base import BaseExplainableModel, SurrogateValues
-from fastexplain.explainers.mimic.teacher import find_teacher
+from fastexplain.explainers.mimic.teacher import find_teacher, known_teacher
 from fastexplain.explainers.mimic.values import (
     SurrogateMeans,
     both_classes,
@@ -37,10 +37,12 @@ from fastexplain.explainers.mimic.values import (
 )
 from fastexplain.explainers.options import ResetIndex, ShapValuesOutput
 from fastexplain.explainers.raw.raw_features import raw_features
-from fastexplain.explainers.shared.checks import check_subset, list_of_names, plain_output
+from fastexplain.explainers.shared.base import RowExplainer
+from fastexplain.explainers.shared.checks import check_subset, distinct_names, list_of_names, plain_output
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.explanation import Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
+from fastexplain.models.wrapped import with_predict
 from fastexplain.rows.tables import (
     as_table,
     column_labels,
@@ -54,12 +56,9 @@ __all__ = ["MimicExplainer"]
 
 # With fewer rows, LightGBM may put single rows in a leaf: otherwise it would learn a constant.
 _SMALL_DATA = 50
-# Values of one batch when a global explanation is streamed.
-_BATCH_BYTES = 32 * 2**20
-_BATCH_MULTIPLE = 128
 
 
-class MimicExplainer:
+class MimicExplainer(RowExplainer):
     """Explains any model or function by a surrogate: a model that explains itself, trained on the answers of the first.
 
     The first is the teacher. It is called once on the initialization examples, and once on each set of rows that is
@@ -112,10 +111,14 @@ class MimicExplainer:
         teacher always gets the table with its index, so that ``"reset_teacher"`` is the same as ``"ignore"``.
     fidelity : bool, default True
         Find out how well such a surrogate predicts the teacher on rows that it has not seen. That trains one more
-        surrogate on 80 % of the rows, or five of them up to 1000 rows; it calls no teacher.
+        surrogate on 80 % of the rows, so that construction takes less than twice as long; of few rows and columns,
+        which are trained on in no time, five. It calls no teacher.
     n_threads : int, optional
         Threads of each explanation; default `fastexplain.get_num_threads`. Training has threads of its own, which
         `explainable_model_args` may set (``n_jobs``).
+    show_progress : bool, default True
+        Show a progress bar over the steps of training, and over the batches of a streamed explanation; it stays away
+        where stderr is not a terminal.
 
     Attributes
     ----------
@@ -150,9 +153,6 @@ class MimicExplainer:
     Memory beyond the rows: the surrogate's float64 matrix of them, (n_rows, n_inputs).
     """
 
-    available_explanations: ClassVar[list[str]] = ["global", "local"]
-    explainer_type: ClassVar[str] = "blackbox"
-
     def __init__(
         self,
         model: Any,
@@ -174,12 +174,13 @@ class MimicExplainer:
         *,
         fidelity: bool = True,
         n_threads: int | None = None,
+        show_progress: bool = True,
     ) -> None:
         check_surrogate_class(explainable_model)
         if transformations is not None and explain_subset is not None:
             raise ValueError("explain_subset not supported with transformations")
-        self.model = model
         self.is_function = is_function
+        self.show_progress = show_progress
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations
         self.explain_subset = explain_subset
@@ -198,7 +199,7 @@ class MimicExplainer:
         else:
             if self.reset_index == ResetIndex.Reset:
                 self._index_names = reset_rows(rows)[1]
-            names = list_of_names(features, "features")
+            names = distinct_names(features, "features")
             self.features = feature_names(names, column_labels(rows), count_columns(rows), self._index_names)
             self._columns = self.features
         n_rows = count_rows(rows)
@@ -206,9 +207,16 @@ class MimicExplainer:
             rows = augmented(rows, max_num_of_augmentations)
         self._teacher, outputs = find_teacher(model, is_function, model_task, list_of_names(classes, "classes"), rows)
         self.classes = self._teacher.classes
+        self._take_model(model)
         self._fit(rows, outputs, n_rows, explainable_model, explainable_model_args, categorical_features, fidelity)
         if n_threads is not None:
             self.surrogate_model.n_threads = resolve_num_threads(n_threads)
+
+    def _take_model(self, model: Any) -> None:
+        """Keep the teacher as it was given, with a ``predict`` if it is a torch network."""
+        self.model = model if self.is_function else with_predict(model, self._teacher.task, self._teacher.outputs)
+        is_function = self._teacher.target.owner is None and self.model is model
+        self._model_type = "function" if is_function else str(type(model))
 
     def _fit(
         self,
@@ -309,11 +317,7 @@ class MimicExplainer:
         """
         if evaluation_examples is None:
             return self._own_importances()
-        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
-            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
-        X, _ = self._table(evaluation_examples)
-        if not count_rows(X):
-            raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
+        X = self._table_of_many(evaluation_examples, batch_size)
         if include_local:
             values, predict = self._explained(X)
             context = self._context(evaluation_examples, predict)
@@ -360,7 +364,25 @@ class MimicExplainer:
         ValueError
             The surrogate is not LightGBM, or there are transformations.
         """
-        return saved_mimic(self)
+        if self.transformations is not None:
+            raise ValueError("_save cannot write transformations. Pickle the explainer.")
+        return to_properties(
+            MimicState(
+                surrogate=self.surrogate_model,
+                rows=self._rows,
+                task=self._teacher.task,
+                n_classes=self._teacher.n_classes,
+                classes=self.classes,
+                features=self.features,
+                is_function=self.is_function,
+                index_names=self._index_names,
+                explain_subset=None if self.explain_subset is None else list(self.explain_subset),
+                allow_all_transformations=bool(self.allow_all_transformations),
+                reset_index=self.reset_index,
+                output=self._shap_values_output,
+                fidelity=self.fidelity,
+            )
+        )
 
     @staticmethod
     def _load(model: Any, properties: dict[str, Any]) -> MimicExplainer:
@@ -373,16 +395,23 @@ class MimicExplainer:
         properties : dict
         """
         loaded = MimicExplainer.__new__(MimicExplainer)
-        loaded.__dict__.update(loaded_mimic(model, properties))
+        loaded._restore(model, from_properties(properties))
         return loaded
 
-    def _table(self, rows: Any) -> tuple[Any, bool]:
-        """Rows as something 2-D, and whether they came as a single 1-D row."""
-        return as_table(rows, self.initialization_examples) if self._raw is None else self._raw.table(rows)
-
-    def _engineered(self, X: Any) -> Any:
-        """Rows as the teacher takes them."""
-        return X if self._raw is None else self._raw.transform_table(X)
+    def _restore(self, model: Any, state: MimicState) -> None:
+        """Become the explainer of a saved state, around its teacher."""
+        self.is_function, self.reset_index = state.is_function, state.reset_index
+        self.transformations = self.initialization_examples = self._raw = None
+        self.allow_all_transformations = state.allow_all_transformations
+        self.features = self._columns = state.features
+        self.classes, self.explain_subset = state.classes, state.explain_subset
+        self._shap_values_output, self.fidelity = state.output, state.fidelity
+        self._index_names, self._rows = state.index_names, state.rows
+        self.surrogate_model, self._method = state.surrogate, state.surrogate._method
+        self.show_progress = True
+        self._subset = check_subset(state.explain_subset, state.features, state.rows.n_columns)
+        self._teacher = known_teacher(model, state.is_function, state.task, state.n_classes, state.classes)
+        self._take_model(model)
 
     def _predicted(self, X: Any) -> Predictions:
         return self._teacher.predictions(self._engineered(X))
@@ -429,13 +458,10 @@ class MimicExplainer:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], Callable[[], Predictions]]:
         """Mean |value| (n_outputs, n_explained) over batches of rows, base values, and what predicts the rows."""
         predict, outputs = self._answers(X)
-        n_rows, width = count_rows(X), len(self._rows.source)
-        step = max(batch_size, _BATCH_BYTES // (8 * width * max(1, self._teacher.n_classes or 1)))
-        step = -(-step // _BATCH_MULTIPLE) * _BATCH_MULTIPLE  # so that the means have the bits of one piece
+        row_bytes = 8 * len(self._rows.source) * (self._teacher.n_classes or 1)
         means: SurrogateMeans | None = None
         base_values = np.empty(0)
-        for start in range(0, n_rows, step):
-            part = slice(start, min(start + step, n_rows))
+        for part in self._batches(count_rows(X), batch_size, row_bytes, self.show_progress):
             values = self._values(slice_rows(X, part.start, part.stop), None if outputs is None else outputs[part])
             base_values = values.base_values
             means = means or SurrogateMeans(self._n_explained, len(base_values))
@@ -458,24 +484,17 @@ class MimicExplainer:
         return self._rows.n_columns if self._subset is None else len(self._subset)
 
     def _context(self, evaluation_examples: Any, predict: Callable[[], Predictions] | None) -> Context:
-        names, columns = self.features, None if self._subset is None else self._subset.tolist()
-        if columns is not None:
-            names = columns if names is None else [names[i] for i in columns]
-        return Context(
-            features=names,
-            classes=self.classes,
-            model_task=self._teacher.task,
-            model_type="function" if self._teacher.target.owner is None else str(type(self.model)),
-            method=self.method,
-            units=self._units,
-            init_data=self.initialization_examples,
-            eval_data=evaluation_examples,
-            feature_columns=columns,
-            predict=predict,
-            n_classes=self._teacher.n_classes if predict is None else None,
-            is_raw=self._raw is not None,
-            fidelity=self.fidelity,
-        )
+        context = self._whose(self.features, evaluation_examples)
+        context |= {
+            "model_task": self._teacher.task,
+            "model_type": self._model_type,
+            "method": self.method,
+            "units": self._units,
+            "predict": predict,
+            "n_classes": self._teacher.n_classes if predict is None else None,
+            "fidelity": self.fidelity,
+        }
+        return context
 
     @property
     def _units(self) -> str:

@@ -4,67 +4,102 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastexplain.explainers.mimic.rows import SurrogateRows
+from fastexplain.explainers.mimic.surrogates._base import BaseExplainableModel
 from fastexplain.explainers.mimic.surrogates.lightgbm import LGBMExplainableModel
-from fastexplain.explainers.mimic.teacher import known_teacher
 from fastexplain.explainers.options import ResetIndex
-from fastexplain.explainers.shared.checks import check_subset
 from fastexplain.explanation.numbers.fidelity import FidelityReport
 
-if TYPE_CHECKING:
-    from fastexplain.explainers.mimic.explainer import MimicExplainer
-
-__all__ = ["loaded_mimic", "saved_mimic"]
+__all__ = ["MimicState", "from_properties", "to_properties"]
 
 # Key of what interpret-community does not save; it reads it as an attribute that it never looks at.
-OWN = "_fastexplain"
+_OWN = "_fastexplain"
+_OPTIONAL = ("features", "classes", "explain_subset", "_allow_all_transformations")
 
 
-def saved_mimic(explainer: MimicExplainer) -> dict[str, Any]:
-    """The explainer without teacher and rows.
+@dataclass(frozen=True)
+class MimicState:
+    """What a `MimicExplainer` has learnt: all but its teacher, its transformations and its rows.
+
+    Attributes
+    ----------
+    surrogate : BaseExplainableModel
+    rows : SurrogateRows
+        How rows become the surrogate's numbers.
+    task : {"classification", "regression"}
+    n_classes : int or None
+    classes, features : list or None
+        Names to show.
+    is_function : bool
+        Whether the teacher is called itself.
+    index_names : list
+        Levels of the index that are columns.
+    explain_subset : list or None
+    allow_all_transformations : bool
+    reset_index : ResetIndex
+    output : str
+        `shap_values_output`.
+    fidelity : FidelityReport or None
+    """
+
+    surrogate: BaseExplainableModel
+    rows: SurrogateRows
+    task: str
+    n_classes: int | None
+    classes: list[Any] | None
+    features: list[Any] | None
+    is_function: bool
+    index_names: list[Any]
+    explain_subset: list[Any] | None
+    allow_all_transformations: bool
+    reset_index: ResetIndex
+    output: str
+    fidelity: FidelityReport | None
+
+
+def to_properties(state: MimicState) -> dict[str, Any]:
+    """The state as JSON strings.
 
     Raises
     ------
     ValueError
-        The surrogate is not LightGBM, or there are transformations.
+        The surrogate is not LightGBM.
     """
-    surrogate = explainer.surrogate_model
+    surrogate = state.surrogate
     if not isinstance(surrogate, LGBMExplainableModel):
         raise ValueError(
             f"_save is for a surrogate of LGBMExplainableModel; this one is {type(surrogate).__name__}. Pickle the "
             "explainer."
         )
-    if explainer.transformations is not None:
-        raise ValueError("_save cannot write transformations. Pickle the explainer.")
-    teacher, rows = explainer._teacher, explainer._rows
     own = {
         "version": 1,
-        "n_classes": teacher.n_classes,
-        "is_function": explainer.is_function,
-        "index_names": explainer._index_names,
-        "rows": rows.state(),
-        "fidelity": None if explainer.fidelity is None else dataclasses.asdict(explainer.fidelity),
+        "n_classes": state.n_classes,
+        "is_function": state.is_function,
+        "index_names": state.index_names,
+        "rows": state.rows.state(),
+        "fidelity": None if state.fidelity is None else dataclasses.asdict(state.fidelity),
     }
     values = {
-        "reset_index": str(explainer.reset_index),
+        "reset_index": str(state.reset_index),
         "_datamapper": None,
         "_identity": "MimicExplainer",
-        "predict_proba_flag": teacher.task == "classification",
-        "_init_features": explainer.features or list(range(rows.n_columns)),
-        "features": explainer.features,
+        "predict_proba_flag": state.task == "classification",
+        "_init_features": state.features or list(range(state.rows.n_columns)),
+        "features": state.features,
         "_column_indexer": None,
         "_one_hot_encoder": None,
-        "classes": explainer.classes,
-        "explain_subset": None if explainer.explain_subset is None else list(explainer.explain_subset),
+        "classes": state.classes,
+        "explain_subset": state.explain_subset,
         "transformations": None,
-        "_shap_values_output": explainer._shap_values_output,
-        "_method": explainer._method,
-        "_allow_all_transformations": bool(explainer.allow_all_transformations),
-        OWN: own,
+        "_shap_values_output": state.output,
+        "_method": surrogate._method,
+        "_allow_all_transformations": state.allow_all_transformations,
+        _OWN: own,
     }
     absent = ("_logger", "model", "function", "_timestamp_featurizer", "initialization_examples")
     return {
@@ -74,8 +109,8 @@ def saved_mimic(explainer: MimicExplainer) -> dict[str, Any]:
     }
 
 
-def loaded_mimic(model: Any, properties: dict[str, Any]) -> dict[str, Any]:
-    """Attributes of the explainer that `saved_mimic`, or interpret-community, has written.
+def from_properties(properties: dict[str, Any]) -> MimicState:
+    """The state that `to_properties`, or interpret-community, has written.
 
     Raises
     ------
@@ -85,7 +120,7 @@ def loaded_mimic(model: Any, properties: dict[str, Any]) -> dict[str, Any]:
     try:
         surrogate = LGBMExplainableModel._load(properties["surrogate_model"])
         read = {key: json.loads(properties[key]) for key in ("predict_proba_flag", "_shap_values_output")}
-        rest = {key: json.loads(properties.get(key) or "null") for key in (*_OPTIONAL, OWN)}
+        rest = {key: json.loads(properties.get(key) or "null") for key in (*_OPTIONAL, _OWN)}
     except KeyError as error:
         raise ValueError(
             f"The saved explainer has no {error.args[0]!r}: it is damaged, or no MimicExplainer."
@@ -93,34 +128,22 @@ def loaded_mimic(model: Any, properties: dict[str, Any]) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"The saved explainer is damaged: {error.doc[:60]!r} is no JSON ({error.msg}).") from error
     n_columns = int(properties["surrogate_model"]["_n_features"])
-    own = rest[OWN] or _assumed(surrogate, read["predict_proba_flag"], n_columns, rest["features"])
-    rows = SurrogateRows.from_state(own["rows"])
-    task = "classification" if read["predict_proba_flag"] else "regression"
-    features = rest["features"]
-    return {
-        "model": model,
-        "is_function": own["is_function"],
-        "transformations": None,
-        "allow_all_transformations": bool(rest["_allow_all_transformations"]),
-        "explain_subset": rest["explain_subset"],
-        "reset_index": ResetIndex.Reset if own["index_names"] else ResetIndex.Ignore,
-        "_shap_values_output": read["_shap_values_output"],
-        "initialization_examples": None,
-        "_index_names": own["index_names"],
-        "_raw": None,
-        "features": features,
-        "_columns": features,
-        "classes": rest["classes"],
-        "_teacher": known_teacher(model, own["is_function"], task, own["n_classes"], rest["classes"]),
-        "_subset": check_subset(rest["explain_subset"], features, rows.n_columns),
-        "_rows": rows,
-        "surrogate_model": surrogate,
-        "_method": surrogate._method,
-        "fidelity": None if own["fidelity"] is None else FidelityReport(**own["fidelity"]),
-    }
-
-
-_OPTIONAL = ("features", "classes", "explain_subset", "_allow_all_transformations")
+    own = rest[_OWN] or _assumed(surrogate, read["predict_proba_flag"], n_columns, rest["features"])
+    return MimicState(
+        surrogate=surrogate,
+        rows=SurrogateRows.from_state(own["rows"]),
+        task="classification" if read["predict_proba_flag"] else "regression",
+        n_classes=own["n_classes"],
+        classes=rest["classes"],
+        features=rest["features"],
+        is_function=own["is_function"],
+        index_names=own["index_names"],
+        explain_subset=rest["explain_subset"],
+        allow_all_transformations=bool(rest["_allow_all_transformations"]),
+        reset_index=ResetIndex.Reset if own["index_names"] else ResetIndex.Ignore,
+        output=read["_shap_values_output"],
+        fidelity=None if own["fidelity"] is None else FidelityReport(**own["fidelity"]),
+    )
 
 
 def _assumed(surrogate: LGBMExplainableModel, classifier: bool, n_columns: int, features: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.background import Background, as_background, has_weights
 from fastexplain.explainers.raw.transformations import ColumnTuples, as_transformer, trace
 from fastexplain.explainers.raw.transformer_maps import width
-from fastexplain.explainers.shared.checks import list_of_names
+from fastexplain.explainers.shared.checks import distinct_names
 from fastexplain.rows.tables import as_table, column_names, count_columns, count_rows, listed_rows, slice_rows
 
 __all__ = ["RawFeatures", "checked_aggregate", "raw_features"]
@@ -85,7 +85,7 @@ class RawFeatures:
         self.allow_all_transformations = bool(allow_all_transformations)
         self.aggregate = checked_aggregate(aggregate)
         self._transformer = as_transformer(transformations)
-        self._given_names = list_of_names(features, "features")
+        self._given_names = distinct_names(features, "features")
         self._schema: _Schema | None = None
         # the rows alone, where they came with weights
         self.examples = as_background(examples).data if has_weights(examples) else examples

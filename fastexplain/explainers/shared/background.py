@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.background import Background, as_background, has_weights, summarize_background
-from fastexplain.rows.tables import count_columns, count_rows, take_rows, unwrapped_rows
+from fastexplain.rows.tables import count_rows, take_rows, unwrapped_rows
 
-__all__ = ["background_at", "explainer_background", "representative_rows", "rows_of"]
+__all__ = ["explainer_background", "representative_rows", "rows_of"]
 
 _logger = logging.getLogger("fastexplain")
 
@@ -100,51 +100,6 @@ def _filled(rows: Any) -> NDArray[np.float64]:
         sums = np.where(missing, 0.0, values).sum(axis=0)
         values = np.where(missing, sums / np.maximum((~missing).sum(axis=0), 1), values)
     return values
-
-
-def background_at(background: Any, row: Any, hidden: NDArray[np.intp]) -> Any:
-    """Background rows that keep their own values in the hidden columns only; all others are those of one row.
-
-    Parameters
-    ----------
-    background : array or table of shape (n_background, n_features)
-    row : array or table of shape (1, n_features)
-    hidden : int array
-        Columns.
-    """
-    kept = np.setdiff1d(np.arange(count_columns(background)), hidden)
-    repeated = take_rows(row, np.zeros(count_rows(background), dtype=np.intp))
-    if hasattr(background, "tolil"):
-        import scipy.sparse
-
-        sparse = background.astype(np.result_type(background.dtype, repeated.dtype)).tolil()
-        sparse[:, kept] = scipy.sparse.csr_matrix(repeated)[:, kept]
-        return sparse.tocsr()
-    if not hasattr(background, "columns"):
-        # an array of integers must not cut off the row's fractions
-        given, repeated = np.asarray(background), np.asarray(repeated)
-        mixed = given.astype(np.result_type(given, repeated))
-        mixed[:, kept] = repeated[:, kept]
-        return mixed
-    if hasattr(background, "set_column"):  # pyarrow
-        for j in kept.tolist():
-            background = background.set_column(j, background.column_names[j], _column(repeated, j))
-        return background
-    if not hasattr(background, "iloc"):  # polars
-        return background.with_columns(**{background.columns[j]: _column(repeated, j) for j in kept.tolist()})
-    frame = background.copy()
-    for j in kept.tolist():
-        frame[frame.columns[j]] = _column(repeated, j)
-    return frame
-
-
-def _column(rows: Any, j: int) -> Any:
-    """Column j, in the container's own type."""
-    if hasattr(rows, "iloc"):
-        return rows.iloc[:, j].array
-    if hasattr(rows, "column_names"):
-        return rows.column(j)
-    return rows[:, j]
 
 
 def _all_numbers(examples: Any) -> bool:

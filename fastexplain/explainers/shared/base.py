@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -18,6 +18,7 @@ from fastexplain.explainers.shared.checks import (
     check_classes,
     check_examples,
     check_subset,
+    distinct_names,
     list_of_names,
 )
 from fastexplain.explainers.shared.sampling import checked_policy, sampled_rows
@@ -35,7 +36,7 @@ from fastexplain.rows.tables import (
     unwrapped_rows,
 )
 
-__all__ = ["Attribution", "BaseExplainer", "ExplainedModel"]
+__all__ = ["Attribution", "BaseExplainer", "ExplainedModel", "RowExplainer"]
 
 _logger = logging.getLogger("fastexplain")
 
@@ -117,7 +118,89 @@ class Attribution(NamedTuple):
         )
 
 
-class BaseExplainer(abc.ABC):
+class RowExplainer(abc.ABC):
+    """Takes rows as the user has them, before or after `transformations`, and says whose an explanation is.
+
+    Attributes
+    ----------
+    model : object
+    features, classes : list or None
+        As resolved at construction.
+    initialization_examples : Any
+        As the user has them.
+    """
+
+    available_explanations: ClassVar[list[str]] = ["global", "local"]
+    explainer_type: ClassVar[str] = "blackbox"
+    model: Any
+    features: list[Any] | None
+    classes: list[Any] | None
+    initialization_examples: Any
+    # transformations, and the columns that are explained; None: all
+    _raw: RawFeatures | None
+    _subset: NDArray[np.intp] | None
+
+    @property
+    @abc.abstractmethod
+    def method(self) -> str:
+        """The method, e.g. ``"shap.tree"``."""
+
+    @property
+    def raw_features(self) -> list[Any] | None:
+        """Names of the features before `transformations`; None without these, or where there are no names."""
+        return None if self._raw is None else self._raw.raw_features
+
+    @property
+    def engineered_features(self) -> list[Any] | None:
+        """Names of the features after `transformations`; None without these, or where there are no names."""
+        return None if self._raw is None else self._raw.engineered_features
+
+    def _table(self, rows: Any) -> tuple[Any, bool]:
+        """Rows as something 2-D, and whether they came as a single 1-D row."""
+        return as_table(rows, self.initialization_examples) if self._raw is None else self._raw.table(rows)
+
+    def _table_of_many(self, rows: Any, batch_size: Any) -> Any:
+        """Rows of a global explanation as something 2-D; ValueError where there are none, or the batch has no size."""
+        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
+            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
+        X, _ = self._table(rows)
+        if not count_rows(X):
+            raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
+        return X
+
+    def _engineered(self, X: Any) -> Any:
+        """Rows that `_table` returned, or a slice of them, as the model takes them."""
+        return X if self._raw is None else self._raw.transform_table(X)
+
+    def _batches(self, n_rows: int, batch_size: int, row_bytes: int, show_progress: bool) -> Iterator[slice]:
+        """Rows of each batch of a streamed explanation: `batch_size`, or as many as 32 MiB hold, if that is more."""
+        from tqdm.auto import tqdm
+
+        step = max(batch_size, _BATCH_BYTES // max(1, row_bytes))
+        step = -(-step // BLOCK_ROWS) * BLOCK_ROWS  # whole blocks: the means have the same bits as in one piece
+        # disable=None: no bar where stderr is not a terminal
+        with tqdm(total=n_rows, unit="row", unit_scale=True, disable=None if show_progress else True) as bar:
+            for start in range(0, n_rows, step):
+                rows = slice(start, min(start + step, n_rows))
+                yield rows
+                bar.update(rows.stop - rows.start)
+
+    def _whose(self, names: list[Any] | None, evaluation_examples: Any) -> Context:
+        """What an explanation keeps of the explainer and the rows; `names` are those of all columns."""
+        columns = None if self._subset is None else self._subset.tolist()
+        if columns is not None:
+            names = columns if names is None else [names[i] for i in columns]
+        return Context(
+            features=names,
+            classes=self.classes,
+            init_data=self.initialization_examples,
+            eval_data=evaluation_examples,
+            feature_columns=columns,
+            is_raw=self._raw is not None,
+        )
+
+
+class BaseExplainer(RowExplainer):
     """Explains rows of a fitted model; a subclass knows how values are computed.
 
     Attributes
@@ -130,8 +213,6 @@ class BaseExplainer(abc.ABC):
         As resolved at construction.
     """
 
-    available_explanations: ClassVar[list[str]] = ["global", "local"]
-    explainer_type: ClassVar[str] = "blackbox"
     _method: str
     # what the log calls the method
     _title: str
@@ -167,7 +248,7 @@ class BaseExplainer(abc.ABC):
         # names that win over those of the rows' own table
         self._given_features: list[Any] | None = None
         if raw is None:
-            self._given_features = list_of_names(features, "features") or column_labels(initialization_examples)
+            self._given_features = distinct_names(features, "features") or column_labels(initialization_examples)
         self.features = raw.raw_features if raw is not None else self._given_features or explained.feature_names
         if raw is None and self.features is not None and len(self.features) != explained.n_features:
             raise ValueError(f"features has {len(self.features)} names; the model has {explained.n_features} features.")
@@ -194,16 +275,6 @@ class BaseExplainer(abc.ABC):
     def method(self) -> str:
         """The method, e.g. ``"shap.tree"``."""
         return self._method
-
-    @property
-    def raw_features(self) -> list[Any] | None:
-        """Names of the features before `transformations`; None without these, or where there are no names."""
-        return None if self._raw is None else self._raw.raw_features
-
-    @property
-    def engineered_features(self) -> list[Any] | None:
-        """Names of the features after `transformations`; None without these, or where there are no names."""
-        return None if self._raw is None else self._raw.engineered_features
 
     @abc.abstractmethod
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
@@ -281,11 +352,7 @@ class BaseExplainer(abc.ABC):
         ValueError
             As in `explain_local`; or there are no rows, or `batch_size` is not a positive whole number.
         """
-        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
-            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
-        X, _ = self._table(evaluation_examples)
-        if count_rows(X) == 0:
-            raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
+        X = self._table_of_many(evaluation_examples, batch_size)
         X, evaluation_examples = self._sampled(X, evaluation_examples, checked_policy(sampling_policy))
         if include_local:
             rows = self._engineered(X)
@@ -310,15 +377,10 @@ class BaseExplainer(abc.ABC):
         taken, given = take_rows(X, rows), unwrapped_rows(evaluation_examples)
         return taken, taken if X is given else take_rows(given, rows)
 
-    def _table(self, rows: Any) -> tuple[Any, bool]:
-        """Rows as something 2-D, and whether they came as a single 1-D row."""
-        return as_table(rows, self.initialization_examples) if self._raw is None else self._raw.table(rows)
-
     def _engineered(self, X: Any) -> Any:
-        """Rows that `_table` returned, or a slice of them, as the model takes them."""
-        if self._raw is None:
-            return X
-        check_examples(rows := self._raw.transform_table(X), self._explained.n_features, transformed=True)
+        rows = super()._engineered(X)
+        if self._raw is not None:
+            check_examples(rows, self._explained.n_features, transformed=True)
         return rows
 
     def _explained_values(self, rows: Any, show_progress: bool) -> Attribution:
@@ -344,26 +406,19 @@ class BaseExplainer(abc.ABC):
 
     def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], Attribution, NDArray[np.float64] | None]:
         """Mean |value| (n_outputs, n_explained) over batches of rows, the last batch, probabilities of all rows."""
-        from tqdm.auto import tqdm
-
         explained = self._explained
-        n_rows = count_rows(X)
         n_explained = explained.n_features if self._subset is None else len(self._subset)
         if self._raw is not None:
             n_explained = self._raw.n_raw
         running = MeanAbs(n_explained, explained.n_outputs)
-        step = max(batch_size, _BATCH_BYTES // (8 * max(1, explained.n_features * explained.n_outputs)))
+        row_bytes = 8 * explained.n_features * explained.n_outputs
         probabilities = []
-        step = -(-step // BLOCK_ROWS) * BLOCK_ROWS  # whole blocks: the means have the same bits as in one piece
-        # disable=None: no bar where stderr is not a terminal
-        with tqdm(total=n_rows, unit="row", unit_scale=True, disable=None if self.show_progress else True) as bar:
-            for start in range(0, n_rows, step):
-                stop = min(start + step, n_rows)
-                result = self._explained_values(self._engineered(slice_rows(X, start, stop)), show_progress=False)
-                running.add(result.values)
-                if result.probabilities is not None:
-                    probabilities.append(result.probabilities)
-                bar.update(stop - start)
+        for rows in self._batches(count_rows(X), batch_size, row_bytes, self.show_progress):
+            batch = self._engineered(slice_rows(X, rows.start, rows.stop))
+            result = self._explained_values(batch, show_progress=False)
+            running.add(result.values)
+            if result.probabilities is not None:
+                probabilities.append(result.probabilities)
         return running.result(), result, np.concatenate(probabilities) if probabilities else None
 
     def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
@@ -377,22 +432,13 @@ class BaseExplainer(abc.ABC):
             names = self._given_features or column_labels(X) or self.features
         else:
             names = self._raw.raw_features
-        columns = None if self._subset is None else self._subset.tolist()
-        if names is not None and columns is not None:
-            names = [names[i] for i in columns]
-        elif columns is not None:
-            names = columns
-        return Context(
-            features=names,
-            classes=self.classes,
-            model_task=self._explained.task,
-            model_type=str(type(self.model)),
-            method=self._method.replace(".", "_"),
-            path=path,
-            units=self._explained.units,
-            init_data=self.initialization_examples,
-            eval_data=evaluation_examples,
-            feature_columns=columns,
-            predict=predict,
-            is_raw=self._raw is not None,
-        )
+        context = self._whose(names, evaluation_examples)
+        context |= {
+            "model_task": self._explained.task,
+            "model_type": str(type(self.model)),
+            "method": self._method.replace(".", "_"),
+            "path": path,
+            "units": self._explained.units,
+            "predict": predict,
+        }
+        return context

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.models.task import plain_task
+from fastexplain.rows.names import check_distinct
 from fastexplain.rows.tables import shape_of
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "check_examples",
     "check_subset",
     "check_task",
+    "distinct_names",
     "list_of_names",
     "plain_output",
     "plain_task",
@@ -65,6 +67,13 @@ def list_of_names(given: Any, argument: str) -> list[Any] | None:
     if isinstance(given, str):
         raise TypeError(f"{argument} must be a list of names; got the string {given!r}.")
     return given.tolist() if isinstance(given, np.ndarray) else list(given)
+
+
+def distinct_names(given: Any, argument: str) -> list[Any] | None:
+    """As `list_of_names`; ValueError where a name occurs twice."""
+    names = list_of_names(given, argument)
+    check_distinct(names or [], argument)
+    return names
 
 
 def check_count(value: Any, argument: str) -> int:

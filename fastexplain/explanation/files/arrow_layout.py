@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 from fastexplain._optional import optional
 from fastexplain.explanation.files.arrow_data import Columns, matrix_columns, sparse_columns, to_columns
 from fastexplain.explanation.files.record import Record, package_version, plain_name
+from fastexplain.rows.names import check_distinct, unique
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FORMAT_VERSION", "METADATA_KEY", "Layout", "Parts", "parts_of", "unique"]
+__all__ = ["FORMAT_VERSION", "METADATA_KEY", "Layout", "Parts", "parts_of"]
 
 FORMAT_VERSION = 2
 METADATA_KEY = b"fastexplain"
@@ -72,6 +73,7 @@ class Layout:
     def __post_init__(self) -> None:
         if np.dtype(self.dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype must be float32 or float64; got {self.dtype!r}.")
+        check_distinct(self.features)
         if self.n_outputs > 1 and self.classes is not None and len(self.classes) != self.n_outputs:
             raise ValueError(f"classes has {len(self.classes)} labels; there are {self.n_outputs} outputs.")
 
@@ -256,18 +258,3 @@ def _importance_columns(record: Record) -> dict[str, Columns]:
     if record.importance_errors is not None:
         parts["importance_errors"] = matrix_columns(record.importance_errors[:, np.newaxis], ["standard_error"])
     return parts
-
-
-def unique(names: Sequence[str]) -> list[str]:
-    """Columns of one table need different names: the second ``a`` becomes ``a_2``."""
-    taken = set(names)
-    seen: set[str] = set()
-    result = []
-    for name in names:
-        unique_name, n = name, 1
-        while unique_name in seen or (n > 1 and unique_name in taken):
-            n += 1
-            unique_name = f"{name}_{n}"
-        seen.add(unique_name)
-        result.append(unique_name)
-    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.explanation.numbers.fidelity import FidelityReport
 from fastexplain.explanation.permutation_explanation import PermutationExplanation
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
+from fastexplain.rows.names import unique
 
 __all__ = ["Record", "package_version", "plain_name", "put_together", "take_apart"]
 
@@ -110,6 +112,7 @@ def put_together(record: Record) -> Explanation:
         The parts contradict each other, or there are none.
     """
     context: Any = {**record.facts, "init_data": record.init_data, "eval_data": record.eval_data}
+    context["features"] = _told_apart(context.get("features"))
     if context.get("fidelity") is not None:
         context["fidelity"] = FidelityReport(**context["fidelity"])
     if any(known is not None for known in record.predictions):
@@ -138,6 +141,16 @@ def put_together(record: Record) -> Explanation:
     )
     explanation._single_row = record.single_row
     return explanation
+
+
+def _told_apart(features: list[Any] | None) -> list[Any] | None:
+    """Names of features, each its own, as explanations need them; version 0.1 saved names that were not."""
+    if features is None or len(set(features)) == len(features):
+        return features
+    names = unique([str(name) for name in features])
+    changed = [new for new, old in zip(names, features, strict=True) if new != str(old)]
+    warnings.warn(f"Two features of a name are told apart now: {changed} have new names.", stacklevel=2)
+    return names
 
 
 def plain_name(name: Any) -> Any:

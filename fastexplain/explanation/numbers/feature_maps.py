@@ -213,8 +213,8 @@ def get_raw_explanation(
     Returns
     -------
     Explanation
-        Of the same kind, with `is_raw` True and an id of its own. Sparse local values stay sparse, unless more than a
-        third of the cells are filled.
+        Of the same kind, with `is_raw` True and an id of its own. Sparse local values stay sparse, unless a map is a
+        dense array, or more than a third of the cells are filled.
 
     Raises
     ------
@@ -228,9 +228,11 @@ def get_raw_explanation(
     """
     feature_map = combined_map(feature_maps)
     context = raw_context(explanation, raw_feature_names, eval_data)
-    raw = _made_raw(explanation, feature_map, context)
+    raw: Any = _made_raw(explanation, feature_map, context)
+    if getattr(raw, "is_local_sparse", False) and not all(hasattr(each, "tocsr") for each in feature_maps):
+        raw = raw.to_dense()
     explanation._is_eng = True
-    return raw
+    return raw  # type: ignore[no-any-return]
 
 
 def raw_context(explanation: Explanation, names: Sequence[Any] | None, eval_data: Any) -> Context:

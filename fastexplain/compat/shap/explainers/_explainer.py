@@ -38,9 +38,16 @@ class _Maker(type):
             # by name: the choice imports the classes, which are made here
             return importlib.import_module(f"{__package__}._choice").choose(*args, **kwargs)
         made = super().__call__(*args, **kwargs)
-        given = inspect.signature(cls).bind(*args, **kwargs).arguments
-        made._given = {**{k: v for k, v in given.items() if k != "call_args"}, **given.get("call_args", {})}
+        made._given = inspect.signature(cls).bind(*args, **kwargs).arguments
         return made
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The constructor's, which Python would not find behind `__call__`."""
+        if cls.__name__ == "Explainer":
+            return inspect.signature(importlib.import_module(f"{__package__}._choice").choose)
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=list(signature.parameters.values())[1:], return_annotation=cls)
 
 
 class Explainer(metaclass=_Maker):
@@ -104,6 +111,7 @@ class Explainer(metaclass=_Maker):
             if saver not in (None, False, ".save"):
                 raise ValueError(f"{name}={saver!r} is not supported: files hold no code. Pass the model to load.")
         content = {name: value for name, value in self._given.items() if name != "model"}
+        content["output_names"] = self.output_names
         if callable(content.get("link")):
             content["link"] = resolve_link(content["link"]).__name__
         _saving.write(out_file, type(self).__name__, content)
@@ -138,7 +146,14 @@ class Explainer(metaclass=_Maker):
         if module is None or cls.__name__ not in ("Explainer", saved["kind"]):
             raise ValueError(f"The file holds {saved['kind']}, not {cls.__name__}.")
         made = getattr(importlib.import_module(f"{__package__}.{module}"), saved["kind"])
-        return made(model, **{**saved["content"], **arguments})
+        given = {**saved["content"], **arguments}
+        output_names = given.pop("output_names", None)
+        unknown = set(given) - set(inspect.signature(made).parameters)
+        if unknown:
+            raise ValueError(f"{saved['kind']} takes no argument {sorted(unknown)[0]!r}.")
+        explainer = made(model, **given)
+        explainer.output_names = output_names
+        return explainer
 
     def _explanation(
         self,

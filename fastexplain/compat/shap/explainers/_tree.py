@@ -169,7 +169,8 @@ class TreeExplainer(Explainer):
         rows, single = row_values(X)
         values = self.shap_values(rows, y, approximate=approximate)
         axes = ("row", "feature", "output") if self._vector_out else ("row", "feature")
-        return self._explanation(rows, values, single, watch, axes=axes)
+        base = self.expected_value if self._vector_out else np.reshape(self.expected_value, ())
+        return self._explanation(rows, values, single, watch, axes=axes, base_values=base)
 
     def shap_interaction_values(self, X: Any, y: Any = None, tree_limit: int | None = None) -> NDArray[Any]:
         """Not there yet: raises NotImplementedError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from fastexplain.compat.shap._installed import handed_over
@@ -12,6 +13,8 @@ _get, _names = handed_over(__name__, _OWN)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "_exceptions":  # ours, which extend shap's
+        return importlib.import_module(f"{__name__}._exceptions")
     return _get(name)
 
 

@@ -21,7 +21,7 @@ __all__ = [
 
 
 def _theirs(name: str, default: type[Exception]) -> Any:
-    return shap_class(f"utils._exceptions.{name}", default)
+    return shap_class(f"utils._exceptions.{name}", type(name, (default,), {}))
 
 
 class DimensionError(_theirs("DimensionError", Exception), ValueError):  # type: ignore[misc]
