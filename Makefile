@@ -14,6 +14,7 @@ TORCH ?= torch==2.13.0
 TOOLS := cmake==4.4.5 ninja==1.13.2 clang-format==23.1.5 mypy==2.4.1 ruff==0.17.6
 # A requirements file for more packages in the test environment, such as benchmarks/requirements.txt.
 TEST_REQUIREMENTS ?=
+export TEST_REQUIREMENTS
 
 SOURCES := pyproject.toml CMakeLists.txt README.md $(shell find cpp fastexplain -name '*.py' -o -name '*.cpp' -o -name '*.h' -o -name '*.inc')
 CPP_FILES := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name '*.inc')
@@ -30,13 +31,17 @@ help:
 # What several targets need, for callers that run them side by side.
 environment: $(VENV)/.with-test $(VENV)/.tools $(CATCH2_DIR)
 
-.PHONY: help environment demo test test-cpp sanitize lint format bench bench-table wheel clean
+.PHONY: help environment demo test test-with-rivals test-cpp sanitize sanitize-address sanitize-thread lint format bench bench-table wheel clean
 
 demo: $(VENV)/.with-demo
 	$(BIN)/fastexplain demo
 
 test: $(VENV)/.with-test
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+# Where the newest rivals install (Python 3.12 and up), their answers are compared with ours.
+test-with-rivals:
+	$(MAKE) test TEST_REQUIREMENTS=benchmarks/requirements.txt
 
 # Without an interpreter to name it after, VENV would be the folder of all of them.
 $(BIN)/python:
@@ -70,8 +75,10 @@ test-cpp: $(VENV)/.tools $(CATCH2_DIR)
 	$(call run_cpp_tests,cpp)
 
 # The same under AddressSanitizer with UBSan, then under ThreadSanitizer. -O1: at -O3 the kernels take the compiler minutes.
-sanitize: $(VENV)/.tools $(CATCH2_DIR)
+sanitize: sanitize-address sanitize-thread
+sanitize-address: $(VENV)/.tools $(CATCH2_DIR)
 	$(call run_cpp_tests,asan,-DFASTEXPLAIN_SANITIZE=address$(comma)undefined $(call debug_flags,-O1 -D_GLIBCXX_ASSERTIONS))
+sanitize-thread: $(VENV)/.tools $(CATCH2_DIR)
 	$(call run_cpp_tests,tsan,-DFASTEXPLAIN_SANITIZE=thread $(call debug_flags,-O1))
 comma := ,
 debug_flags = -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='$(1)'

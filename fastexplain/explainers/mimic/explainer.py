@@ -52,10 +52,10 @@ from fastexplain.rows.tables import (
     slice_rows,
 )
 
-__all__ = ["MimicExplainer"]
+__all__ = ["SMALL_DATA", "MimicExplainer"]
 
 # With fewer rows, LightGBM may put single rows in a leaf: otherwise it would learn a constant.
-_SMALL_DATA = 50
+SMALL_DATA = 50
 
 
 class MimicExplainer(RowExplainer):
@@ -239,7 +239,7 @@ class MimicExplainer(RowExplainer):
         args = dict(explainable_model_args or {})
         if splits_categories and self._rows.categories:
             args.setdefault("categorical_feature", list(self._rows.categories))
-        if splits_categories and count_rows(rows) < _SMALL_DATA:
+        if splits_categories and count_rows(rows) < SMALL_DATA:
             args["min_data_in_leaf"] = 1
         args["classification"] = self._teacher.task == "classification"
         if takes_output(explainable_model):
