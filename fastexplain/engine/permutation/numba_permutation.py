@@ -101,6 +101,7 @@ def row_effects(
     n_threads: int,
 ) -> None:
     """Fill drops (n_players, n_rows), spread and influence (n_players,); see ``permutations.h``."""
+
     def work(begin: int, end: int) -> None:
         for p in range(begin, end):
             influence[p] = _effects(terms[p], scores[p], baseline, weights, donors[p], sign, drops[p])
