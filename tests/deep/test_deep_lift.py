@@ -240,7 +240,7 @@ def test_bad_input_is_named(function: Any) -> None:
     refused("X is 1-D", network, X[0], background)
     refused("background has no rows", network, X, background[:0])
     refused("one weight for each of 4 background rows", network, X, background, weights=[1, 2])
-    refused("weights sum to 0", network, X, background, weights=np.zeros(4))
+    refused("weights of background are all zero", network, X, background, weights=np.zeros(4))
     refused("weight 1 is -1.0", network, X, background, weights=[1, -1, 1, 1])
     refused("weight 2 is nan", network, X, background, weights=[1, 1, np.nan, 1])
     refused("chunk_bytes must be a positive whole number", network, X, background, chunk_bytes=0)
