@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -272,22 +273,26 @@ def test_kernel_checks_what_it_is_given() -> None:
     make = core().DeepLift
     with pytest.raises(ValueError, match="one rule for each"):
         make([np.ones((2, 2))], [0, 0])
-    with pytest.raises(ValueError, match="as tall as the layer before is wide"):
+    with pytest.raises(ValueError, match=r"weights\[1\] has shape \(2, 3\); expected \(3, 3\)"):
         make([np.ones((2, 3)), np.ones((2, 3))], [0, 0])
-    with pytest.raises(ValueError, match=r"4 \(softmax\) is for the last layer"):
+    with pytest.raises(ValueError, match=r"rules\[0\] is 4, softmax, which is for the last layer"):
         make([np.ones((2, 2))] * 2, [4, 0])
     kernel = make([np.ones((2, 3))], [0])
-    good = [np.zeros((1, 8))] * 5
-    with pytest.raises(ValueError, match="must have 8 columns"):
-        kernel.explain((np.zeros((1, 7)), *good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1)
-    with pytest.raises(ValueError, match="the network's features and outputs"):
-        kernel.explain(tuple(good), tuple(good), np.ones(1), np.zeros((1, 3, 3)), n_threads=1)
-    with pytest.raises(TypeError, match="float64"):
-        kernel.explain(
-            (np.zeros((1, 8), np.float32), *good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1
-        )
-    with pytest.raises(ValueError, match="one weight for each"):
-        kernel.explain(tuple(good), tuple(good), np.ones(2), np.zeros((1, 2, 3)), n_threads=1)
+    names = ("preactivations", "values", "slopes", "thresholds", "features")
+    good = SimpleNamespace(**{name: np.zeros((1, 8)) for name in names})
+
+    def spoilt(**changes: np.ndarray) -> SimpleNamespace:
+        return SimpleNamespace(**{**vars(good), **changes})
+
+    weights, values = np.ones(1), np.zeros((1, 2, 3))
+    with pytest.raises(ValueError, match=r"rows.slopes has shape \(1, 7\); expected \(1, 8\)"):
+        kernel.explain(spoilt(slopes=np.zeros((1, 7))), good, weights, values, n_threads=1)
+    with pytest.raises(ValueError, match=r"values has shape \(1, 3, 3\); expected \(1, 2, 3\)"):
+        kernel.explain(good, good, weights, np.zeros((1, 3, 3)), n_threads=1)
+    with pytest.raises(TypeError, match=r"background\.features must hold float64; got float32"):
+        kernel.explain(good, spoilt(features=np.zeros((1, 8), np.float32)), weights, values, n_threads=1)
+    with pytest.raises(ValueError, match=r"weights has shape \(2,\); expected \(1,\)"):
+        kernel.explain(good, good, np.ones(2), values, n_threads=1)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
