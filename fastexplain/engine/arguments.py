@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["seed_number", "whole_number"]
+__all__ = ["batch_rows", "seed_number", "whole_number"]
 
 _LARGEST_SEED = 2**64 - 1
 
@@ -50,3 +50,11 @@ def _wanted(low: int, high: int | None) -> str:
     if high is None:
         return "a positive whole number" if low == 1 else f"a whole number of at least {low}"
     return f"a whole number from {low} to {'2**64 - 1' if high == _LARGEST_SEED else high}"
+
+
+def batch_rows(batch_size: Any) -> int:
+    """Rows per batch as an int; ValueError, in interpret-community's words, unless it is a positive whole number."""
+    try:
+        return whole_number(batch_size, "batch_size")
+    except ValueError:
+        raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.") from None

@@ -161,9 +161,7 @@ def test_owen_values(explainer: str, function: Any, linkage: Any) -> None:
     for row, values in zip(ROWS, mine.values, strict=True):
         game = mean_outputs(function, row)
         np.testing.assert_allclose(values, [owen(game, linkage, leaf) for leaf in range(4)], atol=EXACT)
-    if explainer == "PartitionExplainer" or linkage is CLUSTERINGS["balanced"]:  # shap's masks of chains are wrong
-        theirs = explained(shap, max_evals=100_000, silent=True)
-        np.testing.assert_allclose(mine.values, theirs.values, atol=1e-6)
+    np.testing.assert_allclose(mine.values, explained(shap, max_evals=100_000, silent=True).values, atol=EXACT)
     assert mine.clustering.shape == (len(ROWS), 3, 4)
     assert mine[0].clustering.shape == mine.abs.mean(0).clustering.shape == (3, 4)
 
@@ -450,3 +448,15 @@ def test_functions_get_frames_with_keep_index(option: str) -> None:
     explainer.shap_values(frame[:2], silent=True)
     assert seen == {pandas.DataFrame}
     assert getattr(explainer, option) is True
+
+
+def test_columns_may_be_called_as_members_of_maskers() -> None:
+    frame = pandas.DataFrame(BACKGROUND, columns=["data", "method", "clustering", "max_samples"])
+    rows = pandas.DataFrame(ROWS, columns=frame.columns)
+    for explainer in ("Explainer", "ExactExplainer", "PartitionExplainer", "KernelExplainer", "PermutationExplainer"):
+        made = getattr(ours, explainer)(bent, frame)
+        assert made(rows).feature_names == list(frame.columns)
+    assert type(ours.Explainer(bent, frame)) is ours.ExactExplainer
+    linear = ours.LinearExplainer(LinearRegression().fit(X, Y), frame)
+    assert linear.feature_perturbation == "interventional"
+    assert linear.feature_names == list(frame.columns)

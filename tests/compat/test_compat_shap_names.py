@@ -116,6 +116,8 @@ e = shap.Explainer(lambda rows: rows[:, 0] * rows[:, 1], X)(X)
 shap.plots.beeswarm(e, order=e.abs.max(0), show=False)
 shap.summary_plot(e.values, X, show=False)
 real = installed_package("shap")
+import shap.links as links
+assert links.__name__ == "fastexplain.compat.shap.links", links
 print(shap.__name__, real.__name__, isinstance(e, real.Explanation), Tree.__module__.split(".")[0])
 uninstall("shap")
 import shap

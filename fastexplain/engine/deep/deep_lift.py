@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.arguments import whole_number
-from fastexplain.engine.backends import core, select_backend
+from fastexplain.engine.backends import select_backend
 from fastexplain.engine.deep.rows import (
     TOLERANCE,
     background_weights,
@@ -190,7 +190,7 @@ class Activations:
     outputs: Array
 
     def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
-        """As the kernel takes them."""
+        """As the Numba kernel takes them."""
         return self.preactivations, self.values, self.slopes, self.thresholds, self.features
 
 
@@ -260,10 +260,12 @@ def _native(
 def _kernel(network: Network, backend: str) -> Callable[[Activations, Activations, Array, Array, int], None]:
     rules = [layer_rule(layer) for layer in network.layers]
     if backend == "native":
-        compiled = core().DeepLift([layer.weight for layer in network.layers], rules)
+        from fastexplain._core import DeepLift
+
+        compiled = DeepLift([np.ascontiguousarray(layer.weight, dtype=np.float64) for layer in network.layers], rules)
 
         def explain(mine: Activations, others: Activations, weights: Array, values: Array, n_threads: int) -> None:
-            compiled.explain(mine.arrays(), others.arrays(), weights, values, n_threads=n_threads)
+            compiled.explain(mine, others, weights, values, n_threads=n_threads)
 
         return explain
     from fastexplain.engine.deep.numba_deep_lift import explain_rows

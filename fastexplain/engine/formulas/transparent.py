@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.models.agreement import agrees
 from fastexplain.models.class_registry import ClassRegistry, imported
 
 __all__ = ["Game", "Peeled", "SeenThrough", "TransparentModel", "find_model", "register", "see_through"]
@@ -252,7 +253,7 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
         if expected is None:
             expected = two_dimensional(predict(probe))
         got = two_dimensional(candidate.seen.predict(encoded))
-        if _agree(got, expected, max(candidate.rtol, single)):
+        if agrees(got, expected, max(candidate.rtol, single), apart=True):
             return candidate.seen
     return None
 
@@ -407,14 +408,6 @@ def mixed_rows(rows: Any, others: Any, from_rows: NDArray[np.bool_]) -> Any:
 
     both = polars.concat([rows, others], how="vertical_relaxed")
     return polars.DataFrame([both[:, i][cells[:, i]] for i in range(cells.shape[1])])
-
-
-def _agree(got: NDArray[np.float64], expected: NDArray[np.float64], rtol: float) -> bool:
-    """Equal up to rounding, relative to each output's largest value."""
-    if got.shape != expected.shape:
-        return False
-    scale = np.abs(expected).max(axis=0, initial=0.0)
-    return bool((np.abs(got - expected) <= rtol * scale + 1e-300).all())  # NaN agrees with nothing
 
 
 def _dtypes(rows: Any) -> list[Any]:

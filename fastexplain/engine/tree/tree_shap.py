@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.backends import core, select_backend
+from fastexplain.engine.backends import select_backend
 from fastexplain.engine.progress import is_watched, progress
 from fastexplain.models import Forest, TreeModel, load_model
 
@@ -141,7 +141,9 @@ def _native(
     key = ("native", lanes.char)
     compiled = forest._compiled.get(key)
     if compiled is None:
-        compiled = core().TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads)
+        from fastexplain._core import TreeShap
+
+        compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads)
         forest._compiled[key] = compiled
     compiled.explain(rows, values, max_points=_max_points(forest, exact), n_threads=n_threads)
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.arguments import whole_number
+from fastexplain.engine.arguments import batch_rows
 from fastexplain.engine.progress import progress
 from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.explainers.raw.raw_features import RawFeatures
@@ -163,7 +163,7 @@ class RowExplainer(abc.ABC):
 
     def _table_of_many(self, rows: Any, batch_size: Any) -> Any:
         """Rows of a global explanation as something 2-D; ValueError where there are none, or the batch has no size."""
-        whole_number(batch_size, "batch_size")
+        batch_rows(batch_size)
         X, _ = self._table(rows)
         if not count_rows(X):
             raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
+from fastexplain.models.agreement import disagreement
 from fastexplain.models.class_registry import ClassRegistry, imported
 
 __all__ = ["ACTIVATIONS", "Activation", "Layer", "Network", "load_network", "try_load_network"]
@@ -398,13 +399,6 @@ def _check(network: Network, forward: Callable[[Array], Array], dtype: str, name
     theirs = np.asarray(forward(X), dtype=np.float64)
     if theirs.ndim == 1:
         theirs = theirs[:, None]
-    if ours.shape != theirs.shape:
-        raise ModelConversionError(f"The converted {name} has outputs {ours.shape}; the library gives {theirs.shape}.")
-    tolerance = TOLERANCE[dtype] * max(1.0, float(np.abs(theirs).max()))
-    gap = np.abs(ours - theirs)
-    if not (gap <= tolerance).all():
-        row, output = np.unravel_index(int(np.nanargmax(np.where(np.isnan(gap), np.inf, gap))), gap.shape)
-        raise ModelConversionError(
-            f"The converted {name} does not reproduce the library's own forward: on probe row {row}, output {output}, "
-            f"it gives {ours[row, output]!r} and the library {theirs[row, output]!r} (tolerance {tolerance:.1e})."
-        )
+    found = disagreement(ours, theirs, TOLERANCE[dtype], floor=1.0)
+    if found is not None:
+        raise ModelConversionError(f"The converted {name} does not reproduce the library's own forward: {found}.")

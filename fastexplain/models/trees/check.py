@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.exceptions import ModelConversionError
+from fastexplain.models.agreement import disagreement
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import Forest
 
@@ -81,17 +82,11 @@ def check_conversion(model: TreeModel) -> NDArray[np.float64]:
     X = probe_rows(model.forest)
     ours = model.forest.predict(X)
     theirs = np.asarray(model.raw_predict_prepared(X), dtype=np.float64)
-    if ours.shape != theirs.shape:
-        raise ModelConversionError(f"Converted model has outputs {ours.shape}; {model.library} gives {theirs.shape}.")
-    scale = max(1.0, float(np.abs(theirs).max(initial=0.0)))
-    gap = np.abs(ours - theirs)
-    tolerance = TOLERANCE[model.forest.float32_model] * scale
-    if not (gap <= tolerance).all():
-        row, output = np.unravel_index(int(np.nanargmax(np.where(np.isnan(gap), np.inf, gap))), gap.shape)
+    found = disagreement(ours, theirs, TOLERANCE[model.forest.float32_model], floor=1.0)
+    if found is not None:
         raise ModelConversionError(
-            f"The converted {model.library} model does not reproduce the library's own raw prediction: on probe row "
-            f"{row}, output {output}, it gives {ours[row, output]!r} and the library {theirs[row, output]!r} "
-            f"(tolerance {tolerance:.1e}). Please report the model's library version and parameters."
+            f"The converted {model.library} model does not reproduce the library's own raw prediction: {found}. Please "
+            "report the model's library version and parameters."
         )
     return X
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.compat.shap import links
-from fastexplain.compat.shap._inputs import as_array, is_frame, masked_background, row_values, shaped
+from fastexplain.compat.shap._inputs import as_array, is_frame, is_impute, masked_background, row_values, shaped
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
 from fastexplain.compat.shap.explainers._function import MAX_SAMPLES, refuse_outputs
 from fastexplain.engine.linear.linear_shap import linear_shap
@@ -70,12 +70,13 @@ class LinearExplainer(Explainer):
             raise InvalidFeaturePerturbationError(
                 f"feature_perturbation must be one of {_PERTURBATIONS}; got {feature_perturbation!r}."
             )
-        imputes = hasattr(masker, "method") and hasattr(masker, "data")  # Impute, ours or shap's
-        correlated = imputes or (feature_perturbation == "correlation_dependent" and not _is_independent(masker))
+        asked = feature_perturbation == "correlation_dependent" and not _is_independent(masker)
+        correlated = is_impute(masker) or asked
         self.feature_perturbation = _PERTURBATIONS[correlated]
         self.model, self.masker, self.nsamples, self.n_threads = model, masker, nsamples, n_threads
-        if feature_names is None and is_frame(getattr(masker, "data", masker)):
-            feature_names = getattr(masker, "data", masker).columns
+        rows: Any = masker if is_frame(masker) else getattr(masker, "data", None)
+        if feature_names is None and is_frame(rows):
+            feature_names = rows.columns
         self.feature_names = None if feature_names is None else list(feature_names)
         self.mean, self.cov = _moments(masker, correlated)
         self.M = len(self.mean)
@@ -149,7 +150,7 @@ class LinearExplainer(Explainer):
 
 
 def _is_independent(masker: Any) -> bool:
-    return hasattr(masker, "max_samples")
+    return not is_frame(masker) and hasattr(masker, "max_samples")
 
 
 def _coefficients(model: Any) -> tuple[NDArray[Any], Any]:
@@ -184,7 +185,7 @@ def _moments(masker: Any, correlated: bool) -> tuple[NDArray[np.float64], NDArra
             raise ValueError("feature_perturbation='correlation_dependent' needs a covariance beside the mean.")
         return mean, np.asarray(given[1], dtype=np.float64) if correlated else None
     if correlated:
-        rows = masker.data if hasattr(masker, "method") else masker
+        rows = masker.data if is_impute(masker) else masker
         values = np.asarray(as_array(rows), dtype=np.float64)
         if len(values) <= values.shape[1]:
             warnings.warn(
