@@ -487,8 +487,8 @@ def _words_per_set(trees: list[Fields], n_sets: NDArray[np.int64]) -> NDArray[np
     stated = np.array([tree.get("cat_threshold", "").count(" ") + 1 for tree in with_sets])
     wrong = (bounds[starts] != 0) | (bounds[ends - 1] != stated) | (np.minimum.reduceat(n_words, starts) < 0)
     if wrong.any():
-        tree = int(wrong.argmax())
+        first = int(wrong.argmax())
         raise damaged(
-            f"tree {at[tree]} has cat_boundaries that do not rise from 0 to {stated[tree]}, its number of words"
+            f"tree {at[first]} has cat_boundaries that do not rise from 0 to {stated[first]}, its number of words"
         )
     return np.delete(n_words, starts)
