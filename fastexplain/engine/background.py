@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.kinds import is_sparse, is_table
+
 __all__ = ["Background", "as_background", "checked_weights", "has_weights", "summarize_background"]
 
 
@@ -57,7 +60,7 @@ def summarize_background(X: Any, k: int = 10, *, seed: int = 0, round_values: bo
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k must be a positive whole number; got {k!r}.")
-    if hasattr(X, "tocsc"):
+    if is_sparse(X):
         return _sparse_medians(X)
     values = _numbers(X)
     if not len(values):
@@ -101,7 +104,7 @@ def has_weights(rows: Any) -> bool:
     """Whether rows come with weights (a `Background`, a shap.kmeans result), and are no table with columns so named."""
     if isinstance(rows, Background):
         return True
-    if hasattr(rows, "dtype") or hasattr(rows, "columns"):
+    if hasattr(rows, "dtype") or is_table(rows):
         return False
     return hasattr(rows, "data") and hasattr(rows, "weights")
 
@@ -133,7 +136,7 @@ def checked_weights(weights: Any, n_rows: int, what: str) -> NDArray[np.float64]
 
 
 def _numbers(X: Any) -> NDArray[np.float64]:
-    values = X.to_numpy() if hasattr(X, "to_numpy") else np.asarray(X)
+    values = plain_array(X)
     if values.ndim != 2:
         raise ValueError(f"X has shape {values.shape}; expected (n_rows, n_features).")
     try:

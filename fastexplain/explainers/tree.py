@@ -19,6 +19,7 @@ from fastexplain.explainers.shared.predictions import model_predictions
 from fastexplain.explainers.shared.probability import scaled_to_probability
 from fastexplain.explanation.explanation import Predictions
 from fastexplain.models import TreeModel, load_model
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["TreeExplainer", "explained_units"]
 
@@ -147,7 +148,7 @@ class TreeExplainer(BaseExplainer):
 
     def _dense(self, X: Any) -> Any:
         """Sparse rows as a dense array; what XGBoost finds not stored is missing to it, not 0."""
-        if not hasattr(X, "tocsr"):
+        if not is_sparse(X):
             return X
         if self._tree_model.library != "XGBoost":
             return X.toarray()

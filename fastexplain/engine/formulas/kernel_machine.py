@@ -18,6 +18,7 @@ from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.formulas.linear import linear_model
 from fastexplain.engine.formulas.product_game import LANES, in_blocks, shap_values_of_blocks
 from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights, player_of_columns
+from fastexplain.rows.arrays import dense
 
 __all__ = ["KernelMachine", "KernelSum", "KernelSumGame", "see_kernel_machine", "support_vector_sum"]
 
@@ -360,4 +361,4 @@ def _kernel_terms(kernel: Any, n_features: int) -> list[tuple[float, Float]] | N
 
 
 def _dense(array: Any) -> Float:
-    return np.ascontiguousarray(array.toarray() if hasattr(array, "toarray") else array, dtype=np.float64)
+    return np.ascontiguousarray(dense(array), dtype=np.float64)

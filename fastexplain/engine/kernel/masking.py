@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.backends import core
+from fastexplain.rows.kinds import is_arrow, is_table
 
 __all__ = ["RowBuilder", "copied", "make_builder"]
 
@@ -343,12 +344,12 @@ def _is_sparse(X: Any) -> bool:
 
 
 def _is_table(X: Any) -> bool:
-    return hasattr(X, "columns") and hasattr(X, "shape") and not isinstance(X, np.ndarray)
+    return is_table(X) and hasattr(X, "shape")
 
 
 def _names(table: Any) -> list[Any]:
     """Column names; pyarrow's `columns` are the columns themselves."""
-    return list(table.column_names if hasattr(table, "column_names") else table.columns)
+    return list(table.column_names if is_arrow(table) else table.columns)
 
 
 def _as_rows(X: Any, what: str) -> NDArray[Any]:
