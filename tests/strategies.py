@@ -277,3 +277,23 @@ def _category_sets(rng: np.random.Generator, categorical: NDArray[np.bool_]) -> 
 
 def _joined(parts: list[NDArray[Any]], dtype: DTypeLike) -> NDArray[Any]:
     return np.concatenate([np.empty(0, dtype=dtype), *parts]).astype(dtype)
+
+
+def big_forest(seed: int = 0, **changes: object) -> Forest:
+    """Every kind of node, several outputs, repeated features, more trees than chunks."""
+    arguments: dict = {
+        "n_trees": 40,
+        "n_features": 9,
+        "n_outputs": 3,
+        "shapes": ("bushy", "bushy", "chain", "stump", "leaf"),
+        "n_leaves": 40,
+        "max_depth": 20,
+        "p_zero_cover": 0.1,
+        "p_categorical": 0.2,
+        "p_zero_is_missing": 0.2,
+    }
+    return random_forest(np.random.default_rng(seed), **{**arguments, **changes})
+
+
+def rows_of(forest: Forest, n_rows: int, seed: int = 1) -> np.ndarray:
+    return random_rows(np.random.default_rng(seed), forest, n_rows)

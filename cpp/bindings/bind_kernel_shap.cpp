@@ -1,103 +1,149 @@
-// Kernels of Kernel SHAP for Python: check shapes, release the GIL, call. Arrays that are written refuse conversion.
-#include <stdexcept>
+// Kernels of Kernel SHAP for Python.
+#include <limits>
+#include <vector>
 
 #include "bindings.h"
+#include "checks.h"
 #include "fastexplain/kernel/coalitions.h"
 #include "fastexplain/kernel/masking.h"
 #include "fastexplain/kernel/odd_gp.h"
 
-namespace py = pybind11;
-
 namespace {
 
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
+constexpr std::int64_t kMaxInt32 = std::numeric_limits<std::int32_t>::max();
 
-void require(bool fits, const char* what) {
-  if (!fits) throw py::value_error(what);
+std::uint64_t pairs_of_size(int n_players, int size) {
+  require(n_players >= 1, "n_players must be at least 1; got ", n_players);
+  require(size >= 0 && size <= n_players / 2, "size must be in 0 .. n_players / 2 = ", n_players / 2, "; got ", size);
+  return fastexplain::pairs_of_size(n_players, size);
 }
 
-void fill_coalitions(const Array<std::int32_t>& size, const Array<std::int64_t>& index, std::uint64_t seed,
-                     Array<std::uint8_t>& masks, int n_threads) {
-  require(masks.ndim() == 2 && masks.shape(0) == size.size() && index.size() == size.size(),
-          "masks, size and index differ in length");
-  const auto n_players = static_cast<int>(masks.shape(1));
-  for (py::ssize_t p = 0; p < size.size(); ++p)
-    require(size.data()[p] >= 1 && 2 * size.data()[p] <= n_players, "size must be in 1 .. n_players / 2");
-  std::uint8_t* out = masks.mutable_data();
+void fill_coalitions(const In<"size", std::int32_t>& size, const In<"index", std::int64_t>& index, std::uint64_t seed,
+                     const Out<"masks", std::uint8_t>& masks, Threads n_threads) {
+  const auto [n_pairs, n_players] = masks.dims<2>();
+  require(n_players <= kMaxInt32, "masks must have fewer than 2**31 columns; got ", n_players);
+  const std::int64_t largest = n_players / 2;
+  const fastexplain::CoalitionTask task{.n_players = static_cast<int>(n_players),
+                                        .n_pairs = n_pairs,
+                                        .size = size.of_shape_within({n_pairs}, 1, largest),
+                                        .index = index.of_shape_within({n_pairs}, 0, std::numeric_limits<std::int64_t>::max()),
+                                        .seed = seed,
+                                        .masks = masks.of_shape({n_pairs, n_players})};
+  if (masks.empty()) return;
+  // An index beyond the last coalition of its size would be looked for without end.
+  const std::vector<std::uint64_t> pairs = fastexplain::pairs_of_sizes(task.n_players, static_cast<int>(largest));
+  for (std::int64_t p = 0; p < n_pairs; ++p) {
+    const std::uint64_t n = pairs[static_cast<std::size_t>(task.size[p])];
+    require(n == fastexplain::kCountless || static_cast<std::uint64_t>(task.index[p]) < n, "index[", p, "] is ", task.index[p],
+            "; expected 0 .. ", n - 1, ", the pairs of size ", task.size[p], " among ", n_players, " players");
+  }
   const py::gil_scoped_release release;
-  fastexplain::fill_coalitions(n_players, size.size(), size.data(), index.data(), seed, out, n_threads);
+  fastexplain::fill_coalitions(task, n_threads);
 }
 
-void fill_masked_rows(const py::array& X, const py::array& background, const Array<std::uint8_t>& masks,
-                      const Array<std::int32_t>& row, const Array<std::int32_t>& mask,
-                      const Array<std::int32_t>& background_row, py::array& out, int n_threads) {
-  const py::ssize_t n_columns = masks.shape(1), bytes = out.itemsize();
-  for (const py::array* array : {&X, &background, static_cast<const py::array*>(&out)})
-    require(array->ndim() == 2 && array->shape(1) == n_columns && array->itemsize() == bytes &&
-                (array->flags() & py::array::c_style) != 0,
-            "X, background and out must be C-contiguous, of one dtype and width");
-  require(out.shape(0) == row.size() && mask.size() == row.size() && background_row.size() == row.size(),
-          "indices differ in length");
-  require(bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8, "items must have 1, 2, 4 or 8 bytes");
-  for (py::ssize_t i = 0; i < row.size(); ++i)
-    require(row.data()[i] >= 0 && row.data()[i] < X.shape(0) && mask.data()[i] >= 0 && mask.data()[i] < masks.shape(0) &&
-                background_row.data()[i] >= 0 && background_row.data()[i] < background.shape(0),
-            "an index is out of range");
-  const fastexplain::MaskingTask task{
-      X.data(),  background.data(),       masks.data(),      row.data(), mask.data(), background_row.data(), out.shape(0),
-      n_columns, static_cast<int>(bytes), out.mutable_data()};
+void require_same_type(const Array<const void>& array, const Array<void>& out) {
+  if (!array.equivalent(out.dtype()))
+    throw py::type_error(text_of(array.full_name(), " must hold ", out.dtype(), ", as out does; got ", array.dtype()));
+}
+
+void fill_masked_rows(const In<"X", void>& X, const In<"background", void>& background, const In<"masks", std::uint8_t>& masks,
+                      const In<"row", std::int32_t>& row, const In<"mask", std::int32_t>& mask,
+                      const In<"background_row", std::int32_t>& background_row, const Out<"out", void>& out,
+                      Threads n_threads) {
+  const auto [n_out, n_columns] = out.dims<2>();
+  const std::int64_t n_rows = X.dims<2>()[0], n_background = background.dims<2>()[0], n_masks = masks.dims<2>()[0];
+  const std::int64_t bytes = out.item_bytes();
+  require(bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8, "out must have items of 1, 2, 4 or 8 bytes; got ", bytes);
+  require_same_type(X, out);
+  require_same_type(background, out);
+  const fastexplain::MaskingTask task{.X = X.of_shape({n_rows, n_columns}),
+                                      .background = background.of_shape({n_background, n_columns}),
+                                      .masks = masks.of_shape_within({n_masks, n_columns}, 0, 1),
+                                      .row = row.of_shape_within({n_out}, 0, n_rows - 1),
+                                      .mask = mask.of_shape_within({n_out}, 0, n_masks - 1),
+                                      .background_row = background_row.of_shape_within({n_out}, 0, n_background - 1),
+                                      .n_out = n_out,
+                                      .n_columns = n_columns,
+                                      .item_bytes = static_cast<int>(bytes),
+                                      .out = out.of_shape({n_out, n_columns})};
+  if (out.empty()) return;
   const py::gil_scoped_release release;
   fastexplain::fill_masked_rows(task, n_threads);
 }
 
-py::tuple distinct_masked_rows(const Array<std::uint8_t>& masks, const Array<std::uint8_t>& differs) {
-  require(masks.ndim() == 2 && differs.ndim() == 2 && masks.shape(1) == differs.shape(1), "masks and differs differ in width");
-  const py::ssize_t n_masks = masks.shape(0), n_background = differs.shape(0), n = n_masks * n_background;
-  require(n < (py::ssize_t{1} << 31) - n_background - 1, "too many masked rows at once");
-  Array<std::int32_t> slot({n_masks, n_background});
-  Array<std::int32_t> unique_mask(n), unique_background(n);
-  std::int32_t *slots = slot.mutable_data(), *mask = unique_mask.mutable_data(), *row = unique_background.mutable_data();
+py::tuple distinct_masked_rows(const In<"masks", std::uint8_t>& masks, const In<"differs", std::uint8_t>& differs) {
+  const auto [n_masks, n_players] = masks.dims<2>();
+  const std::int64_t n_background = differs.dims<2>()[0];
+  fastexplain::DistinctTask task{.masks = masks.of_shape({n_masks, n_players}),
+                                 .differs = differs.of_shape({n_background, n_players}),
+                                 .n_masks = n_masks,
+                                 .n_background = n_background,
+                                 .n_players = n_players};
+  // Slots are numbered by int32.
+  require(n_background < kMaxInt32 && n_masks <= (kMaxInt32 - n_background - 1) / std::max<std::int64_t>(1, n_background),
+          "masks and differs give too many masked rows at once: ", n_masks, " times ", n_background,
+          "; expected fewer than 2**31");
+  const py::ssize_t n = n_masks * n_background;
+  py::array_t<std::int32_t> slot({n_masks, n_background}), unique_mask(n), unique_background(n);
+  task.slot = slot.mutable_data();
+  task.unique_mask = unique_mask.mutable_data();
+  task.unique_background = unique_background.mutable_data();
   std::int64_t n_unique = 0;
-  {
+  if (n > 0) {
     const py::gil_scoped_release release;
-    n_unique = fastexplain::distinct_masked_rows(masks.data(), n_masks, differs.data(), n_background, masks.shape(1), slots,
-                                                 mask, row);
+    n_unique = fastexplain::distinct_masked_rows(task);
   }
   const py::slice used(0, n_unique, 1);
   return py::make_tuple(slot, unique_mask[used], unique_background[used]);
 }
 
-void odd_covariance(Array<double>& gram, const Array<double>& linear, double log_norm, double scale, int n_threads) {
-  require(gram.size() == linear.size(), "gram and linear differ in size");
-  double* out = gram.mutable_data();
+void odd_covariance(const Out<"gram", double>& gram, const In<"linear", double>& linear, double log_norm, double scale,
+                    Threads n_threads) {
+  const auto [n, m] = gram.dims<2>();
+  const fastexplain::OddCovarianceTask task{.gram = gram.of_shape({n, m}),
+                                            .linear = linear.of_shape({n, m}),
+                                            .size = gram.size(),
+                                            .log_norm = log_norm,
+                                            .scale = scale};
   const py::gil_scoped_release release;
-  fastexplain::odd_covariance(out, linear.data(), gram.size(), log_norm, scale, n_threads);
+  fastexplain::odd_covariance(task, n_threads);
 }
 
-void odd_cross_covariance(const Array<double>& signs, const Array<double>& rho, const Array<double>& points,
-                          const Array<double>& weights, double scale, Array<double>& cross, int n_threads) {
-  require(signs.ndim() == 2 && cross.ndim() == 2 && cross.shape(0) == signs.shape(0) && cross.shape(1) == signs.shape(1) &&
-              rho.size() == signs.shape(1) && points.size() == weights.size(),
-          "signs, rho, points, weights and cross do not fit together");
-  double* out = cross.mutable_data();
+void odd_cross_covariance(const In<"signs", double>& signs, const In<"rho", double>& rho, const In<"points", double>& points,
+                          const In<"weights", double>& weights, double scale, const Out<"cross", double>& cross,
+                          Threads n_threads) {
+  const auto [n_pairs, n_players] = signs.dims<2>();
+  const std::int64_t n_points = points.dims<1>()[0];
+  const fastexplain::OddCrossTask task{.signs = signs.of_shape({n_pairs, n_players}),
+                                       .rho = rho.of_shape({n_players}),
+                                       .n_pairs = n_pairs,
+                                       .n_players = n_players,
+                                       .points = points.of_shape({n_points}),
+                                       .weights = weights.of_shape({n_points}),
+                                       .n_points = n_points,
+                                       .scale = scale,
+                                       .cross = cross.of_shape({n_pairs, n_players})};
+  if (cross.empty()) return;
   const py::gil_scoped_release release;
-  fastexplain::odd_cross_covariance(signs.data(), signs.shape(0), signs.shape(1), rho.data(), points.data(), weights.data(),
-                                    static_cast<int>(points.size()), scale, out, n_threads);
+  fastexplain::odd_cross_covariance(task, n_threads);
 }
 
 }  // namespace
 
 void bind_kernel_shap(py::module_& m) {
-  m.def("pairs_of_size", &fastexplain::pairs_of_size, py::arg("n_players"), py::arg("size"),
+  m.def("pairs_of_size", &pairs_of_size, py::arg("n_players"), py::arg("size"),
         "Pairs of a coalition of this size and its complement, at most 2**62.");
-  m.def("fill_coalitions", &fill_coalitions, py::arg("size"), py::arg("index"), py::arg("seed"), py::arg("masks").noconvert(),
-        py::arg("n_threads"));
+  m.def("fill_coalitions", &fill_coalitions, py::arg("size"), py::arg("index"), py::arg("seed"), py::arg("masks"),
+        py::arg("n_threads"),
+        "Write masks (n_pairs, n_players) of the coalitions `index` among those of `size`, both (n_pairs,).");
   m.def("fill_masked_rows", &fill_masked_rows, py::arg("X"), py::arg("background"), py::arg("masks"), py::arg("row"),
-        py::arg("mask"), py::arg("background_row"), py::arg("out").noconvert(), py::arg("n_threads"));
-  m.def("distinct_masked_rows", &distinct_masked_rows, py::arg("masks"), py::arg("differs"));
-  m.def("odd_covariance", &odd_covariance, py::arg("gram").noconvert(), py::arg("linear"), py::arg("log_norm"),
-        py::arg("scale"), py::arg("n_threads"));
+        py::arg("mask"), py::arg("background_row"), py::arg("out"), py::arg("n_threads"),
+        "Write rows that take each column from a row of X, or of the background where the mask is 0.");
+  m.def("distinct_masked_rows", &distinct_masked_rows, py::arg("masks"), py::arg("differs"),
+        "Which masked rows of one explained row differ from each other; see masking.h.");
+  m.def("odd_covariance", &odd_covariance, py::arg("gram"), py::arg("linear"), py::arg("log_norm"), py::arg("scale"),
+        py::arg("n_threads"), "Turn gram into the covariance of odd set functions; see odd_gp.h.");
   m.def("odd_cross_covariance", &odd_cross_covariance, py::arg("signs"), py::arg("rho"), py::arg("points"), py::arg("weights"),
-        py::arg("scale"), py::arg("cross").noconvert(), py::arg("n_threads"));
+        py::arg("scale"), py::arg("cross"), py::arg("n_threads"),
+        "Write the covariance of Shapley values and coalitions; see odd_gp.h.");
 }

@@ -1,127 +1,208 @@
-// Kernels of permutation importance for Python: shapes are checked here, values by the Python callers.
+// Kernels of permutation importance for Python.
+#include <limits>
 #include <memory>
-#include <stdexcept>
+#include <vector>
 
 #include "bindings.h"
+#include "checks.h"
 #include "fastexplain/permutation/permutations.h"
 #include "fastexplain/permutation/replacement_predictor.h"
 #include "forest_view.h"
 
+using fastexplain::ForestView;
+using fastexplain::ReplacementPredictor;
+
 namespace {
 
-using fastexplain::ReplacementPredictor;
-using Doubles = py::array_t<double, py::array::c_style>;
-using ColumnDoubles = py::array_t<double, py::array::f_style>;
-using Ints = py::array_t<std::int32_t, py::array::c_style>;
-using Longs = py::array_t<std::int64_t, py::array::c_style>;
+constexpr std::int64_t kMaxInt32 = std::numeric_limits<std::int32_t>::max();
 
-void expect(bool condition, const char* message) {
-  if (!condition) throw py::value_error(message);
+// Offsets that cut 0 .. `end` into consecutive parts.
+template <Name kName>
+const std::int64_t* parts_of(const In<kName, std::int64_t>& offsets, std::int64_t n_parts, std::int64_t end) {
+  const std::int64_t* found = offsets.of_shape_within({n_parts + 1}, 0, end);
+  require(found[0] == 0 && found[n_parts] == end, kName.text, " must run from 0 to ", end, "; got ", found[0], " to ",
+          found[n_parts]);
+  for (std::int64_t part = 0; part < n_parts; ++part)
+    require(found[part] <= found[part + 1], kName.text, "[", part + 1, "] is ", found[part + 1], ", less than the one before");
+  return found;
 }
 
-void latin_permutations(const Ints& player, const Ints& rank, const Ints& stratum_rows, const Longs& stratum_offsets,
-                        const Longs& player_strata, std::uint64_t seed, Ints& donors, Ints& bands, int n_threads) {
-  expect(rank.ndim() == 2 && donors.ndim() == 3, "rank must be 2-D and donors 3-D");
-  fastexplain::PermutationPlan plan;
-  plan.n_players = rank.shape(0);
-  plan.n_rows = rank.shape(1);
-  plan.n_repeats = donors.shape(1);
-  expect(player.size() == plan.n_players && player_strata.size() == plan.n_players + 1, "one entry per player is needed");
-  expect(stratum_rows.size() == rank.size() && donors.shape(0) == plan.n_players && donors.shape(2) == plan.n_rows &&
-             bands.size() == donors.size(),
-         "shapes of rank, stratum_rows, donors and bands differ");
-  expect(stratum_offsets.size() == player_strata.at(plan.n_players) + 1, "stratum_offsets and player_strata differ");
-  plan.player = player.data();
-  plan.rank = rank.data();
-  plan.stratum_rows = stratum_rows.data();
-  plan.stratum_offsets = stratum_offsets.data();
-  plan.player_strata = player_strata.data();
-  std::int32_t *to = donors.mutable_data(), *bands_to = bands.mutable_data();
+// Each player's strata hold each row once.
+void check_strata(const fastexplain::PermutationPlan& plan) {
+  std::vector<std::int64_t> seen_by(static_cast<std::size_t>(plan.n_rows), -1);
+  for (std::int64_t p = 0; p < plan.n_players; ++p) {
+    const std::int64_t first = plan.stratum_offsets[plan.player_strata[p]];
+    require(first == p * plan.n_rows, "stratum_offsets must be ", p * plan.n_rows, " where player ", p, " begins; got ", first);
+    for (std::int64_t i = 0; i < plan.n_rows; ++i) {
+      const std::int32_t row = plan.stratum_rows[p * plan.n_rows + i];
+      require(seen_by[static_cast<std::size_t>(row)] != p, "stratum_rows must hold each row once; row ", row, " of player ", p,
+              " comes twice");
+      seen_by[static_cast<std::size_t>(row)] = p;
+    }
+  }
+}
+
+void latin_permutations(const In<"player", std::int32_t>& player, const In<"rank", std::int32_t>& rank,
+                        const In<"stratum_rows", std::int32_t>& stratum_rows,
+                        const In<"stratum_offsets", std::int64_t>& stratum_offsets,
+                        const In<"player_strata", std::int64_t>& player_strata, std::uint64_t seed,
+                        const Out<"donors", std::int32_t>& donors, const Out<"bands", std::int32_t>& bands, Threads n_threads) {
+  const auto [n_players, n_repeats, n_rows] = donors.dims<3>();
+  require(n_rows <= kMaxInt32 && n_repeats <= kMaxInt32, "at most 2**31 - 1 rows and repeats fit; got ", n_rows, " and ",
+          n_repeats);
+  const std::int64_t n_strata = stratum_offsets.dims<1>()[0] - 1;
+  const fastexplain::PermutationPlan plan{
+      .n_players = n_players,
+      .n_rows = n_rows,
+      .n_repeats = n_repeats,
+      .player = player.of_shape({n_players}),
+      .rank = rank.of_shape_within({n_players, n_rows}, 0, kMaxInt32 - 2),
+      .stratum_rows = stratum_rows.of_shape_within({n_players, n_rows}, 0, n_rows - 1),
+      .stratum_offsets = parts_of(stratum_offsets, n_strata, n_players * n_rows),
+      .player_strata = parts_of(player_strata, n_players, n_strata),
+  };
+  std::int32_t *to = donors.of_shape({n_players, n_repeats, n_rows}),
+               *bands_to = bands.of_shape({n_players, n_repeats, n_rows});
+  if (donors.empty()) return;
+  check_strata(plan);
   const py::gil_scoped_release release;
   fastexplain::latin_permutations(plan, seed, to, bands_to, n_threads, python_interrupt_check());
 }
 
-void row_effects(const Doubles& terms, const Doubles& scores, const Doubles& baseline, const Doubles& weights,
-                 const Ints& donors, const Ints& bands, double sign, Doubles& drops, Doubles& spread, Doubles& influence,
-                 int n_threads) {
-  expect(donors.ndim() == 3 && terms.size() == donors.size() && bands.size() == donors.size(),
-         "terms, donors and bands must be (n_players, n_repeats, n_rows)");
-  fastexplain::EffectsPlan plan;
-  plan.n_players = donors.shape(0);
-  plan.n_repeats = donors.shape(1);
-  plan.n_rows = donors.shape(2);
-  expect(scores.size() == plan.n_players * plan.n_repeats && baseline.size() == plan.n_rows && weights.size() == plan.n_rows &&
-             drops.size() == plan.n_players * plan.n_rows && spread.size() == plan.n_players &&
-             influence.size() == plan.n_players,
-         "scores must be (n_players, n_repeats), drops (n_players, n_rows)");
-  plan.sign = sign;
-  plan.terms = terms.data();
-  plan.scores = scores.data();
-  plan.baseline = baseline.data();
-  plan.weights = weights.data();
-  plan.donors = donors.data();
-  plan.bands = bands.data();
-  double *to = drops.mutable_data(), *spread_to = spread.mutable_data(), *influence_to = influence.mutable_data();
+void row_effects(const In<"terms", double>& terms, const In<"scores", double>& scores, const In<"baseline", double>& baseline,
+                 const In<"weights", double>& weights, const In<"donors", std::int32_t>& donors,
+                 const In<"bands", std::int32_t>& bands, double sign, const Out<"drops", double>& drops,
+                 const Out<"spread", double>& spread, const Out<"influence", double>& influence, Threads n_threads) {
+  const auto [n_players, n_repeats, n_rows] = donors.dims<3>();
+  require(n_repeats >= 1, "donors must have a repeat; got shape (", n_players, ", ", n_repeats, ", ", n_rows, ")");
+  const fastexplain::EffectsPlan plan{.n_players = n_players,
+                                      .n_repeats = n_repeats,
+                                      .n_rows = n_rows,
+                                      .sign = sign,
+                                      .terms = terms.of_shape({n_players, n_repeats, n_rows}),
+                                      .scores = scores.of_shape({n_players, n_repeats}),
+                                      .baseline = baseline.of_shape({n_rows}),
+                                      .weights = weights.of_shape({n_rows}),
+                                      .donors = donors.of_shape_within({n_players, n_repeats, n_rows}, 0, n_rows - 1),
+                                      .bands = bands.of_shape_within({n_players, n_repeats, n_rows}, 0, n_repeats - 1)};
+  double *to = drops.of_shape({n_players, n_rows}), *spread_to = spread.of_shape({n_players});
+  double* influence_to = influence.of_shape({n_players});
+  if (spread.empty() || n_rows == 0) {
+    std::fill_n(spread_to, n_players, std::numeric_limits<double>::quiet_NaN());
+    std::fill_n(influence_to, n_players, 0.0);
+    return;
+  }
   const py::gil_scoped_release release;
   fastexplain::row_effects(plan, to, spread_to, influence_to, n_threads, python_interrupt_check());
 }
 
-void predict(const ReplacementPredictor& self, const Doubles& X, const Doubles& base_offset, Doubles& out, int n_threads) {
-  expect(X.ndim() == 2 && X.shape(1) == self.n_features() && base_offset.size() == self.n_outputs() &&
-             out.size() == X.shape(0) * self.n_outputs(),
-         "X must be (n_rows, n_features), out (n_rows, n_outputs)");
-  const double *x = X.data(), *offset = base_offset.data();
-  const std::int64_t n_rows = X.shape(0);
-  double* to = out.mutable_data();
+// A ReplacementPredictor and what it goes on reading of the forest after its construction: copies of what leads it through
+// memory, so that it stays within bounds whatever becomes of the forest, and the leaf values themselves.
+class BoundPredictor {
+ public:
+  BoundPredictor(const py::object& forest, const In<"values", double>& values, double grid)
+      : BoundPredictor(BorrowedForest(forest), values, grid) {}
+  BoundPredictor(const BoundPredictor&) = delete;
+  BoundPredictor& operator=(const BoundPredictor&) = delete;
+
+  const ReplacementPredictor* operator->() const { return &predictor_; }
+
+ private:
+  BoundPredictor(const BorrowedForest& forest, const In<"values", double>& values, double grid)
+      : values_(py::reinterpret_borrow<py::object>(values.object())), predictor_(view_of(forest, values), checked(grid)) {}
+
+  static double checked(double grid) {
+    require(grid >= 0 && std::isfinite(grid), "grid must be finite and not negative; got ", grid);
+    return grid;
+  }
+
+  ForestView view_of(const BorrowedForest& forest, const In<"values", double>& values) {
+    ForestView view = forest.view();
+    require(forest.n_nodes() <= kMaxInt32 / view.n_leaf_outputs, "values must have fewer than 2**31 entries; got ",
+            forest.n_nodes(), " nodes of ", view.n_leaf_outputs, " outputs");
+    view.values = values.of_shape({forest.n_nodes(), view.n_leaf_outputs});
+    tree_output_.assign(view.tree_output, view.tree_output + view.n_trees);
+    view.tree_output = tree_output_.data();
+    if (view.category_set != nullptr) {
+      category_set_offsets_.assign(view.category_set_offsets, view.category_set_offsets + forest.n_sets() + 1);
+      category_set_members_.assign(view.category_set_members, view.category_set_members + category_set_offsets_.back());
+      view.category_set_offsets = category_set_offsets_.data();
+      view.category_set_members = category_set_members_.data();
+    }
+    return view;
+  }
+
+  py::object values_;
+  std::vector<std::int32_t> tree_output_, category_set_members_;
+  std::vector<std::int64_t> category_set_offsets_;
+  ReplacementPredictor predictor_;
+};
+
+void predict(const BoundPredictor& self, const In<"X", double>& X, const In<"base_offset", double>& base_offset,
+             const Out<"out", double>& out, Threads n_threads) {
+  const std::int64_t n_rows = X.dims<2>()[0], n_outputs = self->n_outputs();
+  const double *x = X.of_shape({n_rows, self->n_features()}), *offset = base_offset.of_shape({n_outputs});
+  double* to = out.of_shape({n_rows, n_outputs});
+  if (out.empty()) return;
   const py::gil_scoped_release release;
-  self.predict(x, n_rows, offset, to, n_threads, python_interrupt_check());
+  self->predict(x, n_rows, offset, to, n_threads, python_interrupt_check());
 }
 
-void replace(const ReplacementPredictor& self, const Doubles& X, const ColumnDoubles& by_column, const Ints& feature_player,
-             const Longs& job_offsets, const Ints& donors, const Doubles& base, Doubles& out, int n_threads) {
-  expect(X.ndim() == 2 && X.shape(1) == self.n_features() && by_column.size() == X.size(), "X must be (n_rows, n_features)");
-  fastexplain::ReplacementPlan plan;
-  plan.n_rows = X.shape(0);
-  plan.n_players = job_offsets.size() - 1;
-  expect(plan.n_players >= 0 && feature_player.size() == self.n_features(), "feature_player must have n_features entries");
-  const std::int64_t n_jobs = job_offsets.at(plan.n_players);
-  expect(donors.size() == n_jobs * plan.n_rows && base.size() == plan.n_rows * self.n_outputs() &&
-             out.size() == n_jobs * plan.n_rows * self.n_outputs(),
-         "donors must be (n_jobs, n_rows), out (n_jobs, n_rows, n_outputs)");
-  for (std::int64_t p = 0; p < plan.n_players; ++p)
-    expect(job_offsets.at(p + 1) - job_offsets.at(p) <= fastexplain::kMaxReplacements, "too many replacements per player");
-  plan.feature_player = feature_player.data();
-  plan.job_offsets = job_offsets.data();
-  plan.donors = donors.data();
-  const double *x = X.data(), *columns = by_column.data(), *from = base.data();
-  double* to = out.mutable_data();
+// Jobs of each player, 0 .. n_jobs in all, and the columns of replaced values that they make.
+void check_jobs(const fastexplain::ReplacementPlan& plan, std::int64_t n_features) {
+  for (std::int64_t p = 0; p < plan.n_players; ++p) {
+    const std::int64_t n = plan.job_offsets[p + 1] - plan.job_offsets[p];
+    require(n <= fastexplain::kMaxReplacements, "job_offsets give player ", p, " ", n, " jobs; expected at most ",
+            fastexplain::kMaxReplacements);
+  }
+  std::int64_t n_columns = 0;
+  for (std::int64_t f = 0; f < n_features; ++f) {
+    const std::int32_t p = plan.feature_player[f];
+    if (p >= 0) n_columns += plan.job_offsets[p + 1] - plan.job_offsets[p];
+  }
+  require(n_columns <= kMaxInt32, "job_offsets ask for ", n_columns, " replaced columns; expected fewer than 2**31");
+}
+
+void replace(const BoundPredictor& self, const In<"X", double>& X, const In<"by_column", double, Layout::kColumns>& by_column,
+             const In<"feature_player", std::int32_t>& feature_player, const In<"job_offsets", std::int64_t>& job_offsets,
+             const In<"donors", std::int32_t>& donors, const In<"base", double>& base, const Out<"out", double>& out,
+             Threads n_threads) {
+  const auto [n_jobs, n_rows, n_outputs] = out.dims<3>();
+  const std::int64_t n_players = job_offsets.dims<1>()[0] - 1, n_features = self->n_features();
+  require(n_players >= 0, "job_offsets must not be empty");
+  require(n_jobs <= kMaxInt32, "at most 2**31 - 1 jobs fit; got ", n_jobs);
+  const double *x = X.of_shape({n_rows, n_features}), *columns = by_column.of_shape({n_rows, n_features});
+  const double* from = base.of_shape({n_rows, self->n_outputs()});
+  double* to = out.of_shape({n_jobs, n_rows, self->n_outputs()});
+  const fastexplain::ReplacementPlan plan{
+      .n_rows = n_rows,
+      .n_players = n_players,
+      .feature_player = feature_player.of_shape_within({n_features}, -1, n_players - 1),
+      .job_offsets = parts_of(job_offsets, n_players, n_jobs),
+      .donors = donors.of_shape_within({n_jobs, n_rows}, 0, n_rows - 1),
+  };
+  if (out.empty()) return;
+  check_jobs(plan, n_features);
   const py::gil_scoped_release release;
-  self.replace(x, columns, plan, from, to, n_threads, python_interrupt_check());
+  self->replace(x, columns, plan, from, to, n_threads, python_interrupt_check());
 }
 
 }  // namespace
 
 void bind_permutation(py::module_& m) {
-  m.def("latin_permutations", &latin_permutations, py::arg("player").noconvert(), py::arg("rank").noconvert(),
-        py::arg("stratum_rows").noconvert(), py::arg("stratum_offsets").noconvert(), py::arg("player_strata").noconvert(),
-        py::arg("seed"), py::arg("donors").noconvert(), py::arg("bands").noconvert(), py::arg("n_threads"),
-        "Fill donors and bands, (n_players, n_repeats, n_rows), with stratified permutations.");
-  m.def("row_effects", &row_effects, py::arg("terms").noconvert(), py::arg("scores").noconvert(),
-        py::arg("baseline").noconvert(), py::arg("weights").noconvert(), py::arg("donors").noconvert(),
-        py::arg("bands").noconvert(), py::arg("sign"), py::arg("drops").noconvert(), py::arg("spread").noconvert(),
-        py::arg("influence").noconvert(), py::arg("n_threads"), "What rows do to importances; see permutations.h.");
-  py::class_<ReplacementPredictor>(m, "ReplacementPredictor", "Predicts rows of which some columns were replaced.")
-      .def(py::init([](const py::object& forest, const Doubles& values, double grid) {
-             fastexplain::ForestView view = view_of(forest);
-             expect(values.size() == view.tree_offsets[view.n_trees] * view.n_leaf_outputs,
-                    "values must be (n_nodes, n_leaf_outputs)");
-             view.values = values.data();
-             return std::make_unique<ReplacementPredictor>(view, grid);
-           }),
-           py::arg("forest"), py::arg("values").noconvert(), py::arg("grid"), py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
-      .def("predict", &predict, py::arg("X").noconvert(), py::arg("base_offset").noconvert(), py::arg("out").noconvert(),
-           py::arg("n_threads"))
-      .def("replace", &replace, py::arg("X").noconvert(), py::arg("by_column").noconvert(),
-           py::arg("feature_player").noconvert(), py::arg("job_offsets").noconvert(), py::arg("donors").noconvert(),
-           py::arg("base").noconvert(), py::arg("out").noconvert(), py::arg("n_threads"));
+  m.def("latin_permutations", &latin_permutations, py::arg("player"), py::arg("rank"), py::arg("stratum_rows"),
+        py::arg("stratum_offsets"), py::arg("player_strata"), py::arg("seed"), py::arg("donors"), py::arg("bands"),
+        py::arg("n_threads"), "Fill donors and bands, (n_players, n_repeats, n_rows), with stratified permutations.");
+  m.def("row_effects", &row_effects, py::arg("terms"), py::arg("scores"), py::arg("baseline"), py::arg("weights"),
+        py::arg("donors"), py::arg("bands"), py::arg("sign"), py::arg("drops"), py::arg("spread"), py::arg("influence"),
+        py::arg("n_threads"), "What rows do to importances; see permutations.h.");
+  py::class_<BoundPredictor>(m, "ReplacementPredictor", "Predicts rows of which some columns were replaced.")
+      .def(py::init<const py::object&, const In<"values", double>&, double>(), py::arg("forest"), py::arg("values"),
+           py::arg("grid"))
+      .def("predict", &predict, py::arg("X"), py::arg("base_offset"), py::arg("out"), py::arg("n_threads"),
+           "Write raw outputs (n_rows, n_outputs) of the rows of X.")
+      .def("replace", &replace, py::arg("X"), py::arg("by_column"), py::arg("feature_player"), py::arg("job_offsets"),
+           py::arg("donors"), py::arg("base"), py::arg("out"), py::arg("n_threads"),
+           "Write raw outputs (n_jobs, n_rows, n_outputs) after each job's features were replaced; see "
+           "replacement_predictor.h.");
 }

@@ -1,73 +1,93 @@
-// Scorers of models that are seen through: check shapes, release the GIL, call. Arrays that are written refuse conversion.
+// Scorers of models with a known formula for Python.
 #include "bindings.h"
+#include "checks.h"
 #include "fastexplain/formulas/expansion.h"
 #include "fastexplain/formulas/neighbors.h"
 
-namespace py = pybind11;
-
 namespace {
 
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
+using Row = In<"row", double>;
+using Background = In<"background", double>;
+using Masks = In<"masks", std::uint8_t>;
 
-void require(bool fits, const char* what) {
-  if (!fits) throw py::value_error(what);
-}
+// Sizes that expansions and neighbours share.
+struct Sizes {
+  Sizes(const Row& row, const Background& background, const Masks& masks, std::int64_t pad) {
+    const auto [players, terms] = row.dims<2>();
+    require(players >= 1, "row must have a player; got none");
+    require(terms % pad == 0, "row must have a multiple of ", pad, " columns; got ", terms);
+    n_players = players;
+    n_terms = terms;
+    n_background = background.dims<3>()[0];
+    n_masks = masks.dims<2>()[0];
+  }
+  std::int64_t n_players, n_terms, n_background, n_masks;
+};
 
-void check_tables(const Array<double>& row, const Array<double>& background, const Array<std::uint8_t>& masks,
-                  const Array<double>& out) {
-  require(row.ndim() == 2 && background.ndim() == 3 && masks.ndim() == 2 && out.ndim() == 3 &&
-              background.shape(1) == row.shape(0) && background.shape(2) == row.shape(1) && masks.shape(1) == row.shape(0) &&
-              out.shape(0) == background.shape(0) && out.shape(1) == masks.shape(0),
-          "row, background, masks and out do not fit together");
-  require(row.shape(1) % fastexplain::kTermPad == 0, "the number of terms must be a multiple of 64");
-}
-
-void expand(int kind, int degree, const Array<double>& row, const Array<double>& background, const Array<double>& coefficients,
-            const Array<std::uint8_t>& masks, Array<double>& out, int n_threads) {
-  check_tables(row, background, masks, out);
-  require(coefficients.ndim() == 2 && coefficients.shape(0) == out.shape(2) && coefficients.shape(1) == row.shape(1),
-          "coefficients must be (n_outputs, n_terms)");
-  require(kind >= 0 && kind <= static_cast<int>(fastexplain::TermKind::kTanh) && degree >= 1, "unknown kind of term");
-  const fastexplain::ExpansionTask task{static_cast<fastexplain::TermKind>(kind),
-                                        degree,
-                                        row.data(),
-                                        background.data(),
-                                        coefficients.data(),
-                                        masks.data(),
-                                        row.shape(0),
-                                        row.shape(1),
-                                        background.shape(0),
-                                        masks.shape(0),
-                                        out.shape(2),
-                                        out.mutable_data()};
+void expand(int kind, int degree, const Row& row, const Background& background, const In<"coefficients", double>& coefficients,
+            const Masks& masks, const Out<"out", double>& out, Threads n_threads) {
+  constexpr int kLastKind = static_cast<int>(fastexplain::TermKind::kTanh);
+  require(kind >= 0 && kind <= kLastKind, "kind must be in 0 .. ", kLastKind, "; got ", kind);
+  require(degree >= 1 && degree <= fastexplain::kMaxDegree, "degree must be in 1 .. ", fastexplain::kMaxDegree, "; got ",
+          degree);
+  const Sizes n(row, background, masks, fastexplain::kTermPad);
+  const std::int64_t n_outputs = coefficients.dims<2>()[0];
+  const fastexplain::ExpansionTask task{.kind = static_cast<fastexplain::TermKind>(kind),
+                                        .degree = degree,
+                                        .row = row.of_shape({n.n_players, n.n_terms}),
+                                        .background = background.of_shape({n.n_background, n.n_players, n.n_terms}),
+                                        .coefficients = coefficients.of_shape({n_outputs, n.n_terms}),
+                                        .masks = masks.of_shape({n.n_masks, n.n_players}),
+                                        .n_players = n.n_players,
+                                        .n_terms = n.n_terms,
+                                        .n_background = n.n_background,
+                                        .n_masks = n.n_masks,
+                                        .n_outputs = n_outputs,
+                                        .out = out.of_shape({n.n_background, n.n_masks, n_outputs})};
+  if (out.empty()) return;
   const py::gil_scoped_release release;
   fastexplain::expand(task, n_threads, python_interrupt_check());
 }
 
-void couple_probabilities(const Array<double>& decisions, const Array<double>& slope, const Array<double>& shift,
-                          Array<double>& out, int n_threads) {
-  require(decisions.ndim() == 2 && out.ndim() == 2 && out.shape(0) == decisions.shape(0), "decisions and out differ in length");
-  const py::ssize_t n_classes = out.shape(1), n_pairs = n_classes * (n_classes - 1) / 2;
-  require(n_classes >= 2 && decisions.shape(1) == n_pairs && slope.size() == n_pairs && shift.size() == n_pairs,
-          "decisions, slope and shift need one entry for each pair of classes");
-  const double *f = decisions.data(), *a = slope.data(), *b = shift.data();
-  double* probabilities = out.mutable_data();
-  const std::int64_t n_rows = decisions.shape(0);
+void couple_probabilities(const In<"decisions", double>& decisions, const In<"slope", double>& slope,
+                          const In<"shift", double>& shift, const Out<"out", double>& out, Threads n_threads) {
+  constexpr std::int64_t kMostClasses = 1 << 20;  // their pairs can be counted
+  const auto [n_rows, n_classes] = out.dims<2>();
+  require(n_classes >= 2 && n_classes <= kMostClasses, "out must have a column for each of 2 .. ", kMostClasses,
+          " classes; got ", n_classes);
+  const std::int64_t n_pairs = n_classes * (n_classes - 1) / 2;
+  const fastexplain::CouplingTask task{.decisions = decisions.of_shape({n_rows, n_pairs}),
+                                       .slope = slope.of_shape({n_pairs}),
+                                       .shift = shift.of_shape({n_pairs}),
+                                       .n_rows = n_rows,
+                                       .n_classes = n_classes,
+                                       .out = out.of_shape({n_rows, n_classes})};
   const py::gil_scoped_release release;
-  fastexplain::couple_probabilities(f, n_rows, n_classes, a, b, probabilities, n_threads, python_interrupt_check());
+  fastexplain::couple_probabilities(task, n_threads, python_interrupt_check());
 }
 
-void average_neighbors(const Array<double>& row, const Array<double>& background, const Array<double>& targets,
-                       const Array<std::uint8_t>& masks, std::int64_t n_neighbors, double power, bool by_distance,
-                       Array<double>& out, int n_threads) {
-  check_tables(row, background, masks, out);
-  require(targets.ndim() == 2 && targets.shape(0) == row.shape(1) && targets.shape(1) == out.shape(2),
-          "targets must be (n_train, n_outputs)");
-  require(n_neighbors >= 1 && n_neighbors <= row.shape(1) && power > 0, "n_neighbors or power is out of range");
-  const fastexplain::NeighborsTask task{row.data(),   background.data(),   targets.data(),    masks.data(), row.shape(0),
-                                        row.shape(1), background.shape(0), masks.shape(0),    out.shape(2), n_neighbors,
-                                        power,        by_distance,         out.mutable_data()};
+void average_neighbors(const Row& row, const Background& background, const In<"targets", double>& targets, const Masks& masks,
+                       std::int64_t n_neighbors, double power, bool by_distance, const Out<"out", double>& out,
+                       Threads n_threads) {
+  const Sizes n(row, background, masks, fastexplain::kTrainPad);
+  const std::int64_t n_outputs = targets.dims<2>()[1];
+  require(n_neighbors >= 1 && n_neighbors <= n.n_terms, "n_neighbors must be in 1 .. ", n.n_terms, ", the columns of row; got ",
+          n_neighbors);
+  require(power > 0 && std::isfinite(power), "power must be positive and finite; got ", power);
+  const fastexplain::NeighborsTask task{.row = row.of_shape({n.n_players, n.n_terms}),
+                                        .background = background.of_shape({n.n_background, n.n_players, n.n_terms}),
+                                        .targets = targets.of_shape({n.n_terms, n_outputs}),
+                                        .masks = masks.of_shape({n.n_masks, n.n_players}),
+                                        .n_players = n.n_players,
+                                        .n_train = n.n_terms,
+                                        .n_background = n.n_background,
+                                        .n_masks = n.n_masks,
+                                        .n_outputs = n_outputs,
+                                        .n_neighbors = n_neighbors,
+                                        .power = power,
+                                        .by_distance = by_distance,
+                                        .out = out.of_shape({n.n_background, n.n_masks, n_outputs})};
+  if (out.empty()) return;
   const py::gil_scoped_release release;
   fastexplain::average_neighbors(task, n_threads, python_interrupt_check());
 }
@@ -76,9 +96,11 @@ void average_neighbors(const Array<double>& row, const Array<double>& background
 
 void bind_scorers(py::module_& m) {
   m.def("expand", &expand, py::arg("kind"), py::arg("degree"), py::arg("row"), py::arg("background"), py::arg("coefficients"),
-        py::arg("masks"), py::arg("out").noconvert(), py::arg("n_threads"));
-  m.def("couple_probabilities", &couple_probabilities, py::arg("decisions"), py::arg("slope"), py::arg("shift"),
-        py::arg("out").noconvert(), py::arg("n_threads"));
+        py::arg("masks"), py::arg("out"), py::arg("n_threads"),
+        "Write a weighted sum over terms for every background row and coalition; see expansion.h.");
+  m.def("couple_probabilities", &couple_probabilities, py::arg("decisions"), py::arg("slope"), py::arg("shift"), py::arg("out"),
+        py::arg("n_threads"), "Write class probabilities from one-versus-one decisions, as libsvm does.");
   m.def("average_neighbors", &average_neighbors, py::arg("row"), py::arg("background"), py::arg("targets"), py::arg("masks"),
-        py::arg("n_neighbors"), py::arg("power"), py::arg("by_distance"), py::arg("out").noconvert(), py::arg("n_threads"));
+        py::arg("n_neighbors"), py::arg("power"), py::arg("by_distance"), py::arg("out"), py::arg("n_threads"),
+        "Write the mean target of the nearest training rows of every masked row; see neighbors.h.");
 }

@@ -1,29 +1,38 @@
-// TreeShap for Python: check shapes, release the GIL, call. The arrays are kept alive by the caller's references.
-#include <stdexcept>
-#include <string>
+// TreeShap for Python.
+#include <memory>
 
 #include "bindings.h"
+#include "checks.h"
 #include "fastexplain/tree/tree_shap.h"
 #include "forest_view.h"
 
-namespace py = pybind11;
-using fastexplain::ForestView;
+using fastexplain::LaneType;
+using fastexplain::TreeShap;
 
 namespace {
 
-fastexplain::RowsView rows_of(const py::array& X) {
-  const bool is_float32 = py::isinstance<py::array_t<float>>(X);
-  if (X.ndim() != 2 || (!is_float32 && !py::isinstance<py::array_t<double>>(X)))
-    throw py::type_error("X must be a 2-D float32 or float64 array");
-  return {static_cast<const char*>(X.data()), X.shape(0), X.strides(0), X.strides(1), is_float32};
+std::unique_ptr<TreeShap> make(const py::object& forest, bool float32_lanes, Threads n_threads) {
+  const BorrowedForest borrowed(forest);
+  const py::gil_scoped_release release;
+  return std::make_unique<TreeShap>(borrowed.view(), float32_lanes ? LaneType::kFloat32 : LaneType::kFloat64, n_threads);
 }
 
-void explain(const fastexplain::TreeShap& self, const py::array& X, Array<double>& values, int max_points, int n_threads) {
-  if (values.ndim() != 3 || values.shape(0) != X.shape(0))
-    throw py::value_error("values must be 3-D with a row for each row of X");
-  if (max_points < 1) throw py::value_error("max_points must be at least 1");
-  const fastexplain::RowsView rows = rows_of(X);
-  const fastexplain::ValuesView view{values.mutable_data(), values.shape(0), values.shape(1), values.shape(2)};
+void explain(const TreeShap& self, const In<"X", void, Layout::kStrided>& X, const Out<"values", double>& values,
+             int max_points, Threads n_threads) {
+  require(max_points >= 1, "max_points must be at least 1; got ", max_points);
+  const bool is_float32 = X.holds<float>();
+  if (!is_float32 && !X.holds<double>()) throw py::type_error(text_of("X must hold float32 or float64; got ", X.dtype()));
+  const std::int64_t n_rows = X.dims<2>()[0], n_features = self.n_features(), n_outputs = self.n_outputs();
+  const fastexplain::RowsView rows{.data = static_cast<const char*>(X.of_shape({n_rows, n_features})),
+                                   .n_rows = n_rows,
+                                   .row_stride = X.stride(0),
+                                   .column_stride = X.stride(1),
+                                   .is_float32 = is_float32};
+  const fastexplain::ValuesView view{.data = values.of_shape({n_rows, n_features, n_outputs}),
+                                     .n_rows = n_rows,
+                                     .n_features = n_features,
+                                     .n_outputs = n_outputs};
+  if (values.empty()) return;
   const py::gil_scoped_release release;
   self.explain(rows, view, max_points, n_threads, python_interrupt_check());
 }
@@ -31,17 +40,9 @@ void explain(const fastexplain::TreeShap& self, const py::array& X, Array<double
 }  // namespace
 
 void bind_tree_shap(py::module_& m) {
-  using fastexplain::TreeShap;
   py::class_<TreeShap>(m, "TreeShap", "A forest compiled for path-dependent Tree SHAP.")
-      .def(py::init([](const py::object& forest, bool float32_lanes, int n_threads) {
-             const ForestView view = view_of(forest);
-             const py::gil_scoped_release release;
-             using fastexplain::LaneType;
-             return std::make_unique<TreeShap>(view, float32_lanes ? LaneType::kFloat32 : LaneType::kFloat64, n_threads);
-           }),
-           py::arg("forest"), py::kw_only(), py::arg("float32_lanes"), py::arg("n_threads"))
-      // noconvert: a converted copy of values would be filled and thrown away.
-      .def("explain", &explain, py::arg("X").noconvert(), py::arg("values").noconvert(), py::kw_only(), py::arg("max_points"),
-           py::arg("n_threads"))
+      .def(py::init(&make), py::arg("forest"), py::kw_only(), py::arg("float32_lanes"), py::arg("n_threads"))
+      .def("explain", &explain, py::arg("X"), py::arg("values"), py::kw_only(), py::arg("max_points"), py::arg("n_threads"),
+           "Write values (n_rows, n_features, n_outputs) of the rows of X, float32 or float64 of any strides.")
       .def_property_readonly("memory", &TreeShap::memory, "Bytes held by the compiled forest.");
 }

@@ -1,9 +1,7 @@
 // One function per bound topic; module.cpp calls them.
 #pragma once
 
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
 
 #include "fastexplain/parallel.h"
 

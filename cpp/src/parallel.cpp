@@ -5,57 +5,24 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <exception>
-#include <memory>
-#include <mutex>
-#include <thread>
 #include <utility>
-#include <vector>
+
+#include "thread_pool.h"
 
 namespace fastexplain {
 namespace {
 
 constexpr auto kCheckEvery = std::chrono::milliseconds(20);
 
-// One parallel_for call. Shared by the caller and the workers that joined it; the last one out lets it go.
-class Job {
+}  // namespace
+
+// One call of run, on the caller's stack: it outlives its helpers because the caller waits for them.
+class ThreadPool::Job {
  public:
-  Job(std::int64_t n, int n_workers, const std::function<void(std::int64_t, int)>& fn) : n_(n), places_(n_workers), fn_(fn) {}
+  Job(std::int64_t n, int n_helpers, const std::function<void(std::int64_t, int)>& fn) : n_helpers(n_helpers), n_(n), fn_(fn) {}
 
-  // A worker thread's share. Returns at once when all places are taken or no index is left.
-  void help() {
-    int worker = 0;
-    {
-      std::lock_guard lock(mutex_);
-      if (closed_ || next_place_ > places_) return;
-      worker = next_place_++;
-      ++active_;
-    }
-    work(worker, {});
-    std::lock_guard lock(mutex_);
-    if (--active_ == 0) done_.notify_all();
-  }
-
-  // The caller's share, as worker 0; returns when every helper has left, and rethrows what any of them threw.
-  void lead(const InterruptCheck& check) {
-    work(0, check);
-    std::unique_lock lock(mutex_);
-    closed_ = true;  // fn_ dies with the caller's frame: nobody may join from here on
-    while (active_ > 0) {
-      done_.wait_for(lock, kCheckEvery);
-      if (check && active_ > 0) {
-        lock.unlock();
-        guarded(check);
-        lock.lock();
-      }
-    }
-    // Taken out: the exception must die with the caller, not with the last helper to let go of the job.
-    if (const std::exception_ptr error = std::exchange(error_, nullptr)) std::rethrow_exception(error);
-  }
-
- private:
+  // One worker's share. Throws nothing: what fn or check throw is kept for the caller, and ends the loop.
   void work(int worker, const InterruptCheck& check) {
     auto last = std::chrono::steady_clock::now();
     for (;;) {
@@ -77,66 +44,124 @@ class Job {
     try {
       f();
     } catch (...) {
-      std::lock_guard lock(mutex_);
+      std::lock_guard lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
       next_.store(n_, std::memory_order_relaxed);
     }
   }
 
-  const std::int64_t n_;
-  const int places_;  // helpers that may join, beside the caller
-  const std::function<void(std::int64_t, int)>& fn_;
-  std::atomic<std::int64_t> next_{0};
-  std::mutex mutex_;
-  std::condition_variable done_;
-  std::exception_ptr error_;
-  int next_place_ = 1;
-  int active_ = 0;
-  bool closed_ = false;
-};
+  bool wants_help() const { return next_helper <= n_helpers && next_.load(std::memory_order_relaxed) < n_; }
 
-class Pool {
- public:
-  void invite(const std::shared_ptr<Job>& job, int n_helpers) {
-    {
-      std::lock_guard lock(mutex_);
-      while (static_cast<int>(threads_.size()) < n_helpers) threads_.emplace_back([this] { loop(); });
-      for (int i = 0; i < n_helpers; ++i) queue_.push_back(job);
-    }
-    wake_.notify_all();
+  void rethrow() {
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
+
+  const int n_helpers;  // threads that may join, beside the caller
+  // Under the pool's mutex:
+  int next_helper = 1;  // worker number of the next to join
+  int active = 0;       // helpers at work
+  std::condition_variable left;
 
  private:
-  void loop() {
-    for (;;) {
-      std::shared_ptr<Job> job;
-      {
-        std::unique_lock lock(mutex_);
-        wake_.wait(lock, [this] { return !queue_.empty(); });
-        job = std::move(queue_.front());
-        queue_.pop_front();
-      }
-      job->help();
+  const std::int64_t n_;
+  const std::function<void(std::int64_t, int)>& fn_;
+  std::atomic<std::int64_t> next_{0};
+  std::mutex error_mutex_;
+  std::exception_ptr error_;
+};
+
+ThreadPool::ThreadPool() : ThreadPool([](std::function<void()> body) { return std::thread(std::move(body)); }) {}
+
+ThreadPool::ThreadPool(Starter start) : start_(std::move(start)) {}
+
+ThreadPool::~ThreadPool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ThreadPool::run(std::int64_t n, int n_threads, const std::function<void(std::int64_t, int)>& fn,
+                     const InterruptCheck& check) {
+  Job job(n, static_cast<int>(std::min<std::int64_t>(n, std::min(n_threads, kMaxThreads))) - 1, fn);
+  invite(job);
+  job.work(0, check);
+  dismiss(job, check);
+  job.rethrow();
+}
+
+void ThreadPool::run_alone(std::int64_t n, const std::function<void(std::int64_t, int)>& fn, const InterruptCheck& check) {
+  Job job(n, 0, fn);
+  job.work(0, check);
+  job.rethrow();
+}
+
+// Lists the job for helpers and sees to it that there are some. Whatever fails here, the caller can do the work with those who
+// come, or alone: the job is listed or it is not, and dismiss takes it off the list before it dies.
+void ThreadPool::invite(Job& job) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    try {
+      open_.push_back(&job);
+      threads_.reserve(static_cast<std::size_t>(job.n_helpers));  // a thread that started must find its place
+      while (threads_.size() < static_cast<std::size_t>(job.n_helpers)) threads_.push_back(start_([this] { loop(); }));
+    } catch (...) {  // the system has no thread (std::system_error) or no memory for one: fewer helpers
     }
   }
+  wake_.notify_all();
+}
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<std::shared_ptr<Job>> queue_;
-  std::vector<std::thread> threads_;
-};
+// Waits until every helper has left. The job dies with the caller's frame: nobody may join from here on.
+void ThreadPool::dismiss(Job& job, const InterruptCheck& check) {
+  std::unique_lock lock(mutex_);
+  std::erase(open_, &job);
+  while (job.active > 0) {
+    job.left.wait_for(lock, kCheckEvery);
+    if (check && job.active > 0) {
+      lock.unlock();
+      job.guarded(check);
+      lock.lock();
+    }
+  }
+}
+
+ThreadPool::Job* ThreadPool::job_with_a_place() const {
+  for (Job* job : open_)
+    if (job->wants_help()) return job;
+  return nullptr;
+}
+
+// A pool thread's life.
+void ThreadPool::loop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    Job* job = nullptr;
+    wake_.wait(lock, [&] { return stopping_ || (job = job_with_a_place()) != nullptr; });
+    if (stopping_) return;
+    const int worker = job->next_helper++;
+    ++job->active;
+    lock.unlock();
+    job->work(worker, {});
+    lock.lock();
+    if (--job->active == 0) job->left.notify_all();  // under the mutex: the caller still waits, the job still lives
+  }
+}
+
+namespace {
 
 // The process's pool. After a fork the parent's threads are gone and its mutexes may be held: the child starts a new pool and
 // leaks the old one. Never destroyed: at exit the interpreter may already have torn down what a running worker uses.
-Pool& pool() {
+ThreadPool& pool() {
   static std::mutex mutex;
-  static std::atomic<Pool*> current{nullptr};
+  static std::atomic<ThreadPool*> current{nullptr};
   static std::atomic<pid_t> owner{0};
   const pid_t pid = getpid();
   if (owner.load(std::memory_order_acquire) == pid) return *current.load(std::memory_order_relaxed);
   std::lock_guard lock(mutex);
   if (owner.load(std::memory_order_relaxed) != pid) {
-    current.store(new Pool, std::memory_order_relaxed);
+    current.store(new ThreadPool, std::memory_order_relaxed);
     owner.store(pid, std::memory_order_release);
   }
   return *current.load(std::memory_order_relaxed);
@@ -146,11 +171,10 @@ Pool& pool() {
 
 void parallel_for(std::int64_t n, int n_threads, const std::function<void(std::int64_t, int)>& fn,
                   const InterruptCheck& check) {
-  if (n <= 0) return;
-  const int n_helpers = static_cast<int>(std::min<std::int64_t>(n, std::max(n_threads, 1))) - 1;
-  const auto job = std::make_shared<Job>(n, n_helpers, fn);
-  if (n_helpers > 0) pool().invite(job, n_helpers);
-  job->lead(check);
+  if (n > 1 && n_threads > 1)
+    pool().run(n, n_threads, fn, check);
+  else
+    ThreadPool::run_alone(n, fn, check);
 }
 
 }  // namespace fastexplain

@@ -1,19 +1,15 @@
-"""Text for a terminal: errors and notes, number formats, bars, and a progress bar."""
+"""Text for a terminal: errors and notes, number formats, and bars."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
+from typing import TextIO
 
 __all__ = [
     "WIDTH",
     "can_show",
     "clip",
     "one_line",
-    "progress_bar",
     "say",
     "seconds",
     "text_bar",
@@ -82,24 +78,3 @@ def seconds(duration: float) -> str:
     if duration < 1:
         return f"{duration:.2f} s"
     return f"{duration:.1f} s" if duration < 60 else f"{duration:.0f} s"
-
-
-def progress_bar(total: int | None, description: str, show: bool | None, unit: str = "rows") -> tqdm[None]:
-    """Progress bar on stderr.
-
-    Parameters
-    ----------
-    total : int or None
-        Number of rows, or whatever `unit` says; None where it is not known before the end.
-    description : str
-    show : bool or None
-        None shows it where stderr is a terminal.
-    unit : str, default "rows"
-    """
-    from tqdm import tqdm
-
-    # tqdm: disable=None means "not a terminal"
-    disable = None if show is None else not show
-    return tqdm(
-        total=total, desc=description, unit=f" {unit}", unit_scale=True, disable=disable, leave=False, file=sys.stderr
-    )

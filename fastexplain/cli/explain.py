@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.cli.columns import Columns, choose_columns, listed
-from fastexplain.cli.console import progress_bar, say, seconds, write_note
+from fastexplain.cli.console import say, seconds, write_note
 from fastexplain.cli.models import read_model
 from fastexplain.cli.report import rate
 from fastexplain.cli.tables import Table, open_table
+from fastexplain.engine.progress import progress
 from fastexplain.exceptions import ModelConversionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
-    from tqdm import tqdm
 
     from fastexplain.models import TreeModel
 
@@ -117,7 +119,6 @@ def explain_table(
     ModelConversionError
         Base value and values do not add up to the library's own raw prediction of the table's first rows.
     """
-    from fastexplain.explainers.tree import explained_units
     from fastexplain.explanation import ParquetWriter
 
     n_features, n_outputs = model.forest.n_features, model.forest.n_outputs
@@ -131,12 +132,12 @@ def explain_table(
         method="shap_tree",
         model_task=model.task,
         model_type=str(type(model.model)),
-        units=explained_units(model),
+        units=model.units,
     )
-    with writer, progress_bar(table.n_rows, "explaining", show_progress) as bar:
+    with writer, progress(table.n_rows, "explaining", show_progress, always=True, leave=False) as advance:
         for batch in table.batches(columns.to_read, columns.features, batch_size):
             rows = _features(batch, columns)
-            values = engine.values(rows, bar)
+            values = engine.values(rows, advance)
             raw = values.sum(axis=1) + engine.base_values
             if writer.n_rows == 0:
                 _check_sums(model, rows.slice(0, CHECKED_ROWS), values[:CHECKED_ROWS], engine.base_values, dtype)
@@ -160,7 +161,7 @@ class _Engine:
         self._step = LEAST_STEP_ROWS
         self.base_values: NDArray[np.float64] = self._explain(np.empty((0, self._shape[0]))).base_values
 
-    def values(self, rows: pa.Table, bar: tqdm[None]) -> NDArray[np.float64]:
+    def values(self, rows: pa.Table, advance: Callable[[int], object]) -> NDArray[np.float64]:
         """Values of the rows, of shape (n_rows, n_features, n_outputs)."""
         out = np.empty((rows.num_rows, *self._shape))
         start = 0
@@ -169,7 +170,7 @@ class _Engine:
             part = self._explain(rows.slice(start, self._step)).values
             out[start : start + len(part)] = part
             start += len(part)
-            bar.update(len(part))
+            advance(len(part))
             per_row = (time.perf_counter() - begin) / len(part)
             # at most four times as many as before: one quick step says little
             self._step = int(np.clip(STEP_SECONDS / per_row, LEAST_STEP_ROWS, 4 * self._step))

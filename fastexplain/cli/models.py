@@ -19,7 +19,8 @@ def read_model(path: Path, *, allow_pickle: bool = False) -> Any:
     Parameters
     ----------
     path : Path
-        ``.txt`` (LightGBM), ``.json`` or ``.ubj`` (XGBoost), ``.pkl``, ``.pickle`` or ``.joblib``.
+        ``.txt`` (LightGBM), ``.json`` or ``.ubj`` (XGBoost) or what else is registered, ``.pkl``, ``.pickle`` or
+        ``.joblib``.
     allow_pickle : bool, default False
         Load the last three, which can run any code that their author put in.
 
@@ -37,11 +38,11 @@ def read_model(path: Path, *, allow_pickle: bool = False) -> Any:
     """
     if not path.is_file():
         raise FileNotFoundError(f"--model {path} does not exist, or is not a file.")
+    from fastexplain.models.trees.registry import read_model_file, readable_files
+
     suffix = path.suffix.lower()
-    if suffix == ".txt":
-        return _read_lightgbm(path)
-    if suffix in (".json", ".ubj"):
-        return _read_xgboost(path)
+    if suffix in readable_files():
+        return read_model_file(path)
     if suffix in _PICKLES:
         if not allow_pickle:
             raise ValueError(
@@ -49,21 +50,8 @@ def read_model(path: Path, *, allow_pickle: bool = False) -> Any:
                 "where it comes from, add --allow-pickle, else save the model as LightGBM .txt or XGBoost .json/.ubj."
             )
         return _read_pickle(path)
-    raise ValueError(
-        f"--model {path}: expected a file ending in .txt (LightGBM), .json or .ubj (XGBoost), .pkl, .pickle or .joblib."
-    )
-
-
-def _read_lightgbm(path: Path) -> Any:
-    from fastexplain.models.trees.lightgbm import read_file
-
-    return read_file(path)
-
-
-def _read_xgboost(path: Path) -> Any:
-    from fastexplain.models.trees.xgboost import read_file
-
-    return read_file(path)
+    known = ", ".join(f"{suffix} ({library})" for suffix, library in readable_files().items())
+    raise ValueError(f"--model {path}: expected a file ending in {known}, .pkl, .pickle or .joblib.")
 
 
 def _read_pickle(path: Path) -> Any:

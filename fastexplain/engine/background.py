@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.arguments import whole_number
 from fastexplain.rows.arrays import plain_array
 from fastexplain.rows.kinds import is_sparse, is_table
 
@@ -58,8 +59,7 @@ def summarize_background(X: Any, k: int = 10, *, seed: int = 0, round_values: bo
     -----
     What ``shap.kmeans`` computes: Lloyd's k-means, ten starts. `KernelExplainer` summarises so by default.
     """
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"k must be a positive whole number; got {k!r}.")
+    whole_number(k, "k")
     if is_sparse(X):
         return _sparse_medians(X)
     values = _numbers(X)

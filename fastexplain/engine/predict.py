@@ -118,6 +118,8 @@ class PredictFunction:
         except FastExplainError:  # says what is wrong itself
             raise
         except Exception as error:
+            if type(error).__name__ == "NotFittedError":  # as scikit-learn's own functions let it through
+                raise
             raise PredictionError(
                 f"{self.name} raised {type(error).__name__} on rows of shape {_shape(rows)} ({_kind(rows)}): {error}"
             ) from error
@@ -201,12 +203,12 @@ def predicting_model(model: Any, possible_labels: NDArray[Any] | None = None) ->
         Neither a callable nor an object with ``predict``.
     """
     from fastexplain.models.trees.base import TreeModel
+    from fastexplain.models.trees.registry import is_bare
 
     tree_model = model if isinstance(model, TreeModel) else None
     owner = model if tree_model is None else tree_model.model
-    kind = f"{type(owner).__module__}.{type(owner).__qualname__}"
-    if kind in ("xgboost.core.Booster", "lightgbm.basic.Booster"):
-        return _from_booster(owner, kind, tree_model)
+    if is_bare(owner):
+        return _from_booster(owner, tree_model)
     if hasattr(owner, "predict"):
         return _from_estimator(owner, RESPONSES, tree_model)
     if not callable(owner):
@@ -236,20 +238,14 @@ def _from_estimator(owner: Any, names: tuple[str, ...], tree_model: Any) -> Pred
     return PredictingModel(owner, responses, found is not None, found, tree_model)
 
 
-def _from_booster(owner: Any, kind: str, tree_model: Any) -> PredictingModel:
+def _from_booster(owner: Any, tree_model: Any) -> PredictingModel:
     """Boosters predict probabilities, margins or values by their objective, from one method."""
     from fastexplain.models import load_model
 
     loaded = tree_model or load_model(owner)
-    function = owner.predict
-    if kind.startswith("xgboost"):
 
-        def function(X: Any) -> Any:
-            import xgboost
-
-            return owner.predict(
-                xgboost.DMatrix(X, feature_names=owner.feature_names, feature_types=owner.feature_types)
-            )
+    def function(X: Any) -> Any:
+        return owner.predict(loaded.rows_to_predict(X))
 
     name = "predict_proba" if loaded.task == "classification" else "predict"
     response = PredictFunction.named(function, f"{type(owner).__name__}.predict", finite=False)

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.background import as_background, has_weights
 from fastexplain.engine.deep.deep_lift import deep_lift
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.shared.background import explainer_background, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
-from fastexplain.explainers.shared.checks import check_count, check_task, plain_task
+from fastexplain.explainers.shared.checks import check_task, plain_task
 from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers.shared.networks import as_rows, is_network, network_outputs
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions, output_units
@@ -137,7 +138,7 @@ class DeepExplainer(BaseExplainer):
                     "as a whole. Use aggregate='sum', or KernelExplainer(aggregate='group')."
                 )
             initialization_examples = _dense(raw.transform_examples(as_rows(initialization_examples)))
-        self.nclusters = check_count(nclusters, "nclusters")
+        self.nclusters = whole_number(nclusters, "nclusters")
         self.is_classifier, self.check_additivity, self.seed = is_classifier, check_additivity, seed
         self._network = unwrapped(model)
         rows = as_rows(rows_of(initialization_examples))

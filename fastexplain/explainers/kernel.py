@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.kernel.kernel_shap import kernel_shap, subset_kernel_shap
 from fastexplain.engine.links import resolve_link
 from fastexplain.explainers.raw.raw_features import raw_features
@@ -15,7 +16,6 @@ from fastexplain.explainers.raw.transformer_maps import map_of_parents
 from fastexplain.explainers.shared.background import explainer_background, representative_rows, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import black_box
-from fastexplain.explainers.shared.checks import check_count
 from fastexplain.explainers.shared.dispatch import unwrapped
 from fastexplain.rows.tables import count_columns, count_rows
 
@@ -129,8 +129,8 @@ class KernelExplainer(BaseExplainer):
     ) -> None:
         if initialization_examples is None:
             raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
-        self.nsamples = nsamples if nsamples == "auto" else check_count(nsamples, "nsamples")
-        self.nclusters = check_count(nclusters, "nclusters")
+        self.nsamples = nsamples if nsamples == "auto" else whole_number(nsamples, "nsamples")
+        self.nclusters = whole_number(nclusters, "nclusters")
         self.link, self.tol, self.seed = resolve_link(link).__name__, tol, seed
         raw = raw_features(
             transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate

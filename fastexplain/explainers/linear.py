@@ -18,6 +18,7 @@ from fastexplain.explainers.shared.base import Attribution, BaseExplainer, Expla
 from fastexplain.explainers.shared.checks import check_examples, check_task, list_of_names, plain_task
 from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions
+from fastexplain.models.agreement import agrees
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import slice_rows, unwrapped_rows
 
@@ -148,7 +149,7 @@ def _solved(model: Any, examples: Any) -> Any:
     assert found is not None  # it has coef_
     probe = slice_rows(examples, 0, PROBE_ROWS)
     expected, got = two_dimensional(getattr(model, method)(probe)), found.margins(as_float64(probe))
-    if expected.shape != got.shape or not np.allclose(got, expected, rtol=PROBE_RTOL):
+    if not agrees(got, expected, PROBE_RTOL):
         raise ModelConversionError(
             f"{method} of {class_names(model)[0]} is not what its coef_ and intercept_ give. Pass them as a (coef, "
             "intercept) tuple, or use KernelExplainer, which explains any model."

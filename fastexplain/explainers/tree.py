@@ -19,12 +19,8 @@ from fastexplain.explainers.shared.predictions import model_predictions
 from fastexplain.explainers.shared.probability import scaled_to_probability
 from fastexplain.explanation.explanation import Predictions
 from fastexplain.models import TreeModel, load_model
-from fastexplain.rows.kinds import is_sparse
 
-__all__ = ["TreeExplainer", "explained_units"]
-
-# Classes whose raw output is a probability; all other classifiers add up margins.
-_PROBABILITY_MODULES = ("sklearn.ensemble._forest", "sklearn.tree._classes")
+__all__ = ["TreeExplainer"]
 
 
 class TreeExplainer(BaseExplainer):
@@ -122,10 +118,12 @@ class TreeExplainer(BaseExplainer):
         self._tree_model = load_model(unwrapped(model))
         check_task(model_task, self._tree_model.task, self._tree_model.library)
         self._shap_values_output = _checked_output(shap_values_output, self._tree_model)
-        self._rescales = self._shap_values_output == "probability" and explained_units(self._tree_model) == "margin"
+        self._rescales = self._shap_values_output == "probability" and self._tree_model.units == "margin"
         super().__init__(
             model,
-            initialization_examples if raw is None else self._dense(raw.transform_examples(initialization_examples)),
+            initialization_examples
+            if raw is None
+            else self._tree_model.dense(raw.transform_examples(initialization_examples)),
             _explained(self._tree_model, self._rescales),
             explain_subset=explain_subset,
             features=features,
@@ -139,23 +137,14 @@ class TreeExplainer(BaseExplainer):
         return f"{self._tree_model.forest.n_trees} trees, "
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
-        result = tree_shap(self._tree_model, self._dense(X), n_threads=self.n_threads, show_progress=show_progress)
+        result = tree_shap(
+            self._tree_model, self._tree_model.dense(X), n_threads=self.n_threads, show_progress=show_progress
+        )
         if not self._rescales:
             return Attribution(*result)
         probabilities = np.asarray(self._tree_model.model.predict_proba(X), dtype=np.float64)
         scaled = scaled_to_probability(result.values, result.base_values, probabilities)
         return Attribution(*scaled, probabilities=probabilities)
-
-    def _dense(self, X: Any) -> Any:
-        """Sparse rows as a dense array; what XGBoost finds not stored is missing to it, not 0."""
-        if not is_sparse(X):
-            return X
-        if self._tree_model.library != "XGBoost":
-            return X.toarray()
-        stored = X.tocoo()
-        dense = np.full(X.shape, np.nan)
-        dense[stored.row, stored.col] = stored.data
-        return dense
 
     def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
         if probabilities is None:
@@ -174,7 +163,7 @@ def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
         n_outputs=model.n_classes if rescales and model.n_classes else model.forest.n_outputs,
         task=model.task,
         n_classes=model.n_classes,
-        units="probability" if rescales else explained_units(model),
+        units="probability" if rescales else model.units,
         predict=partial(model_predictions, model),
         classes=model.classes,
         feature_names=None if model.feature_names is None else list(model.feature_names),
@@ -201,11 +190,3 @@ def _checked_output(shap_values_output: Any, model: TreeModel) -> str:
             "Use 'default', or the library's scikit-learn estimator."
         )
     return output
-
-
-def explained_units(model: TreeModel) -> str:
-    """What Tree SHAP values of a model add up to: ``"margin"``, ``"probability"`` or ``"model output"``."""
-    if model.task == "regression":
-        return "model output"
-    modules = {cls.__module__ for cls in type(model.model).__mro__}
-    return "margin" if modules.isdisjoint(_PROBABILITY_MODULES) else "probability"

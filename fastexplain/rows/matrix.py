@@ -26,6 +26,7 @@ def as_matrix(
     library: str,
     *,
     categories: Categories | None = None,
+    labels_are_numbers: bool = False,
 ) -> NDArray[np.floating]:
     """Rows as the user has them, as a float matrix in the model's column order.
 
@@ -46,6 +47,8 @@ def as_matrix(
     categories : mapping of int to sequence, optional
         Column index -> the labels that the model knows, in the order of their codes. Such a column is replaced by
         codes, as `encode_categories` does.
+    labels_are_numbers : bool, default False
+        Whether the library reads other columns of category type as the numbers that their labels are (scikit-learn).
 
     Returns
     -------
@@ -68,7 +71,7 @@ def as_matrix(
         raise ValueError("X is a sparse matrix, which is not supported yet; pass X.toarray().")
     frame = _as_frame(X)
     if frame is not None:
-        return _from_frame(frame, n_features, feature_names, library, categories)
+        return _from_frame(frame, n_features, feature_names, library, categories, labels_are_numbers)
     if hasattr(X, "__array__") and not np.isscalar(X):
         return _from_array(np.asarray(X), n_features, feature_names, library, categories)
     raise TypeError(
@@ -289,6 +292,7 @@ def _from_frame(
     feature_names: Sequence[str] | None,
     library: str,
     categories: Categories | None,
+    labels_are_numbers: bool,
 ) -> NDArray[np.floating]:
     import narwhals as nw
 
@@ -303,10 +307,28 @@ def _from_frame(
     for i in range(n_features):
         column = frame[:, i]
         known = None if categories is None else categories.get(i)
-        out[:, i] = (
-            _column_to_float(column, i, names) if known is None else encode_categories(column.to_native(), known)
-        )
+        if known is not None:
+            out[:, i] = encode_categories(column.to_native(), known)
+        elif labels_are_numbers and column.dtype in (nw.Categorical, nw.Enum):
+            out[:, i] = _labels_to_float(column, i, names)
+        else:
+            out[:, i] = _column_to_float(column, i, names)
     return out
+
+
+def _labels_to_float(column: Any, i: int, names: Sequence[Any]) -> NDArray[np.float64]:
+    """A categorical column by its labels, where those that it uses are numbers."""
+    coded = _pandas_codes(column.to_native())
+    if coded is not None:
+        codes, labels = coded
+        used = np.unique(codes[codes >= 0])
+        numbers = np.full(len(labels) + 1, np.nan)  # the last one is for code -1, missing
+        try:
+            numbers[used] = [labels[code] for code in used]
+            return np.asarray(numbers[codes], dtype=np.float64)
+        except (TypeError, ValueError):
+            pass  # below, the message names the first row with such a label
+    return _objects_to_float(np.asarray(column.to_list(), dtype=object), i, names)
 
 
 def _column_to_float(column: Any, i: int, names: Sequence[Any]) -> NDArray[np.floating]:

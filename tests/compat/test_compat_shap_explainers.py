@@ -161,9 +161,7 @@ def test_owen_values(explainer: str, function: Any, linkage: Any) -> None:
     for row, values in zip(ROWS, mine.values, strict=True):
         game = mean_outputs(function, row)
         np.testing.assert_allclose(values, [owen(game, linkage, leaf) for leaf in range(4)], atol=EXACT)
-    if explainer == "PartitionExplainer" or linkage is CLUSTERINGS["balanced"]:  # shap's masks of chains are wrong
-        theirs = explained(shap, max_evals=100_000, silent=True)
-        np.testing.assert_allclose(mine.values, theirs.values, atol=1e-6)
+    np.testing.assert_allclose(mine.values, explained(shap, max_evals=100_000, silent=True).values, atol=EXACT)
     assert mine.clustering.shape == (len(ROWS), 3, 4)
     assert mine[0].clustering.shape == mine.abs.mean(0).clustering.shape == (3, 4)
 
@@ -194,6 +192,25 @@ def test_maskers_can_be_called() -> None:
     np.testing.assert_array_equal(rows, expected)
     with pytest.raises(shap.utils._exceptions.DimensionError):
         masker(mask, ROWS[0, :3])
+
+
+def test_members_of_maskers() -> None:
+    mine, theirs = ours.maskers.Independent(BACKGROUND), shap.maskers.Independent(BACKGROUND)
+    np.testing.assert_array_equal(mine.invariants(X[3]), theirs.invariants(X[3]))
+    assert mine.clustering is mine.partition is None
+    with pytest.raises(shap.utils._exceptions.DimensionError, match=r"shape \(3,\)"):
+        mine.invariants(X[3, :3])
+    flat = ours.maskers.Partition(BACKGROUND, clustering=None)
+    assert flat.clustering is None
+    np.testing.assert_allclose(
+        ours.ExactExplainer(bent, flat)(ROWS).values, ours.ExactExplainer(bent, BACKGROUND)(ROWS).values
+    )
+    with pytest.raises(shap.utils._exceptions.DimensionError, match="2-dimensional"):
+        ours.utils.hclust(X[0])
+    linear = LinearRegression().fit(X, Y)
+    assert isinstance(ours.LinearExplainer(linear, X).masker, ours.maskers.Independent)
+    correlated = ours.LinearExplainer(linear, X, feature_perturbation="correlation_dependent")
+    assert isinstance(correlated.masker, ours.maskers.Impute)
 
 
 # AdditiveExplainer
@@ -450,3 +467,26 @@ def test_functions_get_frames_with_keep_index(option: str) -> None:
     explainer.shap_values(frame[:2], silent=True)
     assert seen == {pandas.DataFrame}
     assert getattr(explainer, option) is True
+
+
+def test_columns_may_be_called_as_members_of_maskers() -> None:
+    frame = pandas.DataFrame(BACKGROUND, columns=["data", "method", "clustering", "max_samples"])
+    rows = pandas.DataFrame(ROWS, columns=frame.columns)
+    for explainer in ("Explainer", "ExactExplainer", "PartitionExplainer", "KernelExplainer", "PermutationExplainer"):
+        made = getattr(ours, explainer)(bent, frame)
+        assert made(rows).feature_names == list(frame.columns)
+    assert type(ours.Explainer(bent, frame)) is ours.ExactExplainer
+    linear = ours.LinearExplainer(LinearRegression().fit(X, Y), frame)
+    assert linear.feature_perturbation == "interventional"
+    assert linear.feature_names == list(frame.columns)
+
+
+def test_kernel_explains_a_single_row_by_itself() -> None:
+    mine, theirs = (package.KernelExplainer(two_outputs, BACKGROUND) for package in (ours, shap))
+    values = mine.explain(ROWS[:1])
+    np.testing.assert_allclose(values, theirs.explain(ROWS[:1], l1_reg=False), atol=EXACT)
+    np.testing.assert_array_equal(mine.explain(ROWS[0]), values)
+    kept = ours.KernelExplainer(two_outputs, BACKGROUND, l1_reg="num_features(2)", nsamples=14)
+    for found in (kept.shap_values(ROWS, silent=True), kept(ROWS, silent=True).values):
+        assert (np.count_nonzero(found, axis=1) <= 2).all()
+    assert np.count_nonzero(kept.shap_values(ROWS, l1_reg=False, silent=True)[..., 0], axis=1).min() == 4

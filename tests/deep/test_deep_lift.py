@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from naive_deep_lift import naive_deep_lift, naive_integrated_gradients
+from networks import NETWORKS, random_network, rows
 from numpy.testing import assert_allclose, assert_array_equal
-from test_network import random_network
 
 import fastexplain
 from fastexplain import deep_lift, expected_gradients
@@ -25,23 +25,6 @@ BACKENDS = [
 # Quotients of differences of order 0.1: a few digits fewer than the sums themselves.
 RTOL, ATOL = 1e-9, 1e-10
 COMPLETE = 1e-12
-
-NETWORKS = {
-    "one layer": random_network(5, 3, kinds=("identity",)),
-    "logistic": random_network(5, 1, kinds=("sigmoid",)),
-    "softmax": random_network(5, 3, kinds=("softmax",)),
-    "relu": random_network(6, 13, 9, 3, kinds=("relu", "relu", "identity")),
-    "relu softmax": random_network(6, 13, 9, 4, kinds=("relu", "relu", "softmax")),
-    "kinks": random_network(4, 9, 8, 7, 2, kinds=("leaky_relu", "elu", "selu", "clip")),
-    "smooth": random_network(4, 9, 8, 7, 17, 2, kinds=("gelu", "gelu_tanh", "silu", "softplus", "sigmoid")),
-    "tanh softmax": random_network(3, 5, 2, kinds=("tanh", "softmax")),
-    "linear inside": random_network(3, 5, 4, 2, kinds=("identity", "tanh", "exp")),
-    "many outputs": random_network(3, 9, 40, kinds=("relu", "softmax")),
-}
-
-
-def rows(network: Network, n: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(n, network.n_features))
 
 
 def single(weight: list[list[float]], kind: str, bias: float = 0.0) -> Network:
@@ -91,7 +74,7 @@ def test_every_instruction_set_gives_the_same_bits(isas: list[str]) -> None:
 
     code = """
 import hashlib, numpy as np
-from test_deep_lift import NETWORKS, rows
+from networks import NETWORKS, rows
 from fastexplain import deep_lift
 from fastexplain.engine.backends import core
 digest = hashlib.sha256()

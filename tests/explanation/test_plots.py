@@ -158,8 +158,8 @@ def test_pictures_need_rows(picture: str) -> None:
     [
         ({"class_index": 2}, r"class_index is 2; expected 0\.\.1, or a label of \['no', 'yes'\]"),
         ({"class_index": "maybe"}, r"class_index is 'maybe'; expected 0\.\.1"),
-        ({"max_display": 0}, "max_display must be at least 1"),
-        ({"max_display": 2.5}, "max_display must be at least 1; got 2.5"),
+        ({"max_display": 0}, "max_display must be a positive whole number"),
+        ({"max_display": 2.5}, "max_display must be a positive whole number; got 2.5"),
         ({"X": np.zeros((5, 3))}, "X has 5 rows; the explanation has 2"),
         ({"X": np.zeros((2, 2))}, "X has 2 columns; the explanation has 3 features"),
         ({"X": np.zeros((2, 4))}, "X has 4 columns; the explanation has 3 features"),

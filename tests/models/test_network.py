@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import types
 import warnings
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import run_python
 from naive_deep_lift import activation, naive_forward
+from networks import PARAMETERS, random_network
 from numpy.testing import assert_allclose
 
 import fastexplain
@@ -18,16 +18,6 @@ from fastexplain.models.networks.network import ACTIVATIONS, Activation, Layer, 
 
 # Sums of a few dozen products of order 1.
 RTOL, ATOL = 1e-12, 1e-12
-PARAMETERS = {"leaky_relu": (0.2,), "clip": (-0.5, 0.7), "elu": (0.6,), "softplus": (2.0, 20.0)}
-
-
-def random_network(*widths: int, kinds: tuple[str, ...], seed: int = 0) -> Network:
-    rng = np.random.default_rng(seed)
-    layers = []
-    for (n_in, n_out), kind in zip(itertools.pairwise(widths), kinds, strict=True):
-        weight, bias = rng.normal(size=(n_in, n_out)) / np.sqrt(n_in), rng.normal(size=n_out)
-        layers.append(Layer(weight, bias, Activation(kind, PARAMETERS.get(kind, ()))))
-    return Network(layers)
 
 
 @pytest.mark.parametrize("kind", ACTIVATIONS)

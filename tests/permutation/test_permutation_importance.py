@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
+import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_permutation import expected_auc, expected_score, replaced
@@ -621,10 +622,15 @@ def test_every_scorer_of_sklearn_is_known_by_name(name: str, scored_models: Any)
         kinds = ["two"] if name in OF_TWO_CLASSES else ["two", "three"]
     for kind in kinds:
         model, X, y = scored_models[kind]
+        try:
+            expected = SCORERS[name](model, X, y)
+        except ValueError:  # some are of two classes only in old versions
+            assert kind == "three"
+            continue
         result = _run(model, X, y, metrics=name, n_repeats=2)
         assert result.metric == name
         assert result.greater_is_better or name == "max_error"  # a scorer until scikit-learn 1.5, and a function
-        expected = abs(SCORERS[name](model, X, y)) if name == "max_error" else SCORERS[name](model, X, y)
+        expected = abs(expected) if name == "max_error" else expected
         assert result.baseline_score == pytest.approx(expected, rel=1e-9)
         assert np.isfinite(result.importances).all()
 
@@ -691,7 +697,9 @@ def test_a_scorer_may_return_several_scores(scored_models: Any) -> None:
     drawn = ~expected["accuracy"].exact
     for ours, native in (("hits", "accuracy"), ("area", "roc_auc")):
         np.testing.assert_allclose(found[ours].importances[drawn], expected[native].importances[drawn], atol=1e-12)
-    several = check_scoring(model, ["accuracy", "roc_auc"])  # a scorer that scikit-learn makes of two
+    if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 5):
+        return
+    several = check_scoring(model, ["accuracy", "roc_auc"])  # a scorer that scikit-learn makes of two, since 1.5
     again = fastexplain.permutation_importance(model, X, y, metrics=several, n_repeats=3)
     assert list(again) == ["accuracy", "roc_auc"]
     _same(again["accuracy"], expected["accuracy"])
@@ -767,7 +775,7 @@ def test_bad_arguments_are_named() -> None:
     X, y = _data()
     model = LinearRegression().fit(X, y)
     for message, options in {
-        r"n_repeats must be a whole number of at least 1; got 0": {"n_repeats": 0},
+        r"n_repeats must be a positive whole number; got 0": {"n_repeats": 0},
         r"Metric 'mse' is unknown\. Known: accuracy": {"metrics": "mse"},
         r"groups: no column is named 'z'": {"groups": {"g": ["z"]}},
         r"groups: column 9 does not exist; X has 5 columns": {"groups": [[9]]},

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import naive_predict, naive_tree_shap
 from numpy.testing import assert_allclose, assert_array_equal
-from strategies import forests, random_forest, random_rows, rows_for
+from strategies import big_forest, forests, random_forest, rows_for, rows_of
 
 import fastexplain
 from fastexplain import tree_shap
@@ -34,26 +34,6 @@ RTOL_FLOAT32, ATOL_FLOAT32 = 1e-4, 1e-4
 EIGHT_POINTS_TOL = 1e-7
 
 pytestmark = pytest.mark.skipif(core() is None, reason="this install has no compiled core")
-
-
-def big_forest(seed: int = 0, **changes: object) -> Forest:
-    """Every kind of node, several outputs, repeated features, more trees than chunks."""
-    arguments: dict = {
-        "n_trees": 40,
-        "n_features": 9,
-        "n_outputs": 3,
-        "shapes": ("bushy", "bushy", "chain", "stump", "leaf"),
-        "n_leaves": 40,
-        "max_depth": 20,
-        "p_zero_cover": 0.1,
-        "p_categorical": 0.2,
-        "p_zero_is_missing": 0.2,
-    }
-    return random_forest(np.random.default_rng(seed), **{**arguments, **changes})
-
-
-def rows_of(forest: Forest, n_rows: int, seed: int = 1) -> np.ndarray:
-    return random_rows(np.random.default_rng(seed), forest, n_rows)
 
 
 @settings(max_examples=300)
@@ -167,7 +147,7 @@ def test_a_row_alone_has_the_bits_that_it_has_among_others(n_threads: int) -> No
 
 _DIGEST = """
 import hashlib, numpy as np
-from test_tree_shap import big_forest, rows_of
+from strategies import big_forest, rows_of
 from fastexplain import tree_shap
 from fastexplain.engine.backends import describe
 forest = big_forest()
@@ -457,7 +437,7 @@ def test_a_forked_child_explains_too() -> None:
 import os, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # of forking while the pool's threads run: that is the point
 import numpy as np
-from test_tree_shap import big_forest, rows_of
+from strategies import big_forest, rows_of
 from fastexplain import tree_shap
 forest = big_forest()
 X = rows_of(forest, 2000)
@@ -474,7 +454,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_ctrl_c_stops_a_long_call() -> None:
     code = """
 import numpy as np
-from test_tree_shap import big_forest, rows_of
+from strategies import big_forest, rows_of
 from fastexplain import tree_shap
 forest = big_forest(n_trees=500)
 X = np.repeat(rows_of(forest, 500), 2000, axis=0)

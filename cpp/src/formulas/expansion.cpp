@@ -128,23 +128,23 @@ void expand(const ExpansionTask& task, int n_threads, const InterruptCheck& chec
       check);
 }
 
-void couple_probabilities(const double* decisions, std::int64_t n_rows, std::int64_t n_classes, const double* slope,
-                          const double* shift, double* out, int n_threads, const InterruptCheck& check) {
+void couple_probabilities(const CouplingTask& task, int n_threads, const InterruptCheck& check) {
   constexpr std::int64_t kBlock = 256;
-  const std::int64_t n_pairs = n_classes * (n_classes - 1) / 2;
-  parallel_for((n_rows + kBlock - 1) / kBlock, n_threads,
+  const std::int64_t n_classes = task.n_classes, n_pairs = n_classes * (n_classes - 1) / 2;
+  parallel_for((task.n_rows + kBlock - 1) / kBlock, n_threads,
                [&](std::int64_t block, int) {
                  Coupling coupling(n_classes);
                  std::vector<double> pairwise(static_cast<std::size_t>(n_classes * n_classes));
-                 for (std::int64_t row = block * kBlock; row < std::min(n_rows, (block + 1) * kBlock); ++row) {
+                 for (std::int64_t row = block * kBlock; row < std::min(task.n_rows, (block + 1) * kBlock); ++row) {
+                   const double* decisions = task.decisions + row * n_pairs;
                    std::int64_t pair = 0;
                    for (std::int64_t i = 0; i < n_classes; ++i)
                      for (std::int64_t j = i + 1; j < n_classes; ++j, ++pair) {
-                       const double p = falling_sigmoid(decisions[row * n_pairs + pair] * slope[pair] + shift[pair]);
+                       const double p = falling_sigmoid(decisions[pair] * task.slope[pair] + task.shift[pair]);
                        pairwise[i * n_classes + j] = std::min(std::max(p, kLeastProbability), 1 - kLeastProbability);
                        pairwise[j * n_classes + i] = 1 - pairwise[i * n_classes + j];
                      }
-                   coupling.solve(pairwise.data(), out + row * n_classes);
+                   coupling.solve(pairwise.data(), task.out + row * n_classes);
                  }
                },
                check);

@@ -12,18 +12,22 @@ namespace {
 
 constexpr int kFeistelRounds = 6;
 constexpr std::int64_t kBlock = 256;  // pairs per index of parallel_for
+__extension__ typedef unsigned __int128 Wide;
 
-// C(n, k), saturating at kCountless: rows 0 .. n of Pascal's triangle, columns 0 .. k_max.
+// C(n, k), saturating at kCountless: rows 0 .. n of Pascal's triangle, columns 0 .. k_max, and beyond k_max kCountless.
 class Binomials {
  public:
-  Binomials(int n_max, int k_max) : columns_(k_max + 1), table_(static_cast<std::size_t>(n_max + 1) * (k_max + 1), 0) {
+  Binomials(int n_max, int k_max)
+      : columns_(k_max + 1), table_((static_cast<std::size_t>(n_max) + 1) * static_cast<std::size_t>(columns_), 0) {
     for (int n = 0; n <= n_max; ++n) {
       at(n, 0) = 1;
       for (int k = 1; k <= std::min(n, k_max); ++k)
         at(n, k) = std::min(kCountless, at(n - 1, k - 1) + (k < n ? at(n - 1, k) : 0));
     }
   }
-  std::uint64_t operator()(int n, int k) const { return table_[static_cast<std::size_t>(n) * columns_ + k]; }
+  std::uint64_t operator()(int n, int k) const {
+    return k < columns_ ? table_[static_cast<std::size_t>(n) * columns_ + k] : kCountless;
+  }
 
  private:
   std::uint64_t& at(int n, int k) { return table_[static_cast<std::size_t>(n) * columns_ + k]; }
@@ -69,31 +73,47 @@ void draw(RandomStream stream, int n, int size, std::uint8_t* mask) {
   }
 }
 
-}  // namespace
-
-std::uint64_t pairs_of_size(int n_players, int size) {
-  const std::uint64_t count = Binomials(n_players, size)(n_players, size);
-  // Half of a saturated count is still out of reach.
-  return 2 * size == n_players && count < kCountless ? count / 2 : count;
+// Largest size, at most `size`, whose pairs are numbered: a table need not reach further.
+int largest_numbered(int n_players, int size) {
+  const std::vector<std::uint64_t> pairs = pairs_of_sizes(n_players, size);
+  while (size > 0 && pairs[static_cast<std::size_t>(size)] >= kCountless) --size;
+  return size;
 }
 
-void fill_coalitions(int n_players, std::int64_t n_pairs, const std::int32_t* size, const std::int64_t* index,
-                     std::uint64_t seed, std::uint8_t* masks, int n_threads) {
-  if (n_pairs == 0) return;
-  const Binomials binomials(n_players, *std::max_element(size, size + n_pairs));
-  parallel_for((n_pairs + kBlock - 1) / kBlock, n_threads, [&](std::int64_t block, int) {
-    for (std::int64_t p = block * kBlock; p < std::min(n_pairs, (block + 1) * kBlock); ++p) {
-      std::uint8_t* mask = masks + p * n_players;
+}  // namespace
+
+// C(n, k + 1) = C(n, k) (n - k) / (k + 1), which rises up to n / 2: once countless even when halved, so are all larger sizes.
+std::vector<std::uint64_t> pairs_of_sizes(int n_players, int largest_size) {
+  std::vector<std::uint64_t> pairs(static_cast<std::size_t>(largest_size) + 1, kCountless);
+  Wide count = 1;
+  for (int size = 0; size <= largest_size && count < 2 * Wide{kCountless}; ++size) {
+    const bool half = size > 0 && 2 * std::int64_t{size} == n_players;  // a pair holds two sets of this size
+    pairs[static_cast<std::size_t>(size)] = static_cast<std::uint64_t>(std::min(half ? count / 2 : count, Wide{kCountless}));
+    count = count * static_cast<unsigned>(n_players - size) / static_cast<unsigned>(size + 1);
+  }
+  return pairs;
+}
+
+std::uint64_t pairs_of_size(int n_players, int size) { return pairs_of_sizes(n_players, size).back(); }
+
+void fill_coalitions(const CoalitionTask& task, int n_threads) {
+  if (task.n_pairs == 0) return;
+  const int n_players = task.n_players;
+  const Binomials binomials(n_players, largest_numbered(n_players, *std::max_element(task.size, task.size + task.n_pairs)));
+  parallel_for((task.n_pairs + kBlock - 1) / kBlock, n_threads, [&](std::int64_t block, int) {
+    for (std::int64_t p = block * kBlock; p < std::min(task.n_pairs, (block + 1) * kBlock); ++p) {
+      const std::int32_t size = task.size[p];
+      const auto index = static_cast<std::uint64_t>(task.index[p]);
+      std::uint8_t* mask = task.masks + p * n_players;
       std::fill_n(mask, n_players, std::uint8_t{0});
-      const bool half = 2 * size[p] == n_players;  // then player 0 is in S
-      const int n = half ? n_players - 1 : n_players, k = half ? size[p] - 1 : size[p];
+      const bool half = 2 * std::int64_t{size} == n_players;  // then player 0 is in S
+      const int n = half ? n_players - 1 : n_players, k = half ? size - 1 : size;
       if (half) mask[0] = 1;
       const std::uint64_t count = binomials(n, k);
       if (count < kCountless) {
-        const auto rank = permuted(static_cast<std::uint64_t>(index[p]), count, seed, static_cast<std::uint32_t>(size[p]));
-        unrank(rank, n, k, binomials, mask + half);
+        unrank(permuted(index, count, task.seed, static_cast<std::uint32_t>(size)), n, k, binomials, mask + half);
       } else {
-        draw(RandomStream(seed, static_cast<std::uint32_t>(size[p]), static_cast<std::uint64_t>(index[p])), n, k, mask + half);
+        draw(RandomStream(task.seed, static_cast<std::uint32_t>(size), index), n, k, mask + half);
       }
     }
   });

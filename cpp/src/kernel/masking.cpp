@@ -64,26 +64,25 @@ void fill_masked_rows(const MaskingTask& task, int n_threads) {
   }
 }
 
-std::int64_t distinct_masked_rows(const std::uint8_t* masks, std::int64_t n_masks, const std::uint8_t* differs,
-                                  std::int64_t n_background, std::int64_t n_players, std::int32_t* slot,
-                                  std::int32_t* unique_mask, std::int32_t* unique_background) {
+std::int64_t distinct_masked_rows(const DistinctTask& task) {
+  const std::int64_t n_players = task.n_players, n_background = task.n_background;
   // Keys of one background row at a time; as bits, so that a key of up to eight players is a single byte.
   const std::size_t n_bytes = static_cast<std::size_t>((n_players + 7) / 8);
   std::vector<std::unordered_map<std::string, std::int32_t>> seen(static_cast<std::size_t>(n_background));
   std::int64_t n_unique = 0;
   std::string key(n_bytes, '\0');
-  for (std::int64_t m = 0; m < n_masks; ++m) {
+  for (std::int64_t m = 0; m < task.n_masks; ++m) {
     for (std::int64_t b = 0; b < n_background; ++b) {
       std::fill(key.begin(), key.end(), '\0');
       bool any = false, all = true;
       for (std::int64_t j = 0; j < n_players; ++j) {
-        if (!differs[b * n_players + j]) continue;
-        const bool in = masks[m * n_players + j] != 0;
+        if (!task.differs[b * n_players + j]) continue;
+        const bool in = task.masks[m * n_players + j] != 0;
         any |= in;
         all &= in;
         if (in) key[static_cast<std::size_t>(j / 8)] = static_cast<char>(key[static_cast<std::size_t>(j / 8)] | (1 << (j % 8)));
       }
-      std::int32_t& target = slot[m * n_background + b];
+      std::int32_t& target = task.slot[m * n_background + b];
       if (!any) {
         target = static_cast<std::int32_t>(b);  // also where no player differs: the rows are the same
       } else if (all) {
@@ -91,8 +90,8 @@ std::int64_t distinct_masked_rows(const std::uint8_t* masks, std::int64_t n_mask
       } else {
         const auto [place, is_new] = seen[static_cast<std::size_t>(b)].try_emplace(key, static_cast<std::int32_t>(n_unique));
         if (is_new) {
-          unique_mask[n_unique] = static_cast<std::int32_t>(m);
-          unique_background[n_unique] = static_cast<std::int32_t>(b);
+          task.unique_mask[n_unique] = static_cast<std::int32_t>(m);
+          task.unique_background[n_unique] = static_cast<std::int32_t>(b);
           ++n_unique;
         }
         target = static_cast<std::int32_t>(n_background + 1 + place->second);

@@ -11,20 +11,23 @@ namespace {
 
 constexpr std::int64_t kEntries = 1 << 13;  // per index of parallel_for
 
-void cross_row(const double* signs, std::int64_t n, const double* rho, const double* points, const double* weights,
-               int n_points, double scale, double* cross) {
+void cross_row(const OddCrossTask& task, std::int64_t pair) {
+  const std::int64_t n = task.n_players;
+  const double *signs = task.signs + pair * n, *rho = task.rho, scale = task.scale;
+  double* cross = task.cross + pair * n;
   std::fill_n(cross, n, 0.0);
-  for (int k = 0; k < n_points; ++k) {
+  for (std::int64_t k = 0; k < task.n_points; ++k) {
+    const double u = task.points[k], weight = task.weights[k];
     double up = 1, down = 1;  // products over all players; |u rho| < 1 keeps every factor positive
     for (std::int64_t j = 0; j < n; ++j) {
-      const double step = points[k] * rho[j] * signs[j];
+      const double step = u * rho[j] * signs[j];
       up *= 1 + step;
       down *= 1 - step;
     }
     for (std::int64_t j = 0; j < n; ++j) {
-      const double step = points[k] * rho[j] * signs[j];
+      const double step = u * rho[j] * signs[j];
       // up / (1 + step) + down / (1 - step), with one division
-      cross[j] += weights[k] * (up * (1 - step) + down * (1 + step)) / (1 - step * step);
+      cross[j] += weight * (up * (1 - step) + down * (1 + step)) / (1 - step * step);
     }
   }
   for (std::int64_t j = 0; j < n; ++j) cross[j] = scale * rho[j] * signs[j] * (cross[j] - 2);
@@ -32,21 +35,20 @@ void cross_row(const double* signs, std::int64_t n, const double* rho, const dou
 
 }  // namespace
 
-void odd_covariance(double* gram, const double* linear, std::int64_t size, double log_norm, double scale, int n_threads) {
-  const double norm = std::exp(log_norm);
-  parallel_for((size + kEntries - 1) / kEntries, n_threads, [&](std::int64_t block, int) {
-    for (std::int64_t i = block * kEntries; i < std::min(size, (block + 1) * kEntries); ++i)
+void odd_covariance(const OddCovarianceTask& task, int n_threads) {
+  const double norm = std::exp(task.log_norm), scale = task.scale;
+  double* gram = task.gram;
+  const double* linear = task.linear;
+  parallel_for((task.size + kEntries - 1) / kEntries, n_threads, [&](std::int64_t block, int) {
+    for (std::int64_t i = block * kEntries; i < std::min(task.size, (block + 1) * kEntries); ++i)
       gram[i] = scale * (norm * std::sinh(gram[i]) - linear[i]);
   });
 }
 
-void odd_cross_covariance(const double* signs, std::int64_t n_pairs, std::int64_t n_players, const double* rho,
-                          const double* points, const double* weights, int n_points, double scale, double* cross,
-                          int n_threads) {
-  const std::int64_t block = std::max<std::int64_t>(1, kEntries / std::max<std::int64_t>(1, n_players * n_points));
-  parallel_for((n_pairs + block - 1) / block, n_threads, [&](std::int64_t index, int) {
-    for (std::int64_t p = index * block; p < std::min(n_pairs, (index + 1) * block); ++p)
-      cross_row(signs + p * n_players, n_players, rho, points, weights, n_points, scale, cross + p * n_players);
+void odd_cross_covariance(const OddCrossTask& task, int n_threads) {
+  const std::int64_t block = std::max<std::int64_t>(1, kEntries / std::max<std::int64_t>(1, task.n_players * task.n_points));
+  parallel_for((task.n_pairs + block - 1) / block, n_threads, [&](std::int64_t index, int) {
+    for (std::int64_t p = index * block; p < std::min(task.n_pairs, (index + 1) * block); ++p) cross_row(task, p);
   });
 }
 

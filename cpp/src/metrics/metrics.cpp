@@ -148,27 +148,31 @@ void argmax(const Stack& p, std::int32_t* out, int n_threads, const InterruptChe
       check);
 }
 
-void confusion(const std::int32_t* codes, const std::int32_t* predicted, std::int64_t m, std::int64_t n, std::int64_t n_classes,
-               const double* weights, double* out, int n_threads, const InterruptCheck& check) {
+void confusion(const ConfusionTask& task, int n_threads, const InterruptCheck& check) {
+  const std::int64_t n = task.n, n_classes = task.n_classes;
   parallel_for(
-      m, n_threads,
+      task.m, n_threads,
       [&](std::int64_t v, int) {
-        double* table = out + v * n_classes * n_classes;
+        const std::int32_t *codes = task.codes, *predicted = task.predicted + v * n;
+        const double* weights = task.weights;
+        double* table = task.out + v * n_classes * n_classes;
         std::fill(table, table + n_classes * n_classes, 0.0);
-        for (std::int64_t i = 0; i < n; ++i) table[codes[i] * n_classes + predicted[v * n + i]] += weights[i];
+        for (std::int64_t i = 0; i < n; ++i) table[codes[i] * n_classes + predicted[i]] += weights[i];
       },
       check);
 }
 
-void roc_auc(const std::uint8_t* positive, const double* scores, std::int64_t m, std::int64_t n, const double* weights,
-             double* area, double* placements, int n_threads, const InterruptCheck& check) {
+void roc_auc(const RankingTask& task, int n_threads, const InterruptCheck& check) {
+  const std::int64_t n = task.n;
+  const std::uint8_t* positive = task.positive;
+  const double* weights = task.weights;
   double total[2] = {0, 0};
   for (std::int64_t i = 0; i < n; ++i) total[positive[i]] += weights[i];
   std::vector<Sorter> sorters(n_threads);
   parallel_for(
-      m, n_threads,
+      task.m, n_threads,
       [&](std::int64_t v, int worker) {
-        const double* s = scores + v * n;
+        const double* s = task.scores + v * n;
         Sorter& sorter = sorters[worker];
         sorter.sort(s, n);
         double below[2] = {0, 0}, sum = 0;
@@ -181,12 +185,12 @@ void roc_auc(const std::uint8_t* positive, const double* scores, std::int64_t m,
           sum += tied[1] * lower;
           for (std::int64_t q = begin; q < end; ++q) {
             const std::int32_t i = sorter.order[q];
-            placements[v * n + i] = positive[i] ? lower / total[0] : upper / total[1];
+            task.placements[v * n + i] = positive[i] ? lower / total[0] : upper / total[1];
           }
           below[0] += tied[0];
           below[1] += tied[1];
         }
-        area[v] = sum / (total[0] * total[1]);
+        task.area[v] = sum / (total[0] * total[1]);
       },
       check);
 }

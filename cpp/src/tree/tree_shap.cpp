@@ -371,7 +371,8 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
   std::vector<std::vector<std::vector<CategoryColumn>>> category_columns_;  // [tree][block]
 };
 
-TreeShap::TreeShap(const ForestView& forest, LaneType lanes, int n_threads) {
+TreeShap::TreeShap(const ForestView& forest, LaneType lanes, int n_threads)
+    : n_features_(forest.n_features), n_outputs_(forest.n_outputs) {
   if (lanes == LaneType::kFloat32)
     impl_ = std::make_unique<ImplOf<float>>(forest, n_threads);
   else

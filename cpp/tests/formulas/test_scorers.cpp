@@ -53,18 +53,18 @@ TEST_CASE("an expansion is the sum of its terms, for any number of players and t
   std::vector<double> coefficients(2 * tables.n_terms);
   for (std::size_t i = 0; i < coefficients.size(); ++i) coefficients[i] = std::sin(static_cast<double>(i));
   std::vector<double> out(tables.n_background * tables.n_masks * 2), again(out.size());
-  ExpansionTask task{kind,
-                     degree,
-                     tables.row.data(),
-                     tables.background.data(),
-                     coefficients.data(),
-                     tables.masks.data(),
-                     tables.n_players,
-                     tables.n_terms,
-                     tables.n_background,
-                     tables.n_masks,
-                     2,
-                     out.data()};
+  ExpansionTask task{.kind = kind,
+                     .degree = degree,
+                     .row = tables.row.data(),
+                     .background = tables.background.data(),
+                     .coefficients = coefficients.data(),
+                     .masks = tables.masks.data(),
+                     .n_players = tables.n_players,
+                     .n_terms = tables.n_terms,
+                     .n_background = tables.n_background,
+                     .n_masks = tables.n_masks,
+                     .n_outputs = 2,
+                     .out = out.data()};
   expand(task, 1);
   task.out = again.data();
   expand(task, 3);
@@ -97,9 +97,20 @@ TEST_CASE("neighbours are the nearest by sorting, also where some are at distanc
   }
   std::vector<double> targets(tables.n_terms), out(2 * tables.n_masks);
   std::iota(targets.begin(), targets.end(), 1.0);
-  average_neighbors({tables.row.data(), tables.background.data(), targets.data(), tables.masks.data(), tables.n_players,
-                     tables.n_terms, 2, tables.n_masks, 1, k, 2.0, by_distance, out.data()},
-                    2);
+  const NeighborsTask task{.row = tables.row.data(),
+                           .background = tables.background.data(),
+                           .targets = targets.data(),
+                           .masks = tables.masks.data(),
+                           .n_players = tables.n_players,
+                           .n_train = tables.n_terms,
+                           .n_background = 2,
+                           .n_masks = tables.n_masks,
+                           .n_outputs = 1,
+                           .n_neighbors = k,
+                           .power = 2.0,
+                           .by_distance = by_distance,
+                           .out = out.data()};
+  average_neighbors(task, 2);
   for (std::int64_t b = 0; b < 2; ++b)
     for (std::int64_t m = 0; m < tables.n_masks; ++m) {
       std::vector<std::pair<double, std::int64_t>> order;
@@ -126,11 +137,11 @@ TEST_CASE("coupled probabilities sum to one and are those of the pairs where the
   const double decisions[] = {std::log(p[0] / p[1]), std::log(p[0] / p[2]), std::log(p[1] / p[2])};
   const double slope[] = {-1, -1, -1}, shift[] = {0, 0, 0};
   double out[3];
-  couple_probabilities(decisions, 1, 3, slope, shift, out, 1);
+  couple_probabilities({.decisions = decisions, .slope = slope, .shift = shift, .n_rows = 1, .n_classes = 3, .out = out}, 1);
   CHECK(out[0] + out[1] + out[2] == Approx(1).epsilon(1e-12));
   for (int i = 0; i < 3; ++i) CHECK(out[i] == Approx(p[i]).margin(0.005));  // libsvm stops there
   const double far[] = {-800.0};
-  couple_probabilities(far, 1, 2, slope, shift, out, 1);
+  couple_probabilities({.decisions = far, .slope = slope, .shift = shift, .n_rows = 1, .n_classes = 2, .out = out}, 1);
   CHECK(out[0] >= 0);
   CHECK(out[0] < 1e-3);
 }

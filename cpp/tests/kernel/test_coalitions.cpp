@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <numeric>
 #include <set>
 #include <string>
@@ -12,7 +13,13 @@ namespace {
 std::vector<std::uint8_t> coalitions(int n_players, const std::vector<std::int32_t>& size,
                                      const std::vector<std::int64_t>& index, std::uint64_t seed = 1, int n_threads = 1) {
   std::vector<std::uint8_t> masks(size.size() * static_cast<std::size_t>(n_players), 9);
-  fill_coalitions(n_players, static_cast<std::int64_t>(size.size()), size.data(), index.data(), seed, masks.data(), n_threads);
+  const CoalitionTask task{.n_players = n_players,
+                           .n_pairs = static_cast<std::int64_t>(size.size()),
+                           .size = size.data(),
+                           .index = index.data(),
+                           .seed = seed,
+                           .masks = masks.data()};
+  fill_coalitions(task, n_threads);
   return masks;
 }
 
@@ -23,6 +30,21 @@ TEST_CASE("numbers of pairs") {
   CHECK(pairs_of_size(2, 1) == 1);
   CHECK(pairs_of_size(62, 30) == 450883717216034179u);
   CHECK(pairs_of_size(500, 250) == kCountless);
+  // Halved, the middle size of 66 players is numbered where its neighbours are not.
+  CHECK(pairs_of_size(66, 32) == kCountless);
+  CHECK(pairs_of_size(66, 33) == 3609714217008132870u);
+  CHECK(pairs_of_size(68, 34) == kCountless);
+  CHECK(pairs_of_size(2'000'000'000, 1'000'000'000) == kCountless);
+  CHECK(pairs_of_sizes(6, 3) == std::vector<std::uint64_t>{1, 6, 15, 10});
+}
+
+TEST_CASE("coalitions of very many players take memory for the sizes that are numbered only") {
+  constexpr int kPlayers = 200'000;  // a table of all sizes would take 160 GB
+  const auto masks = coalitions(kPlayers, {1, 2, 60'000, 100'000}, {0, 7, 3, 4});
+  const int expected[] = {1, 2, 60'000, 100'000};
+  for (std::size_t p = 0; p < 4; ++p)
+    CHECK(std::accumulate(masks.begin() + static_cast<std::ptrdiff_t>(p * kPlayers),
+                          masks.begin() + static_cast<std::ptrdiff_t>((p + 1) * kPlayers), 0) == expected[p]);
 }
 
 TEST_CASE("a size's coalitions are a permutation of all of them") {

@@ -21,9 +21,17 @@ void check_fill(int n_threads) {
     mask[i] = i / 11 % 5;
     below[i] = i % 4;
   }
-  fill_masked_rows({X.data(), background.data(), masks.data(), row.data(), mask.data(), below.data(), n_out, n_columns,
-                    sizeof(T), out.data()},
-                   n_threads);
+  const MaskingTask task{.X = X.data(),
+                         .background = background.data(),
+                         .masks = masks.data(),
+                         .row = row.data(),
+                         .mask = mask.data(),
+                         .background_row = below.data(),
+                         .n_out = n_out,
+                         .n_columns = n_columns,
+                         .item_bytes = sizeof(T),
+                         .out = out.data()};
+  fill_masked_rows(task, n_threads);
   bool same = true;
   for (std::int64_t i = 0; i < n_out; ++i)
     for (std::int64_t j = 0; j < n_columns; ++j)
@@ -46,7 +54,14 @@ TEST_CASE("masked rows that are the same are found") {
   const std::uint8_t differs[] = {1, 1, 0, 0, 0, 0, 1, 1, 1};
   const std::uint8_t masks[] = {1, 0, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1};
   std::int32_t slot[12], mask[12], background[12];
-  const auto n = distinct_masked_rows(masks, 4, differs, 3, 3, slot, mask, background);
+  const auto n = distinct_masked_rows({.masks = masks,
+                                       .differs = differs,
+                                       .n_masks = 4,
+                                       .n_background = 3,
+                                       .n_players = 3,
+                                       .slot = slot,
+                                       .unique_mask = mask,
+                                       .unique_background = background});
   REQUIRE(n == 4);
   const std::int32_t expected[] = {4, 1, 5, 4, 1, 6, 0, 1, 7, 3, 1, 3};  // b: 0-2, the row itself: 3, distinct: 4 and on
   CHECK(std::memcmp(slot, expected, sizeof expected) == 0);

@@ -43,7 +43,7 @@ TEST_CASE("the covariance is the sum over odd sets") {
         gram += std::atanh(kRho[i]) * s[at] * t[at];
         linear += kRho[i] * s[at] * t[at];
       }
-      odd_covariance(&gram, &linear, 1, log_norm, 2.0, 1);
+      odd_covariance({.gram = &gram, .linear = &linear, .size = 1, .log_norm = log_norm, .scale = 2.0}, 1);
       CHECK(gram == Approx(2.0 * by_definition(s.data(), t.data(), -1)).margin(1e-13));
     }
 }
@@ -56,8 +56,16 @@ TEST_CASE("the cross covariance is the sum over odd sets that hold the player") 
       const auto s = signs_of(coalition);
       signs.insert(signs.end(), s.begin(), s.end());
     }
-    odd_cross_covariance(signs.data(), 64, kPlayers, kRho, rule.points.data(), rule.weights.data(),
-                         static_cast<int>(rule.points.size()), 3.0, cross.data(), n_threads);
+    const OddCrossTask task{.signs = signs.data(),
+                            .rho = kRho,
+                            .n_pairs = 64,
+                            .n_players = kPlayers,
+                            .points = rule.points.data(),
+                            .weights = rule.weights.data(),
+                            .n_points = static_cast<std::int64_t>(rule.points.size()),
+                            .scale = 3.0,
+                            .cross = cross.data()};
+    odd_cross_covariance(task, n_threads);
     for (int p = 0; p < 64; ++p)
       for (int i = 0; i < kPlayers; ++i)
         CHECK(cross[static_cast<std::size_t>(p * kPlayers + i)] ==

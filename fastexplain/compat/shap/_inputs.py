@@ -10,12 +10,31 @@ from numpy.typing import NDArray
 from fastexplain.compat.shap.utils._background import sample
 from fastexplain.engine.background import Background, as_background
 
-__all__ = ["as_array", "column_order", "is_frame", "masked_background", "row_values", "shaped"]
+__all__ = [
+    "as_array",
+    "clustering_of",
+    "column_order",
+    "is_frame",
+    "is_impute",
+    "masked_background",
+    "row_values",
+    "shaped",
+]
 
 
 def is_frame(rows: Any) -> bool:
     """Whether rows are a pandas DataFrame."""
     return hasattr(rows, "iloc") and hasattr(rows, "columns")
+
+
+def is_impute(masker: Any) -> bool:
+    """Whether a masker is `Impute`, ours or shap's."""
+    return not is_frame(masker) and hasattr(masker, "method") and hasattr(masker, "data")
+
+
+def clustering_of(masker: Any) -> Any:
+    """Linkage matrix of a `Partition` masker, ours or shap's; None of others and of rows."""
+    return None if is_frame(masker) else getattr(masker, "clustering", None)
 
 
 def as_array(rows: Any) -> Any:
@@ -42,11 +61,11 @@ def masked_background(masker: Any, max_samples: int | None, *, hierarchies: bool
     if is_frame(masker) or hasattr(masker, "dtype"):
         rows = masker if max_samples is None else sample(masker, max_samples)
         return as_background(rows)
-    if hasattr(masker, "method") and hasattr(masker, "data"):
+    if is_impute(masker):
         raise _invalid_masker(
             "Impute masks by the covariance, which only LinearExplainer can. Use maskers.Independent, or an array."
         )
-    clustered = getattr(masker, "clustering", None) is not None and not hierarchies
+    clustered = clustering_of(masker) is not None and not hierarchies
     if clustered or getattr(masker, "partition", None) is not None:
         raise _invalid_masker(
             "A masker with a clustering or partition asks for Owen values, which PartitionExplainer and ExactExplainer "

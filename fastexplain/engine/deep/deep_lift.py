@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.backends import core, select_backend
+from fastexplain.engine.arguments import whole_number
+from fastexplain.engine.backends import select_backend
 from fastexplain.engine.deep.rows import (
     TOLERANCE,
     background_weights,
@@ -67,7 +68,7 @@ def deep_lift(
     backend: str | None = None,
     device: Any = None,
     chunk_bytes: int = 64 * 2**20,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> DeepLiftResult:
     """DeepLIFT attributions (rescale rule) of every row, averaged over background rows; what shap calls Deep SHAP.
 
@@ -94,8 +95,9 @@ def deep_lift(
         where they are elsewhere. None: natively, or where the module's parameters are.
     chunk_bytes : int, default 64 MiB
         Bound on the working memory beyond the result: rows of a chunk and their activations.
-    show_progress : bool, default False
-        Show a progress bar over the rows when standard error is a terminal.
+    show_progress : bool, optional
+        A progress bar over the rows where standard error is a terminal, and in notebooks; None shows it once the call
+        has taken a second.
 
     Returns
     -------
@@ -136,8 +138,7 @@ def deep_lift(
     >>> np.allclose(result.values.sum(axis=1) + result.base_values, model.predict(X[:5])[:, None])
     True
     """
-    if chunk_bytes < 1:
-        raise ValueError(f"chunk_bytes must be positive; got {chunk_bytes!r}.")
+    whole_number(chunk_bytes, "chunk_bytes")
     network = _network(model, device)
     rows = rows_of(X, "X", network.n_features if network else None)
     others = rows_of(background, "background", network.n_features if network else rows.shape[1])
@@ -189,7 +190,7 @@ class Activations:
     outputs: Array
 
     def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
-        """As the kernel takes them."""
+        """As the Numba kernel takes them."""
         return self.preactivations, self.values, self.slopes, self.thresholds, self.features
 
 
@@ -240,7 +241,7 @@ def _native(
     backend: str,
     n_threads: int,
     chunk_bytes: int,
-    show_progress: bool,
+    show_progress: bool | None,
 ) -> tuple[Array, Array, Array]:
     others = activations(network, background)
     base: Array = weights @ others.outputs
@@ -259,10 +260,12 @@ def _native(
 def _kernel(network: Network, backend: str) -> Callable[[Activations, Activations, Array, Array, int], None]:
     rules = [layer_rule(layer) for layer in network.layers]
     if backend == "native":
-        compiled = core().DeepLift([layer.weight for layer in network.layers], rules)
+        from fastexplain._core import DeepLift
+
+        compiled = DeepLift([np.ascontiguousarray(layer.weight, dtype=np.float64) for layer in network.layers], rules)
 
         def explain(mine: Activations, others: Activations, weights: Array, values: Array, n_threads: int) -> None:
-            compiled.explain(mine.arrays(), others.arrays(), weights, values, n_threads=n_threads)
+            compiled.explain(mine, others, weights, values, n_threads=n_threads)
 
         return explain
     from fastexplain.engine.deep.numba_deep_lift import explain_rows

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.arguments import seed_number, whole_number
 from fastexplain.engine.deep.rows import background_weights, chunks, is_torch_module, rows_of
 from fastexplain.engine.philox import words
 from fastexplain.models.networks.network import Network, load_network, try_load_network
@@ -53,7 +54,7 @@ def expected_gradients(
     n_threads: int | None = None,
     device: Any = None,
     chunk_bytes: int = 64 * 2**20,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> ExpectedGradientsResult:
     """Expected gradients of every row: integrated gradients averaged over background rows, by sampling.
 
@@ -79,8 +80,9 @@ def expected_gradients(
         Where a torch module runs; None: natively, or where its parameters are.
     chunk_bytes : int, default 64 MiB
         Bound on the working memory of a thread beyond the result.
-    show_progress : bool, default False
-        Show a progress bar over the rows when standard error is a terminal.
+    show_progress : bool, optional
+        A progress bar over the rows where standard error is a terminal, and in notebooks; None shows it once the call
+        has taken a second.
 
     Returns
     -------
@@ -100,12 +102,9 @@ def expected_gradients(
     attribution priors and expected gradients", equation 3: the mean of ``(x - b) * gradient at b + a (x - b)`` over
     background rows b and a uniform on (0, 1).
     """
-    if not (isinstance(n_samples, (int, np.integer)) and n_samples >= 2):
-        raise ValueError(f"n_samples must be a whole number of at least 2, for standard errors; got {n_samples!r}.")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be from 0 to 2**64 - 1; got {seed!r}.")
-    if chunk_bytes < 1:
-        raise ValueError(f"chunk_bytes must be positive; got {chunk_bytes!r}.")
+    whole_number(n_samples, "n_samples", 2)  # one has no standard error
+    seed_number(seed)
+    whole_number(chunk_bytes, "chunk_bytes")
     network: Network | None
     if is_torch_module(model):
         network = None if device is not None else try_load_network(model)
@@ -146,7 +145,7 @@ class _Plan(NamedTuple):
     n_samples: int
     seed: int
     chunk_bytes: int
-    show_progress: bool
+    show_progress: bool | None
 
     def run(self, gradient: Gradient, n_outputs: int, per_point: int, n_threads: int) -> tuple[Array, Array]:
         """Values and standard errors; one row's samples at a time where that is what fits, several rows otherwise."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.progress import progress
 from fastexplain.rows.matrix import as_matrix, refuse_non_finite
 
 __all__ = ["TOLERANCE", "background_weights", "chunks", "completeness_warning", "is_torch_module", "rows_of"]
@@ -95,16 +96,10 @@ def completeness_warning(errors: Array, changes: Array, tolerance: float) -> str
     )
 
 
-def chunks(n_rows: int, size: int, show_progress: bool, name: str) -> Iterator[slice]:
+def chunks(n_rows: int, size: int, show_progress: bool | None, name: str) -> Iterator[slice]:
     """Slices of at most `size` rows, under a progress bar where asked for."""
     slices = (slice(begin, min(begin + size, n_rows)) for begin in range(0, n_rows, size))
-    if not show_progress:
-        yield from slices
-        return
-    from tqdm.auto import tqdm
-
-    # disable=None: quiet where standard error is not a terminal
-    with tqdm(total=n_rows, desc=name, unit=" rows", unit_scale=True, disable=None) as bar:
+    with progress(n_rows, name, show_progress) as advance:
         for part in slices:
             yield part
-            bar.update(part.stop - part.start)
+            advance(part.stop - part.start)

@@ -87,7 +87,14 @@ def running(module: Any, device: Any) -> Iterator[Runner]:
 
 
 def deep_lift_module(
-    module: Any, rows: Array, background: Array, weights: Array, *, device: Any, chunk_bytes: int, show_progress: bool
+    module: Any,
+    rows: Array,
+    background: Array,
+    weights: Array,
+    *,
+    device: Any,
+    chunk_bytes: int,
+    show_progress: bool | None,
 ) -> tuple[Array, Array, Array, float]:
     """Attributions (n_rows, n_features, n_outputs), outputs, base values, and the error that rounding explains."""
     with running(module, device) as runner:

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.backends import core, select_backend
+from fastexplain.engine.backends import select_backend
+
+if TYPE_CHECKING:
+    from fastexplain._core import PairRules as NativeRules
 
 __all__ = [
     "LANES",
@@ -87,10 +90,12 @@ def pair_rules(n_players: int) -> PairRules:
 
 
 @functools.lru_cache(maxsize=64)
-def native_rules(n_players: int) -> Any:
+def native_rules(n_players: int) -> NativeRules:
     """`pair_rules` for the compiled core."""
+    from fastexplain._core import PairRules
+
     rules = pair_rules(n_players)
-    native = core().PairRules()
+    native = PairRules()
     for n, start, reach in zip(rules.n_pairs, rules.starts, rules.reach, strict=True):
         native.add(rules.offsets[start : start + n], rules.weights[start : start + n], float(reach))
     return native
@@ -188,12 +193,16 @@ def shap_values_of_blocks(
     n_rows, _, n_players, _ = row_factors.shape
     values = np.zeros((n_rows, n_players, coefficients.shape[-2]))
     if chosen == "native":
-        rules = native_rules(n_players)
-        core().product_game(row_factors, background_factors, coefficients, weights, rules, values, n_threads=threads)
-    else:
-        from fastexplain.engine.formulas.numba_product_game import product_game
+        from fastexplain._core import product_game
 
-        product_game(row_factors, background_factors, coefficients, weights, pair_rules(n_players), values, threads)
+        rules = native_rules(n_players)
+        product_game(row_factors, background_factors, coefficients, weights, rules, values, n_threads=threads)
+    else:
+        from fastexplain.engine.formulas import numba_product_game
+
+        numba_product_game.product_game(
+            row_factors, background_factors, coefficients, weights, pair_rules(n_players), values, threads
+        )
     return values
 
 

@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.backends import core, select_backend
+from fastexplain.engine.backends import select_backend
 from fastexplain.engine.formulas.product_game import native_rules, pair_rules
+
+if TYPE_CHECKING:
+    from fastexplain._core import SineRules
 
 __all__ = ["LARGEST_MARGIN", "Fit", "Series", "largest_margin", "sigmoid_shap_values", "sine_rules"]
 
@@ -101,7 +104,9 @@ def sigmoid_shap_values(
     values = np.empty(row_terms.shape)
     weights = np.ascontiguousarray(weights, dtype=np.float64)
     if chosen == "native":
-        core().sigmoid_game(
+        from fastexplain._core import sigmoid_game
+
+        sigmoid_game(
             row_terms,
             background_terms,
             margins,
@@ -112,10 +117,10 @@ def sigmoid_shap_values(
             n_threads=threads,
         )
     else:
-        from fastexplain.engine.formulas.numba_product_game import sigmoid_game
+        from fastexplain.engine.formulas import numba_product_game
 
         sines, rules = sine_rules(n_series), pair_rules(n_players)
-        sigmoid_game(row_terms, background_terms, margins, weights, sines, rules, values, threads)
+        numba_product_game.sigmoid_game(row_terms, background_terms, margins, weights, sines, rules, values, threads)
     return values
 
 
@@ -138,9 +143,11 @@ def _series_needed(reach: float) -> int:
 
 
 @functools.lru_cache(maxsize=32)
-def _native_sines(n_series: int) -> Any:
+def _native_sines(n_series: int) -> SineRules:
     fits, series = sine_rules(n_series)
-    native = core().SineRules()
+    from fastexplain._core import SineRules
+
+    native = SineRules()
     for fit in fits:
         native.add_fit(*fit)
     for each in series:

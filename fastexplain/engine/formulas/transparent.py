@@ -8,7 +8,6 @@ Nothing is trusted: what a loader returns is compared with the real prediction o
 from __future__ import annotations
 
 import abc
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.models.agreement import agrees
+from fastexplain.models.class_registry import ClassRegistry, imported
 from fastexplain.rows.kinds import is_arrow, is_sparse
 from fastexplain.rows.tables import mixed_rows, take_rows
 
@@ -170,9 +171,9 @@ class SeenThrough:
     path: str
 
 
-# dotted class name (or a prefix of it that ends with a dot) -> "module:function", a loader (owner, method, background)
-# -> TransparentModel | Peeled | None; a class may have several, asked in order.
-_LOADERS: dict[str, list[str]] = {}
+# "module:function": a loader (owner, method, background) -> TransparentModel | Peeled | None; a class may have several,
+# asked in order.
+_LOADERS: ClassRegistry[list[str]] = ClassRegistry()
 
 
 def register(name: str, loader: str) -> None:
@@ -187,7 +188,7 @@ def register(name: str, loader: str) -> None:
         `TransparentModel`, a `Peeled`, or None where it does not know the model, its options, or the method.
         ``owner`` is the function itself where no model is known; ``background`` holds rows as the owner takes them.
     """
-    _LOADERS.setdefault(name, []).append(loader)
+    _LOADERS.register(name, [*(_LOADERS.get(name) or ()), loader])
 
 
 register("sklearn.linear_model.", "fastexplain.engine.formulas.linear:see_linear")
@@ -254,7 +255,7 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
         if expected is None:
             expected = two_dimensional(predict(probe))
         got = two_dimensional(candidate.seen.predict(encoded))
-        if _agree(got, expected, max(candidate.rtol, single)):
+        if agrees(got, expected, max(candidate.rtol, single), apart=True):
             return candidate.seen
     return None
 
@@ -325,17 +326,12 @@ def find(owner: Any, method: str | None, background: Any) -> TransparentModel | 
     """What the registered loaders make of a model: not checked yet."""
     if any(name in _PREDICTS for name in getattr(owner, "__dict__", ())):
         return None  # a predict of its own
-    for cls in type(owner).__mro__:  # most derived first: a subclass is taken for the class that it extends
-        name = f"{cls.__module__}.{cls.__qualname__}"
-        for known, targets in _LOADERS.items():
-            if name != known and not (known.endswith(".") and name.startswith(known)):
-                continue
-            for target in targets:
-                module, function = target.split(":")
-                load = getattr(importlib.import_module(module), function)
-                found: TransparentModel | Peeled | None = load(owner, method, background)
-                if found is not None:
-                    return found
+    matches = list(_LOADERS.matches(owner))
+    for depth, cls in enumerate(type(owner).__mro__):  # most derived first: a subclass is taken for what it extends
+        for target in [target for match in matches if match.depth == depth for target in match.value]:
+            found: TransparentModel | Peeled | None = imported(target)(owner, method, background)
+            if found is not None:
+                return found
         if _PREDICTS.intersection(vars(cls)) and not cls.__module__.startswith(_TRUSTED):
             return None  # a subclass that predicts otherwise, if only on rows that no probe may show
     return None
@@ -381,14 +377,6 @@ def _probe_rows(background: Any, X: Any) -> Any:
     rows = random.integers(np.shape(X)[0], size=n_rows)
     background_rows = random.integers(np.shape(background)[0], size=n_rows)
     return mixed_rows(take_rows(X, rows), take_rows(background, background_rows), from_x)
-
-
-def _agree(got: NDArray[np.float64], expected: NDArray[np.float64], rtol: float) -> bool:
-    """Equal up to rounding, relative to each output's largest value."""
-    if got.shape != expected.shape:
-        return False
-    scale = np.abs(expected).max(axis=0, initial=0.0)
-    return bool((np.abs(got - expected) <= rtol * scale + 1e-300).all())  # NaN agrees with nothing
 
 
 def _dtypes(rows: Any) -> list[Any]:

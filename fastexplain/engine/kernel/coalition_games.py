@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.backends import core
 from fastexplain.engine.kernel.masking import RowBuilder, copied
 from fastexplain.engine.predict import PredictFunction
 
@@ -238,13 +237,12 @@ class BlackBoxGame:
         """Which masked rows differ from each other; see ``cpp/include/fastexplain/kernel/masking.h``."""
         arguments = np.ascontiguousarray(masks).view(np.uint8), np.ascontiguousarray(differs).view(np.uint8)
         if self._backend == "native":
-            found: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]] = core().distinct_masked_rows(
-                *arguments
-            )
-            return found
-        from fastexplain.engine.kernel.numba_masking import distinct_masked_rows
+            from fastexplain._core import distinct_masked_rows
 
-        return distinct_masked_rows(*arguments)
+            return distinct_masked_rows(*arguments)
+        from fastexplain.engine.kernel import numba_masking
+
+        return numba_masking.distinct_masked_rows(*arguments)
 
     def _chunks(self, requests: Sequence[Request], size: _ChunkSize) -> Iterator[list[_Part]]:
         """Parts of requests that fill one call of predict each."""

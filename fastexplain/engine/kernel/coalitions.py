@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.backends import core
-
 __all__ = ["Design", "all_coalitions", "make_design", "n_pairs_in_all"]
 
 _COUNTLESS = 2**62  # as in coalitions.h
@@ -79,11 +77,13 @@ def make_design(n_players: int, n_pairs: int, *, seed: int, n_threads: int, back
     size, index = _schedule(n_players, n_pairs, seed)
     masks = np.empty((n_pairs, n_players), dtype=np.uint8)
     if backend == "native":
-        core().fill_coalitions(size, index, seed=seed & (2**64 - 1), masks=masks, n_threads=n_threads)
-    else:
-        from fastexplain.engine.kernel.numba_coalitions import fill_coalitions
+        from fastexplain._core import fill_coalitions
 
-        fill_coalitions(size, index, seed, masks, n_threads)
+        fill_coalitions(size, index, seed=seed & (2**64 - 1), masks=masks, n_threads=n_threads)
+    else:
+        from fastexplain.engine.kernel import numba_coalitions
+
+        numba_coalitions.fill_coalitions(size, index, seed, masks, n_threads)
     return Design(masks.view(np.bool_), _weights(n_players, size))
 
 

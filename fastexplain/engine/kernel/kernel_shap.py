@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.arguments import seed_number, whole_number
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import as_background
 from fastexplain.engine.kernel.coalition_games import BlackBoxGame, CoalitionGame
@@ -19,6 +18,7 @@ from fastexplain.engine.kernel.sampling import METHODS, Rules, play
 from fastexplain.engine.kernel.selection import checked_l1_reg
 from fastexplain.engine.links import identity, resolve_link
 from fastexplain.engine.predict import PredictFunction
+from fastexplain.engine.progress import progress
 from fastexplain.rows.tables import slice_rows
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def kernel_shap(
     see_through: bool = True,
     chunk_bytes: int = _CHUNK_BYTES,
     backend: str | None = None,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> KernelShapResult:
     """Shapley values of any model's predictions, hidden features being drawn from background rows.
 
@@ -127,8 +127,9 @@ def kernel_shap(
         Memory for masked rows.
     backend : {"native", "numba"}, optional
         None: ``FASTEXPLAIN_BACKEND``, else the compiled core where there is one.
-    show_progress : bool, default False
-        Show a progress bar over the rows when standard error is a terminal.
+    show_progress : bool, optional
+        A progress bar over the rows where standard error is a terminal, and in notebooks; None shows it once the call
+        has taken a second.
 
     Returns
     -------
@@ -173,9 +174,9 @@ def kernel_shap(
     rows, background_weights = as_background(background, weights)
     builder = make_builder(X, rows, n_threads=rules.n_threads, backend=rules.backend)
     players = _players(groups, builder)
-    if isinstance(chunk_bytes, bool) or not isinstance(chunk_bytes, int | np.integer) or chunk_bytes < 1:
-        raise ValueError(f"chunk_bytes must be a positive whole number; got {chunk_bytes!r}.")
-    options = _Options(rules, predict, builder, players, background_weights, int(chunk_bytes), show_progress)
+    options = _Options(
+        rules, predict, builder, players, background_weights, whole_number(chunk_bytes, "chunk_bytes"), show_progress
+    )
     formula = None
     if see_through:
         from fastexplain.engine.formulas.find import find_formula
@@ -270,7 +271,7 @@ class _Options(NamedTuple):
     players: list[NDArray[np.intp]]
     weights: NDArray[np.float64]
     chunk_bytes: int
-    show_progress: bool
+    show_progress: bool | None
 
 
 def _by_sampling(options: _Options, kept: NDArray[np.bool_] | None = None) -> KernelShapResult:
@@ -320,7 +321,7 @@ def _prefixed(result: KernelShapResult, path: str) -> KernelShapResult:
 
 def _played(game: CoalitionGame, options: _Options) -> KernelShapResult:
     base_values = options.rules.link(options.weights @ game.without_of(0))
-    with _progress(game.n_rows, options.show_progress) as on_row:
+    with progress(game.n_rows, "kernel_shap", options.show_progress) as on_row:
         played = play(game, options.rules, on_row)
     return KernelShapResult(
         played.values,
@@ -347,33 +348,20 @@ def _rules(
     resolved = resolve_link(link)
     return Rules(
         method=method,
-        n_samples=None if isinstance(n_samples, str) and n_samples == "auto" else _whole(n_samples, "n_samples", 2),
+        n_samples=_budget(n_samples),
         tol=_tolerance(tol),
         l1_reg=_l1_reg(l1_reg, method),
         link=resolved,
         linear_link=resolved is identity,
-        seed=_seed(seed),
+        seed=seed_number(seed),
         n_threads=resolve_num_threads(n_threads),
         backend=select_backend(backend),
     )
 
 
-def _whole(value: Any, name: str, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
-        alternative = "'auto' or " if name == "n_samples" else ""
-        raise ValueError(f"{name} must be {alternative}a whole number of at least {least}; got {value!r}.")
-    return number
-
-
-def _seed(seed: Any) -> int:
-    number = _whole(seed, "seed", 0)
-    if number >= 2**64:
-        raise ValueError(f"seed must be below 2**64; got {seed!r}.")
-    return number
+def _budget(n_samples: Any) -> int | None:
+    is_auto = isinstance(n_samples, str) and n_samples == "auto"
+    return None if is_auto else whole_number(n_samples, "n_samples", 2, or_else="'auto'")
 
 
 def _tolerance(tol: Any) -> float:
@@ -425,15 +413,3 @@ def _column(item: Any, positions: Mapping[Any, int], builder: RowBuilder) -> int
             f"groups names column {item!r}; expected column names, or positions in 0..{builder.n_columns - 1}."
         )
     return int(item)
-
-
-@contextmanager
-def _progress(n_rows: int, show: bool) -> Iterator[Any]:
-    if not show:
-        yield lambda count: None
-        return
-    from tqdm.auto import tqdm
-
-    # disable=None: quiet where standard error is not a terminal
-    with tqdm(total=n_rows, desc="kernel_shap", unit=" rows", disable=None) as bar:
-        yield bar.update

@@ -8,12 +8,12 @@ that dtypes and categories stay what they were.
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.backends import core
 from fastexplain.rows.kinds import is_arrow, is_table
 
 __all__ = ["RowBuilder", "copied", "make_builder"]
@@ -110,8 +110,7 @@ class _ArrayBuilder(RowBuilder):
 
     def build(self, masks: NDArray[np.bool_], row: Indices, mask: Indices, background_row: Indices) -> Any:
         out = np.empty((len(row), self.n_columns), dtype=self._x.dtype)
-        fill = core().fill_masked_rows if self._backend == "native" else _numba_fill()
-        fill(
+        _fill_of(self._backend)(
             self._x,
             self._b,
             np.ascontiguousarray(masks).view(np.uint8),
@@ -148,10 +147,14 @@ def _array_builder(X: NDArray[Any], background: NDArray[Any], n_threads: int, ba
     return _ObjectBuilder(X, background)
 
 
-def _numba_fill() -> Any:
-    from fastexplain.engine.kernel.numba_masking import fill_masked_rows
+def _fill_of(backend: str) -> Callable[..., None]:
+    if backend == "native":
+        from fastexplain._core import fill_masked_rows
 
-    return fill_masked_rows
+        return fill_masked_rows
+    from fastexplain.engine.kernel import numba_masking
+
+    return numba_masking.fill_masked_rows
 
 
 def _unequal(x: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.bool_]:

@@ -27,7 +27,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.backends import core
 from fastexplain.engine.kernel.wls import Estimate, WeightedLeastSquares, t_inflation
 
 __all__ = ["odd_gp"]
@@ -320,11 +319,13 @@ def _covariance(
     linear = np.ascontiguousarray((first * rho) @ second.T)
     log_norm = 0.5 * float(np.log1p(-(rho**2)).sum())
     if settings.backend == "native":
-        core().odd_covariance(gram, linear, log_norm=log_norm, scale=scale, n_threads=settings.n_threads)
-    else:
-        from fastexplain.engine.kernel.numba_odd_gp import odd_covariance
+        from fastexplain._core import odd_covariance
 
-        odd_covariance(gram, linear, log_norm, scale, settings.n_threads)
+        odd_covariance(gram, linear, log_norm=log_norm, scale=scale, n_threads=settings.n_threads)
+    else:
+        from fastexplain.engine.kernel import numba_odd_gp
+
+        numba_odd_gp.odd_covariance(gram, linear, log_norm, scale, settings.n_threads)
     return gram
 
 
@@ -334,11 +335,13 @@ def _cross_covariance(
     points, weights = _rule(len(rho))
     out = np.empty_like(signs)
     if settings.backend == "native":
-        core().odd_cross_covariance(signs, rho, points, weights, scale=scale, cross=out, n_threads=settings.n_threads)
-    else:
-        from fastexplain.engine.kernel.numba_odd_gp import odd_cross_covariance
+        from fastexplain._core import odd_cross_covariance
 
-        odd_cross_covariance(signs, rho, points, weights, scale, out, settings.n_threads)
+        odd_cross_covariance(signs, rho, points, weights, scale=scale, cross=out, n_threads=settings.n_threads)
+    else:
+        from fastexplain.engine.kernel import numba_odd_gp
+
+        numba_odd_gp.odd_cross_covariance(signs, rho, points, weights, scale, out, settings.n_threads)
     return out
 
 

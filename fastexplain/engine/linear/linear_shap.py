@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
+from fastexplain.models.agreement import agrees
 from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["LinearShapResult", "linear_shap"]
@@ -165,8 +166,7 @@ def _coefficients(model: Any, X: Any) -> tuple[Float, Float]:
     if np.ndim(X) == 2 or is_sparse(X):
         probe = X.tocsr()[:PROBE_ROWS] if is_sparse(X) else X[:PROBE_ROWS]
         expected, got = two_dimensional(getattr(model, method)(probe)), found.predict(as_float64(probe))
-        scale = np.abs(expected).max(initial=0.0)
-        if got.shape != expected.shape or not (np.abs(got - expected) <= PROBE_RTOL * scale).all():
+        if not agrees(got, expected, PROBE_RTOL):
             raise ModelConversionError(
                 f"{method} of {type(model).__qualname__} is not what its coefficients give; its class changes it."
             )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.permutation.replacement import Floats, Jobs, PredictingReplacer, Replacer, feature_players
 from fastexplain.engine.predict import PredictFunction, PredictingModel
 from fastexplain.exceptions import FastExplainError
+from fastexplain.models.agreement import agrees
 from fastexplain.rows.stacks import Rows, Segment, _SparseRows, as_rows
 
 __all__ = ["formula_replacer", "open_replacer"]
@@ -107,11 +108,10 @@ def _find_link(formula: _Formula, response: PredictFunction, rows: Rows) -> Call
     probes = rows.stack(segments)
     expected = response(probes)
     raw = formula.raw(formula.encode(as_rows(probes)))
-    tolerance = formula.tolerance * max(1.0, float(np.abs(expected).max(initial=0.0)))
     for link in LINKS:
         with np.errstate(over="ignore", invalid="ignore"):
             found = link(raw)
-        if found.shape == expected.shape and bool((np.abs(found - expected) <= tolerance).all()):
+        if agrees(found, expected, formula.tolerance, floor=1.0):
             return link
     return None
 

@@ -101,12 +101,11 @@ def row_effects(
     n_threads: int,
 ) -> None:
     """Fill drops (n_players, n_rows), spread and influence (n_players,); see ``permutations.h``."""
-    stacked, by_player = terms.reshape(donors.shape), scores.reshape(donors.shape[:2])
 
     def work(begin: int, end: int) -> None:
         for p in range(begin, end):
-            influence[p] = _effects(stacked[p], by_player[p], baseline, weights, donors[p], sign, drops[p])
-            spread[p] = _spread(stacked[p], bands[p], weights)
+            influence[p] = _effects(terms[p], scores[p], baseline, weights, donors[p], sign, drops[p])
+            spread[p] = _spread(terms[p], bands[p], weights)
 
     _in_threads(len(donors), 1, n_threads, work)
 

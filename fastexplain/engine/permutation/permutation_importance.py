@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.arguments import seed_number, whole_number
 from fastexplain.engine.backends import core, select_backend
 from fastexplain.engine.metrics.table import Evaluation, Metric
 from fastexplain.engine.permutation.players import Player, conditional_strata, draw_permutations, find_players
@@ -17,6 +18,7 @@ from fastexplain.engine.permutation.replacement import Jobs
 from fastexplain.engine.permutation.scored_metrics import ScoredMetric, score_metrics
 from fastexplain.engine.permutation.statistics import Effects, block_effects, exact_effects, permuted_effects
 from fastexplain.engine.predict import predicting_model
+from fastexplain.engine.progress import progress
 from fastexplain.rows.arrays import plain_array
 from fastexplain.rows.stacks import Rows, as_rows
 
@@ -118,7 +120,7 @@ def permutation_importance(
     row_contributions: bool = False,
     chunk_bytes: int = 64 * 2**20,
     backend: str | None = None,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> PermutationImportanceResult | dict[str, PermutationImportanceResult]:
     """How much each metric suffers when a feature's values are permuted among the rows.
 
@@ -160,7 +162,8 @@ def permutation_importance(
     chunk_bytes : int, default 64 MiB
         Memory for stacked rows and for their predictions.
     backend : {"native", "numba"}, optional
-    show_progress : bool, default False
+    show_progress : bool, optional
+        A bar where standard error is a terminal, and in notebooks; None shows it once the call has taken a second.
 
     Returns
     -------
@@ -232,14 +235,11 @@ def permutation_importance(
 
 
 def _check_arguments(n_repeats: int, seed: int, confidence_level: float, chunk_bytes: int) -> None:
-    if isinstance(n_repeats, bool) or not isinstance(n_repeats, int | np.integer) or n_repeats < 1:
-        raise ValueError(f"n_repeats must be a whole number of at least 1; got {n_repeats!r}.")
-    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1; got {seed!r}.")
+    whole_number(n_repeats, "n_repeats")
+    seed_number(seed)
+    whole_number(chunk_bytes, "chunk_bytes")
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must lie between 0 and 1; got {confidence_level!r}.")
-    if chunk_bytes < 1:
-        raise ValueError(f"chunk_bytes must be positive; got {chunk_bytes!r}.")
 
 
 def _kernels(backend: str) -> Any:
@@ -329,12 +329,12 @@ class _Run:
     n_threads: int
     chunk_bytes: int
 
-    def fill(self, tables: list[_Table], show_progress: bool) -> None:
+    def fill(self, tables: list[_Table], show_progress: bool | None) -> None:
         """Evaluate all players, some at a time, for all metrics."""
         replacers = {id(table.scored.replacer): table.scored.replacer for table in tables}
         width = max(replacer.base.shape[1] for replacer in replacers.values()) + 1  # outputs, and terms
         varying = [p for p in self.players if p.n_values > 1]
-        with _progress(show_progress, len(varying)) as bar:
+        with progress(len(varying), "permutation_importance", show_progress, unit=" features") as advance:
             for part in self._parts(varying, width):
                 drawn = self._draw(part, tables[0].scored.replacer.base[:, 0])
                 jobs = self._jobs(drawn)
@@ -342,7 +342,7 @@ class _Run:
                     outputs = replacer.replace(jobs)
                     asking = [table for table in tables if id(table.scored.replacer) == key]
                     _fill(asking, drawn, jobs.offsets, outputs)
-                bar.update(len(part))
+                advance(len(part))
 
     def _by_value(self, player: Player) -> bool:
         return player.n_values - 1 <= self.n_repeats
@@ -373,28 +373,6 @@ class _Run:
         offsets = np.concatenate([[0], np.cumsum([len(d) for d in donors])]).astype(np.int64)
         players = [draws.player for draws in drawn]
         return Jobs([p.columns for p in players], [p.codes for p in players], offsets, np.concatenate(donors))
-
-
-class _progress:
-    """A bar over the features where standard error is a terminal and the user wants one."""
-
-    def __init__(self, show: bool, total: int) -> None:
-        self._bar: Any = None
-        if show:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(total=total, desc="permutation_importance", unit=" features", disable=None)
-
-    def __enter__(self) -> _progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def update(self, n: int) -> None:
-        if self._bar is not None:
-            self._bar.update(n)
 
 
 # --------------------------------------------------------------------------------------------------------------- tables

@@ -59,14 +59,14 @@ def permuted_effects(
     """
     n_players, n_repeats, n = donors.shape
     assert found.terms is not None
-    terms = np.ascontiguousarray(found.terms)
+    terms = np.ascontiguousarray(found.terms).reshape(donors.shape)
     drops, spread, influence = np.empty((n_players, n)), np.empty(n_players), np.empty(n_players)
-    scores = np.ascontiguousarray(found.scores)
+    scores = np.ascontiguousarray(found.scores).reshape(n_players, n_repeats)
     kernels.row_effects(
         terms, scores, np.ascontiguousarray(baseline), weights, donors, bands, sign, drops, spread, influence, n_threads
     )
     total = weights.sum()
-    plain = _plain_errors(found.scores.reshape(n_players, n_repeats))
+    plain = _plain_errors(scores)
     # half the squared difference of two draws is the variance of one
     within = np.sqrt((weights @ weights) / total**2 * spread / 2 / n_repeats)
     errors = np.where(np.isnan(spread), plain, within)

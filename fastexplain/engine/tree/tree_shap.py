@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.backends import core, select_backend
+from fastexplain.engine.backends import select_backend
+from fastexplain.engine.progress import is_watched, progress
 from fastexplain.models import Forest, TreeModel, load_model
 
 __all__ = ["TreeShapResult", "tree_shap"]
@@ -45,7 +46,7 @@ def tree_shap(
     dtype: DTypeLike | None = None,
     exact: bool = True,
     backend: str | None = None,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> TreeShapResult:
     """Path-dependent Tree SHAP values of every row: exact, multithreaded, in margin units.
 
@@ -69,8 +70,9 @@ def tree_shap(
         the leaf values on rows like the training data, but can be off by percents on rows far from it.
     backend : {"native", "numba"}, optional
         None: ``FASTEXPLAIN_BACKEND``, else the compiled core where there is one.
-    show_progress : bool, default False
-        Show a progress bar over the rows when standard error is a terminal.
+    show_progress : bool, optional
+        A progress bar over the rows where standard error is a terminal, and in notebooks; None shows it once the call
+        has taken a second.
 
     Returns
     -------
@@ -121,10 +123,10 @@ def tree_shap(
         else:
             _numba(forest, rows[part], values[part], exact, threads)
 
-    if show_progress:
-        _with_progress(explain, len(rows))
-    else:
+    if show_progress is False or not is_watched():
         explain(slice(None))
+    else:
+        _with_progress(explain, len(rows), show_progress)
     return TreeShapResult(values, forest.expected_values())
 
 
@@ -139,7 +141,9 @@ def _native(
     key = ("native", lanes.char)
     compiled = forest._compiled.get(key)
     if compiled is None:
-        compiled = core().TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads)
+        from fastexplain._core import TreeShap
+
+        compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads)
         forest._compiled[key] = compiled
     compiled.explain(rows, values, max_points=_max_points(forest, exact), n_threads=n_threads)
 
@@ -197,12 +201,9 @@ def _forest_and_rows(model: Any, X: Any) -> tuple[Forest, NDArray[np.floating]]:
     return tree_model.forest, rows
 
 
-def _with_progress(explain: Callable[[slice], None], n_rows: int) -> None:
-    from tqdm.auto import tqdm
-
-    # disable=None: quiet where standard error is not a terminal
-    with tqdm(total=n_rows, desc="tree_shap", unit=" rows", unit_scale=True, disable=None) as bar:
+def _with_progress(explain: Callable[[slice], None], n_rows: int, show: bool | None) -> None:
+    with progress(n_rows, "tree_shap", show) as advance:
         for begin in range(0, n_rows, PROGRESS_ROWS):
             end = min(begin + PROGRESS_ROWS, n_rows)
             explain(slice(begin, end))
-            bar.update(end - begin)
+            advance(end - begin)

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._optional import optional
+from fastexplain.engine.arguments import whole_number
+from fastexplain.engine.progress import progress
 from fastexplain.explainers.lime.coded_rows import CodedRows
 from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.shared.background import rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import BlackBox, black_box
-from fastexplain.explainers.shared.checks import check_count, check_subset, distinct_names
+from fastexplain.explainers.shared.checks import check_subset, distinct_names
 from fastexplain.explainers.shared.dispatch import unwrapped
 from fastexplain.rows.arrays import dense
 from fastexplain.rows.kinds import is_sparse
@@ -129,9 +131,9 @@ class LIMEExplainer(BaseExplainer):
         optional("lime.lime_tabular", "lime", "LIMEExplainer")
         if initialization_examples is None:
             raise ValueError("LIMEExplainer needs initialization_examples: rows are made up by their statistics.")
-        self.nclusters, self.seed, self.verbose = check_count(nclusters, "nclusters"), seed, verbose
-        self.num_features = check_count(num_features, "num_features")
-        self.num_samples = check_count(num_samples, "num_samples")
+        self.nclusters, self.seed, self.verbose = whole_number(nclusters, "nclusters"), seed, verbose
+        self.num_features = whole_number(num_features, "num_features")
+        self.num_samples = whole_number(num_samples, "num_samples")
         initialization_examples = unwrapped_rows(initialization_examples, keep_weights=True)
         raw = raw_features(
             transformations, initialization_examples, features, allow_all_transformations, explain_subset
@@ -192,13 +194,13 @@ class LIMEExplainer(BaseExplainer):
         return self._attribute(X, show_progress)
 
     def _attribute(self, X: Any, show_progress: bool) -> Attribution:
-        from tqdm.auto import tqdm
-
         self._check_columns(X)
         n_varied = count_columns(X) if self._subset is None else len(self._subset)
         values = np.zeros((count_rows(X), n_varied, self._n_labels()))
-        for i in tqdm(range(len(values)), unit="row", disable=None if show_progress else True):
-            self._explain_row(self._coded.numbers(slice_rows(X, i, i + 1)), values[i])
+        with progress(len(values), "LIMEExplainer", show_progress) as advance:
+            for i in range(len(values)):
+                self._explain_row(self._coded.numbers(slice_rows(X, i, i + 1)), values[i])
+                advance(1)
         result = Attribution(values, None)
         return result.both_classes() if self._box.doubles else result
 

@@ -13,9 +13,10 @@ from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import PredictionError, UnsupportedModelError
 from fastexplain.explainers.shared.black_box import Target, find_target
 from fastexplain.explainers.shared.checks import check_classes, check_task, list_of_names
-from fastexplain.explainers.shared.dispatch import class_names, unwrapped
+from fastexplain.explainers.shared.dispatch import unwrapped
 from fastexplain.explainers.shared.predictions import estimator_predictions
 from fastexplain.explanation.explanation import Predictions
+from fastexplain.models.trees.registry import is_bare
 
 __all__ = ["Teacher", "find_teacher", "known_teacher"]
 
@@ -163,8 +164,8 @@ def _indicators(owner: Any, labels: Any) -> Float:
 
 
 def _booster_target(model: Any) -> Target | None:
-    """A LightGBM or XGBoost Booster, which has no scikit-learn methods: its margins, through the link."""
-    if not {"lightgbm.basic.Booster", "xgboost.core.Booster"} & set(class_names(model)):
+    """A model of trees that has no scikit-learn methods, as a Booster: its margins, through the link."""
+    if not is_bare(model):
         return None
     from fastexplain.models import load_model
 

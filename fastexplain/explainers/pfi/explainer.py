@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.metrics.table import Metric
 from fastexplain.engine.permutation.permutation_importance import PermutationImportanceResult, permutation_importance
 from fastexplain.explainers.pfi.metric_choice import chosen_metric, default_metric
 from fastexplain.explainers.pfi.target import scored_target
 from fastexplain.explainers.raw.raw_features import RawFeatures, raw_features
-from fastexplain.explainers.shared.checks import check_classes, check_count, check_subset, distinct_names, list_of_names
+from fastexplain.explainers.shared.checks import check_classes, check_subset, distinct_names, list_of_names
 from fastexplain.explainers.shared.networks import as_rows
 from fastexplain.explanation.explanation import Context
 from fastexplain.explanation.permutation_explanation import PermutationExplanation
@@ -141,7 +142,7 @@ class PFIExplainer:
             self._chosen_metric()  # its errors belong here
         self.explain_subset, self.transformations = explain_subset, transformations
         self.allow_all_transformations, self.aggregate = allow_all_transformations, aggregate
-        self.seed, self.n_repeats = seed, check_count(n_repeats, "n_repeats")
+        self.seed, self.n_repeats = seed, whole_number(n_repeats, "n_repeats")
         self.show_progress, self.n_threads, self.model_task = show_progress, n_threads, model_task
         self.features = distinct_names(features, "features")
         self.classes = self._checked_classes(list_of_names(classes, "classes"))

@@ -28,11 +28,10 @@ from fastexplain.explainers.shared.predictions import (
 )
 from fastexplain.explanation.explanation import Predictions
 from fastexplain.models.networks.forward import is_torch
+from fastexplain.models.trees.registry import is_bare
 from fastexplain.rows.tables import slice_rows
 
 __all__ = ["ScoredTarget", "scored_target"]
-
-_BOOSTERS = ("xgboost.core.Booster", "lightgbm.basic.Booster")
 
 
 class ScoredTarget(NamedTuple):
@@ -102,7 +101,7 @@ def scored_target(model: Any, is_function: bool, model_task: Any) -> ScoredTarge
         call = partial(network_outputs, owner)
         name = type(owner).__name__
         return ScoredTarget(call, partial(_from_outputs, call), task, True, False, name, is_network=True)
-    if set(_BOOSTERS) & set(class_names(owner)):
+    if is_bare(owner):
         return _booster(owner, task)
     if not callable(getattr(owner, "predict", None)):
         check_fitted(owner)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastexplain.explainers.raw.transformer_maps import Traced, map_of_parents, trace_leaf, width
 from fastexplain.explanation.numbers.feature_maps import normalised_columns
+from fastexplain.models.class_registry import class_names
 from fastexplain.rows.arrays import plain_array
 from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
 from fastexplain.rows.tables import column_names, count_columns
@@ -59,7 +60,7 @@ def as_transformer(transformations: Any) -> Any:
     """
     if isinstance(transformations, list) and transformations:
         return ColumnTuples(transformations)
-    names = _class_names(transformations)
+    names = class_names(transformations)
     if _MAPPER in names:
         if not hasattr(transformations, "built_features"):
             raise ValueError("The DataFrameMapper is not fitted; call fit before.")
@@ -97,7 +98,7 @@ def trace(transformer: Any, rows: Any, columns: Sequence[Any], allow_all: bool) 
         return Traced(map_of_parents(np.arange(width(rows)), width(rows)), rows, by_column=True)
     if width(rows) == 1:  # all that is made of a single column is its own, however it is made
         return trace_leaf(transformer, rows, columns, allow_all)
-    names = _class_names(transformer)
+    names = class_names(transformer)
     if _PIPELINE in names or isinstance(transformer, _Chain):
         return _trace_steps([step for _, step in transformer.steps], rows, columns, allow_all)
     blocks: Iterator[tuple[Block, int | None]] | None = None
@@ -358,7 +359,3 @@ def _numbers_if_possible(array: NDArray[Any]) -> NDArray[Any]:
         return array.astype(np.float64)
     except (TypeError, ValueError):
         return array
-
-
-def _class_names(transformer: Any) -> list[str]:
-    return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(transformer).__mro__]

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.arguments import batch_rows
+from fastexplain.engine.progress import progress
 from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.explainers.raw.raw_features import RawFeatures
 from fastexplain.explainers.shared.checks import (
@@ -161,8 +163,7 @@ class RowExplainer(abc.ABC):
 
     def _table_of_many(self, rows: Any, batch_size: Any) -> Any:
         """Rows of a global explanation as something 2-D; ValueError where there are none, or the batch has no size."""
-        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
-            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
+        batch_rows(batch_size)
         X, _ = self._table(rows)
         if not count_rows(X):
             raise ValueError("evaluation_examples has no rows; a global explanation needs at least one.")
@@ -174,16 +175,13 @@ class RowExplainer(abc.ABC):
 
     def _batches(self, n_rows: int, batch_size: int, row_bytes: int, show_progress: bool) -> Iterator[slice]:
         """Rows of each batch of a streamed explanation: `batch_size`, or as many as 32 MiB hold, if that is more."""
-        from tqdm.auto import tqdm
-
         step = max(batch_size, _BATCH_BYTES // max(1, row_bytes))
         step = -(-step // BLOCK_ROWS) * BLOCK_ROWS  # whole blocks: the means have the same bits as in one piece
-        # disable=None: no bar where stderr is not a terminal
-        with tqdm(total=n_rows, unit="row", unit_scale=True, disable=None if show_progress else True) as bar:
+        with progress(n_rows, "explain_global", show_progress) as advance:
             for start in range(0, n_rows, step):
                 rows = slice(start, min(start + step, n_rows))
                 yield rows
-                bar.update(rows.stop - rows.start)
+                advance(rows.stop - rows.start)
 
     def _whose(self, names: list[Any] | None, evaluation_examples: Any) -> Context:
         """What an explanation keeps of the explainer and the rows; `names` are those of all columns."""

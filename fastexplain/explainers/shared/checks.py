@@ -14,7 +14,6 @@ from fastexplain.rows.tables import shape_of
 
 __all__ = [
     "check_classes",
-    "check_count",
     "check_examples",
     "check_subset",
     "check_task",
@@ -74,13 +73,6 @@ def distinct_names(given: Any, argument: str) -> list[Any] | None:
     names = list_of_names(given, argument)
     check_distinct(names or [], argument)
     return names
-
-
-def check_count(value: Any, argument: str) -> int:
-    """A positive whole number, or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value <= 0:
-        raise ValueError(f"{argument} must be a positive whole number; got {value!r}.")
-    return int(value)
 
 
 def check_classes(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.models import TreeModel
+from fastexplain.models.class_registry import ClassRegistry, class_names
+from fastexplain.models.trees.registry import tree_match
 
 __all__ = [
     "EXPECTED",
@@ -22,35 +25,22 @@ EXPECTED = (
     "of rows"
 )
 
-# dotted class name, or a prefix of it that ends with a dot -> kind of explainer. Most derived class first, then the
-# longest name: "sklearn.linear_model._ransac." wins over "sklearn.linear_model.".
-_KINDS: dict[str, str] = {
+# Kind of explainer of all models but trees, which `fastexplain.models.trees.registry` knows.
+_OTHER_KINDS = {
     "catboost.": "tree",  # refused there, with what to do
     "keras.": "deep",
-    "lightgbm.basic.": "tree",
-    "lightgbm.sklearn.": "tree",
     "sklearn.base.BaseEstimator": "kernel",  # all others, also where predict appears with fit only
     "sklearn.discriminant_analysis.LinearDiscriminantAnalysis": "linear",
-    "sklearn.ensemble._forest.": "tree",
-    "sklearn.ensemble._gb.": "tree",
-    "sklearn.ensemble._hist_gradient_boosting.": "tree",
     "sklearn.linear_model.": "linear",
     "sklearn.linear_model._ransac.": "kernel",  # its member may be any regressor
     "sklearn.linear_model._stochastic_gradient.SGDOneClassSVM": "kernel",
     "sklearn.svm._classes.LinearSVC": "linear",
     "sklearn.svm._classes.LinearSVR": "linear",
-    "sklearn.tree._classes.": "tree",
     "tensorflow.python.keras.": "deep",
     "tf_keras.": "deep",
     "torch.nn.": "deep",
-    "xgboost.core.": "tree",
-    "xgboost.sklearn.": "tree",
 }
-
-
-def class_names(model: Any) -> list[str]:
-    """Dotted names of the model's class and its bases, most derived first."""
-    return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(model).__mro__]
+_KINDS: ClassRegistry[str] = ClassRegistry(_OTHER_KINDS)
 
 
 def is_plain_function(model: Any) -> bool:
@@ -102,18 +92,17 @@ def explainer_kind(model: Any) -> str:
     UnsupportedModelError
         It is nothing that predicts; the message says what is expected.
     """
-    from fastexplain.models import TreeModel
-
     if isinstance(model, type):
         raise UnsupportedModelError(f"{model.__name__} is a class; expected a fitted instance of it.")
     if isinstance(model, TreeModel):
         return "tree"
     if isinstance(model, tuple) and len(model) == 2:
         return "linear"
-    for name in class_names(model):
-        matching = [known for known in _KINDS if name == known or (known.endswith(".") and name.startswith(known))]
-        if matching:
-            return _KINDS[max(matching, key=len)]
+    kind, trees = _KINDS.match(model), tree_match(model)
+    if trees is not None and trees.goes_before(kind):
+        return "tree"
+    if kind is not None:
+        return kind.value
     if callable(getattr(model, "predict", None)) or hasattr(model, "predict_proba") or callable(model):
         return "kernel"
     raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")

@@ -29,7 +29,7 @@ def model_predictions(model: TreeModel, X: Any) -> tuple[NDArray[Any], NDArray[n
     probabilities : float64 array of shape (n_rows, n_classes), or None
         ``predict_proba``; None for regressions and bare boosters.
     """
-    if not hasattr(model.model, "get_params"):  # a bare booster
+    if model.is_bare:
         return _from_raw(model, model.raw_predict(X)), None
     return estimator_predictions(model.model, model.task, X)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastexplain.engine.arguments import batch_rows
 from fastexplain.explanation.global_explanation import GlobalExplanation
 from fastexplain.explanation.interpret.factories import create_global_from_local, create_local_explanation
 from fastexplain.explanation.local_explanation import LocalExplanation
@@ -110,8 +111,7 @@ class ExplanationAdapter:
         TypeError
             The values are not numbers.
         """
-        if not isinstance(batch_size, int | np.integer) or batch_size <= 0:
-            raise ValueError(f"Specified argument batch_size must be greater than 0; got {batch_size!r}.")
+        batch_rows(batch_size)
         local = self.create_local(local_importance_values, evaluation_examples, expected_values)
         return create_global_from_local(local, include_local=include_local)
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.arguments import whole_number
+
 __all__ = ["checked_top_k", "named", "rank", "ranked_names", "ranked_values"]
 
 
@@ -43,6 +45,4 @@ def checked_top_k(top_k: int | None) -> int | None:
     """`top_k` as a plain int or None; ValueError if it is anything but a positive whole number."""
     if top_k is None:
         return None
-    if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or top_k < 1:
-        raise ValueError(f"top_k must be a positive whole number or None; got {top_k!r}.")
-    return int(top_k)
+    return whole_number(top_k, "top_k", or_else="None")

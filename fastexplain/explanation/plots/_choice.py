@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.arguments import whole_number
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._values import n_outputs, output_importances, row_outputs
 from fastexplain.explanation.plots._words import shorten
@@ -118,8 +119,7 @@ def choose_features(sizes: NDArray[np.float64], max_display: int) -> NDArray[np.
     ValueError
         `max_display` is not a positive whole number.
     """
-    if not isinstance(max_display, int | np.integer) or max_display < 1:
-        raise ValueError(f"max_display must be at least 1; got {max_display!r}.")
+    whole_number(max_display, "max_display")
     return np.argsort(-sizes, kind="stable")[:max_display]
 
 

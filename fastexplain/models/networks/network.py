@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
+from fastexplain.models.agreement import disagreement
+from fastexplain.models.class_registry import ClassRegistry, imported
 
 __all__ = ["ACTIVATIONS", "Activation", "Layer", "Network", "load_network", "try_load_network"]
 
@@ -318,14 +319,16 @@ class LayerBuilder:
         return Network(self._layers)
 
 
-# prefix of a class's dotted name -> "module:function" that reads it
-_READERS = {
-    "torch.nn.modules.": "fastexplain.models.networks.torch:read",
-    "sklearn.neural_network.": "fastexplain.models.networks.sklearn:read",
-    "keras.": "fastexplain.models.networks.keras:read",
-    "tensorflow.python.keras.": "fastexplain.models.networks.keras:read",
-    "tf_keras.": "fastexplain.models.networks.keras:read",
-}
+# "module:function" that reads a network: (model, output) -> (Network, its own forward, its dtype).
+_READERS: ClassRegistry[str] = ClassRegistry(
+    {
+        "torch.nn.modules.": "fastexplain.models.networks.torch:read",
+        "sklearn.neural_network.": "fastexplain.models.networks.sklearn:read",
+        "keras.": "fastexplain.models.networks.keras:read",
+        "tensorflow.python.keras.": "fastexplain.models.networks.keras:read",
+        "tf_keras.": "fastexplain.models.networks.keras:read",
+    }
+)
 
 
 def load_network(model: Any, *, output: str = "probability", check: bool = True) -> Network:
@@ -377,14 +380,9 @@ def try_load_network(model: Any) -> Network | None:
 
 
 def _reader(model: Any) -> Callable[[Any, str], tuple[Network, Callable[[Array], Array], str]]:
-    for cls in type(model).__mro__:
-        name = f"{cls.__module__}.{cls.__qualname__}"
-        for prefix, target in _READERS.items():
-            if name.startswith(prefix):
-                module, function = target.split(":")
-                found: Callable[[Any, str], tuple[Network, Callable[[Array], Array], str]]
-                found = getattr(importlib.import_module(module), function)
-                return found
+    target = _READERS.find(model)
+    if target is not None:
+        return imported(target)
     raise UnsupportedModelError(
         f"{type(model).__module__}.{type(model).__qualname__} is not a network that can be read. Supported: "
         "torch.nn.Sequential of Linear and activations, scikit-learn MLPClassifier and MLPRegressor, Keras "
@@ -401,13 +399,6 @@ def _check(network: Network, forward: Callable[[Array], Array], dtype: str, name
     theirs = np.asarray(forward(X), dtype=np.float64)
     if theirs.ndim == 1:
         theirs = theirs[:, None]
-    if ours.shape != theirs.shape:
-        raise ModelConversionError(f"The converted {name} has outputs {ours.shape}; the library gives {theirs.shape}.")
-    tolerance = TOLERANCE[dtype] * max(1.0, float(np.abs(theirs).max()))
-    gap = np.abs(ours - theirs)
-    if not (gap <= tolerance).all():
-        row, output = np.unravel_index(int(np.nanargmax(np.where(np.isnan(gap), np.inf, gap))), gap.shape)
-        raise ModelConversionError(
-            f"The converted {name} does not reproduce the library's own forward: on probe row {row}, output {output}, "
-            f"it gives {ours[row, output]!r} and the library {theirs[row, output]!r} (tolerance {tolerance:.1e})."
-        )
+    found = disagreement(ours, theirs, TOLERANCE[dtype], floor=1.0)
+    if found is not None:
+        raise ModelConversionError(f"The converted {name} does not reproduce the library's own forward: {found}.")

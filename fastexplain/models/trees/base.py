@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.models.trees.forest import Forest
+from fastexplain.rows.arrays import dense
 
 __all__ = ["TreeModel"]
 
@@ -36,6 +37,10 @@ class TreeModel(abc.ABC):
         Names that the model was fitted on, in its own column order; None if it saw none.
     single_margin : bool
         True where a binary classifier has one raw output (the margin of class 1), so that class 0 is its negative.
+    gives_probabilities : bool
+        The raw output of a classifier is the probability of each class, as with forests of classification trees.
+    is_bare : bool
+        `model` has none of scikit-learn's methods, as a Booster; set by `load_model`, as registered.
     """
 
     model: Any
@@ -46,6 +51,28 @@ class TreeModel(abc.ABC):
     classes: list[Any] | None = None
     feature_names: tuple[str, ...] | None = None
     single_margin: bool = False
+    gives_probabilities: bool = False
+    is_bare: bool = False
+
+    @property
+    def units(self) -> str:
+        """What the raw output is: ``"margin"``, ``"probability"`` or ``"model output"``."""
+        if self.task == "regression":
+            return "model output"
+        return "probability" if self.gives_probabilities else "margin"
+
+    @property
+    def explained_methods(self) -> tuple[str, ...]:
+        """Methods of `model` that the raw output stands for: a subclass that changes their answer is refused."""
+        return ("predict",) if self.task == "regression" else ("predict_proba", "decision_function")
+
+    def dense(self, X: Any) -> Any:
+        """Sparse rows as a dense array, whose cells that are not stored hold what they mean to the library: 0."""
+        return dense(X)
+
+    def rows_to_predict(self, X: Any) -> Any:
+        """Rows in the form that the own ``predict`` of `model` takes: as they are, but for libraries with a type."""
+        return X
 
     @abc.abstractmethod
     def prepare(self, X: Any) -> NDArray[np.floating]:

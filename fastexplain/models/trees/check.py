@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.exceptions import ModelConversionError
+from fastexplain.models.agreement import disagreement
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import Forest
 
-__all__ = ["check_conversion", "probe_rows"]
+__all__ = ["check_conversion", "check_own_methods", "probe_rows"]
 
 N_PROBE_ROWS = 48
+# Numbers in all probe rows together: fewer rows where there are very many features.
+PROBE_NUMBERS = 1 << 24
 # Relative to the largest leaf sum: the libraries' own rounding (XGBoost adds thousands of leaves in float32).
 TOLERANCE = {True: 2e-5, False: 1e-9}
 
@@ -29,6 +36,7 @@ def probe_rows(forest: Forest, n_rows: int = N_PROBE_ROWS, seed: int = 0) -> NDA
     float64 array of shape (n_rows, n_features), in the model's own numeric encoding
     """
     rng = np.random.default_rng(seed)
+    n_rows = max(2, min(n_rows, PROBE_NUMBERS // max(1, forest.n_features)))
     X = np.zeros((n_rows, forest.n_features))
     inner = forest.children_left >= 0
     categorical = forest._categorical_nodes()
@@ -63,8 +71,8 @@ def probe_rows(forest: Forest, n_rows: int = N_PROBE_ROWS, seed: int = 0) -> NDA
     return X
 
 
-def check_conversion(model: TreeModel) -> None:
-    """Compare the forest with the library's own raw prediction on `probe_rows`.
+def check_conversion(model: TreeModel) -> NDArray[np.float64]:
+    """Compare the forest with the library's own raw prediction on `probe_rows`, which are returned.
 
     Raises
     ------
@@ -74,15 +82,67 @@ def check_conversion(model: TreeModel) -> None:
     X = probe_rows(model.forest)
     ours = model.forest.predict(X)
     theirs = np.asarray(model.raw_predict_prepared(X), dtype=np.float64)
-    if ours.shape != theirs.shape:
-        raise ModelConversionError(f"Converted model has outputs {ours.shape}; {model.library} gives {theirs.shape}.")
-    scale = max(1.0, float(np.abs(theirs).max(initial=0.0)))
-    gap = np.abs(ours - theirs)
-    tolerance = TOLERANCE[model.forest.float32_model] * scale
-    if not (gap <= tolerance).all():
-        row, output = np.unravel_index(int(np.nanargmax(np.where(np.isnan(gap), np.inf, gap))), gap.shape)
+    found = disagreement(ours, theirs, TOLERANCE[model.forest.float32_model], floor=1.0)
+    if found is not None:
         raise ModelConversionError(
-            f"The converted {model.library} model does not reproduce the library's own raw prediction: on probe row "
-            f"{row}, output {output}, it gives {ours[row, output]!r} and the library {theirs[row, output]!r} "
-            f"(tolerance {tolerance:.1e}). Please report the model's library version and parameters."
+            f"The converted {model.library} model does not reproduce the library's own raw prediction: {found}. Please "
+            "report the model's library version and parameters."
         )
+    return X
+
+
+def check_own_methods(model: TreeModel, known: type, X: NDArray[np.float64]) -> None:
+    """Refuse a model that a user's subclass makes predict something else than the class of the library that it extends.
+
+    Parameters
+    ----------
+    model : TreeModel
+    known : type
+        The library's class.
+    X : float64 array of shape (n_rows, n_features)
+        Prepared rows to compare on.
+
+    Raises
+    ------
+    ModelConversionError
+        Names the method.
+    """
+    for name in model.explained_methods:
+        own = _own_method(model.model, name, known)
+        if own is None or not hasattr(known, name):
+            continue
+        rows = model.rows_to_predict(X)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that the rows have no names
+                theirs = np.asarray(getattr(known, name)(model.model, rows))
+                ours = np.asarray(own(rows))
+        except Exception as error:  # whatever the user's method raises
+            raise _predicts_otherwise(model.model, name, known) from error
+        if not _same(ours, theirs):
+            raise _predicts_otherwise(model.model, name, known)
+
+
+def _same(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
+    if ours.shape != theirs.shape or theirs.dtype.kind not in "fc":
+        return np.array_equal(ours, theirs)
+    return ours.dtype.kind in "fiub" and np.allclose(ours, theirs, rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+def _own_method(model: object, name: str, known: type) -> Callable[[Any], Any] | None:
+    """The method of the instance, or of a class before the library's among its bases; None if neither has it."""
+    before = type(model).__mro__[: type(model).__mro__.index(known)]
+    library = known.__module__.partition(".")[0]
+    classes = [cls for cls in before if cls.__module__.partition(".")[0] != library]
+    if name in getattr(model, "__dict__", ()) or any(name in vars(cls) for cls in classes):
+        method: Callable[[Any], Any] = getattr(model, name)
+        return method
+    return None
+
+
+def _predicts_otherwise(model: object, name: str, known: type) -> ModelConversionError:
+    return ModelConversionError(
+        f"{type(model).__name__} has a {name} of its own that does not reproduce {known.__name__}.{name}, so that the "
+        f"trees alone do not explain it. Explain the {known.__name__} inside, or the method as a black box: "
+        "KernelExplainer(model.predict, background)."
+    )

@@ -145,6 +145,11 @@ class LightGBMModel(TreeModel):
         self.task = "regression" if self.n_classes is None else "classification"
         self.single_margin = self.task == "classification" and self.forest.n_outputs == 1
 
+    @property
+    def explained_methods(self) -> tuple[str, ...]:
+        """``predict`` gives the margins too, on request."""
+        return ("predict", "predict_proba")
+
     def prepare(self, X: Any) -> NDArray[np.floating]:
         """Rows as the user has them -> float array (n_rows, n_features) in the encoding that `forest` routes.
 
@@ -192,7 +197,10 @@ class LightGBMModel(TreeModel):
 
     def raw_predict_prepared(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
         """As `raw_predict`, of rows that `prepare` returned."""
-        raw = np.asarray(self._booster.predict(X, raw_score=True), dtype=np.float64)
+        import lightgbm
+
+        # of the library's class: a subclass may have a predict of its own
+        raw = np.asarray(lightgbm.Booster.predict(self._booster, X, raw_score=True), dtype=np.float64)
         return raw.reshape(len(X), self.forest.n_outputs) / self._n_averaged
 
     def _names_as_in(self, X: Any) -> Sequence[str] | None:

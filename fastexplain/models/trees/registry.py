@@ -1,54 +1,127 @@
-"""Finds the loader of a fitted model by the dotted names of its classes, importing no library until one is needed."""
+"""Finds the loader of a fitted model by the dotted names of its classes, importing no library until one is needed.
+
+A library is one file with a `TreeModel` and a ``load`` function, and one `register` line here, or anywhere else before
+its first model is explained.
+"""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.models.class_registry import ClassRegistry, Match, class_names, imported
 from fastexplain.models.trees.base import TreeModel
-from fastexplain.models.trees.check import check_conversion
+from fastexplain.models.trees.check import check_conversion, check_own_methods
 
-__all__ = ["EXPLAINED_BY", "load_model", "register"]
+__all__ = ["is_bare", "load_model", "read_model_file", "readable_files", "register", "register_file", "tree_match"]
 
-# dotted class name (or a prefix of it that ends with a dot) -> "module:function" that turns the model into a TreeModel
-_LOADERS: dict[str, str] = {}
 
-# Kinds of model that are no trees, or not loaded yet, for the message of UnsupportedModelError: name prefix -> what
-# explains them.
-EXPLAINED_BY: dict[str, str] = {
-    "catboost.": "KernelExplainer, as a black box, until CatBoost's trees can be loaded",
-    "keras.": "DeepExplainer (DeepLIFT)",
-    "sklearn.linear_model.": "LinearExplainer (linear SHAP)",
-    "torch.nn.": "DeepExplainer (DeepLIFT)",
-}
+@dataclass(frozen=True)
+class _Library:
+    """How models of some classes are loaded.
+
+    Attributes
+    ----------
+    loader : str
+        "module:function" that turns a model into a `TreeModel`.
+    library : str
+        As messages give it.
+    bare : bool
+        The model has none of scikit-learn's methods.
+    refused : bool
+        The loader only raises, with the reason: explainers take another way.
+    """
+
+    loader: str
+    library: str
+    bare: bool = False
+    refused: bool = False
+
+
+_LIBRARIES: ClassRegistry[_Library] = ClassRegistry()
+
+# suffix -> name of the library, and "module:function" from a path to the library's model
+_FILES: dict[str, tuple[str, str]] = {}
+
+# Kinds of model that are no trees, or not loaded yet, for the message of UnsupportedModelError.
+_EXPLAINED_BY: ClassRegistry[str] = ClassRegistry(
+    {
+        "catboost.": "KernelExplainer, as a black box, until CatBoost's trees can be loaded",
+        "keras.": "DeepExplainer (DeepLIFT)",
+        "sklearn.linear_model.": "LinearExplainer (linear SHAP)",
+        "torch.nn.": "DeepExplainer (DeepLIFT)",
+    }
+)
 
 # What to explain in place of models that wrap one.
-_WRAPPED: dict[str, str] = {
-    "sklearn.model_selection.": " Explain the model inside: best_estimator_.",
-    "sklearn.pipeline.": " Explain its last step, model[-1], on the rows that it sees: model[:-1].transform(X).",
-}
+_WRAPPED: ClassRegistry[str] = ClassRegistry(
+    {
+        "sklearn.model_selection.": " Explain the model inside: best_estimator_.",
+        "sklearn.pipeline.": " Explain its last step, model[-1], on the rows that it sees: model[:-1].transform(X).",
+    }
+)
 
 
-def register(name: str, loader: str) -> None:
-    """Say which function loads a class: ``register("xgboost.", "fastexplain.models.trees.xgboost:load")``."""
-    _LOADERS[name] = loader
+def register(name: str, loader: str, library: str | None = None, *, bare: bool = False, refused: bool = False) -> None:
+    """Say which function loads the models of a class.
+
+    Parameters
+    ----------
+    name : str
+        Dotted name of the class, ``"xgboost.core.Booster"``, or a prefix of such names that ends with a dot.
+    loader : str
+        ``"fastexplain.models.trees.xgboost:load"``: a function from a fitted model to a `TreeModel`.
+    library : str, optional
+        As messages give it; default: the first part of `name`.
+    bare : bool, default False
+        The models have none of scikit-learn's methods, as a Booster: predictions are made of their raw output.
+    refused : bool, default False
+        The function raises `UnsupportedModelError` with the reason, and explainers that choose by themselves do not
+        choose trees.
+    """
+    _LIBRARIES.register(name, _Library(loader, library or name.partition(".")[0], bare, refused))
 
 
-register("lightgbm.basic.", "fastexplain.models.trees.lightgbm:load")
-register("lightgbm.sklearn.", "fastexplain.models.trees.lightgbm:load")
-register("sklearn.ensemble._bagging.", "fastexplain.models.trees.sklearn_trees:load")  # refused there, with the reason
-register("sklearn.ensemble._forest.", "fastexplain.models.trees.sklearn_trees:load")
-register("sklearn.ensemble._gb.", "fastexplain.models.trees.sklearn_trees:load")
-register("sklearn.ensemble._hist_gradient_boosting.", "fastexplain.models.trees.sklearn_hist:load")
-register("sklearn.ensemble._iforest.", "fastexplain.models.trees.sklearn_trees:load")  # refused, as the next three
-register("sklearn.ensemble._stacking.", "fastexplain.models.trees.sklearn_trees:load")
-register("sklearn.ensemble._voting.", "fastexplain.models.trees.sklearn_trees:load")
-register("sklearn.ensemble._weight_boosting.", "fastexplain.models.trees.sklearn_trees:load")
-register("sklearn.tree._classes.", "fastexplain.models.trees.sklearn_trees:load")
-register("xgboost.core.", "fastexplain.models.trees.xgboost:load")
-register("xgboost.sklearn.", "fastexplain.models.trees.xgboost:load")
+def register_file(suffix: str, library: str, reader: str) -> None:
+    """Say which function reads model files of a suffix, for the command line.
+
+    Parameters
+    ----------
+    suffix : str
+        With its dot, in lower case.
+    library : str
+        As messages give it.
+    reader : str
+        ``"fastexplain.models.trees.xgboost:read_file"``: a function from a `pathlib.Path` to the library's own model,
+        which raises a ValueError that names the file where it is damaged.
+    """
+    _FILES[suffix] = (library, reader)
+
+
+_SKLEARN = "fastexplain.models.trees.sklearn_trees:load"
+_HIST = "fastexplain.models.trees.sklearn_hist:load"
+_LIGHTGBM = "fastexplain.models.trees.lightgbm:load"
+_XGBOOST = "fastexplain.models.trees.xgboost:load"
+
+register("lightgbm.basic.", _LIGHTGBM, "LightGBM", bare=True)
+register("lightgbm.sklearn.", _LIGHTGBM, "LightGBM")
+register("sklearn.ensemble._bagging.", _SKLEARN, "scikit-learn", refused=True)
+register("sklearn.ensemble._forest.", _SKLEARN, "scikit-learn")
+register("sklearn.ensemble._gb.", _SKLEARN, "scikit-learn")
+register("sklearn.ensemble._hist_gradient_boosting.", _HIST, "scikit-learn")
+register("sklearn.ensemble._iforest.", _SKLEARN, "scikit-learn", refused=True)
+register("sklearn.ensemble._stacking.", _SKLEARN, "scikit-learn", refused=True)
+register("sklearn.ensemble._voting.", _SKLEARN, "scikit-learn", refused=True)
+register("sklearn.ensemble._weight_boosting.", _SKLEARN, "scikit-learn", refused=True)
+register("sklearn.tree._classes.", _SKLEARN, "scikit-learn")
+register("xgboost.core.", _XGBOOST, "XGBoost", bare=True)
+register("xgboost.sklearn.", _XGBOOST, "XGBoost")
+
+register_file(".txt", "LightGBM", "fastexplain.models.trees.lightgbm:read_file")
+register_file(".json", "XGBoost", "fastexplain.models.trees.xgboost:read_file")
+register_file(".ubj", "XGBoost", "fastexplain.models.trees.xgboost:read_file")
 
 
 def load_model(model: Any, *, check: bool = True) -> TreeModel:
@@ -72,36 +145,69 @@ def load_model(model: Any, *, check: bool = True) -> TreeModel:
     UnsupportedModelError
         No loader knows the class, or the model uses an option that is not supported; the message says which.
     ModelConversionError
-        The converted model and the library disagree.
+        The converted model and the library disagree, a subclass of a library's class predicts otherwise, or the model
+        is damaged.
     """
     if isinstance(model, TreeModel):
         return model
-    loader = _find(model)
-    tree_model: TreeModel = loader(model)
+    found = _LIBRARIES.match(model)
+    if found is None:
+        raise UnsupportedModelError(_unsupported(model))
+    tree_model: TreeModel = imported(found.value.loader)(model)
+    tree_model.is_bare = found.value.bare
     if check:
-        check_conversion(tree_model)
+        rows = check_conversion(tree_model)
+        check_own_methods(tree_model, found.cls, rows)
     return tree_model
 
 
-def _find(model: Any) -> Callable[[Any], TreeModel]:
-    names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(model).__mro__]
-    for name in names:  # most derived first: a user's subclass loads as the class that it extends
-        for known, target in _LOADERS.items():
-            if name == known or (known.endswith(".") and name.startswith(known)):
-                module, function = target.split(":")
-                loaded: Callable[[Any], TreeModel] = getattr(importlib.import_module(module), function)
-                return loaded
-    raise UnsupportedModelError(_unsupported(names))
+def tree_match(model: Any) -> Match[_Library] | None:
+    """The registered name that fits a model whose trees can be explained; None for any other model."""
+    found = _LIBRARIES.match(model)
+    return None if found is None or found.value.refused else found
 
 
-def _unsupported(names: list[str]) -> str:
-    instead = next((hint for prefix, hint in _WRAPPED.items() if names[0].startswith(prefix)), "")
-    for name in names:
-        for prefix, method in EXPLAINED_BY.items():
-            if name.startswith(prefix):
-                return f"{names[0]} is not a supported tree model. It is explained by {method}.{instead}"
+def is_bare(model: Any) -> bool:
+    """Whether a model is one of trees that has none of scikit-learn's methods, as a Booster."""
+    found = _LIBRARIES.find(model)
+    return found is not None and found.bare
+
+
+def readable_files() -> dict[str, str]:
+    """Suffix of a model file -> the library that writes it."""
+    return {suffix: library for suffix, (library, _) in _FILES.items()}
+
+
+def read_model_file(path: Path) -> Any:
+    """Read a library's own model file, by its suffix, after checking it for damage.
+
+    Returns
+    -------
+    object
+        The library's own model.
+
+    Raises
+    ------
+    ValueError
+        The suffix is not one of `readable_files`, or the file is damaged: a `ModelConversionError` says where.
+    UnsupportedModelError
+        The model uses an option that is not supported.
+    MissingDependencyError
+        The library is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _FILES:
+        raise ValueError(f"{path}: expected a file ending in one of {', '.join(_FILES)}.")
+    return imported(_FILES[suffix][1])(path)
+
+
+def _unsupported(model: Any) -> str:
+    name, instead, method = class_names(model)[0], _WRAPPED.find(model) or "", _EXPLAINED_BY.find(model)
+    if method is not None:
+        return f"{name} is not a supported tree model. It is explained by {method}.{instead}"
+    others = sorted({each.library for each in _LIBRARIES.values()} - {"scikit-learn"})
     return (
-        f"{names[0]} is not a supported tree model. Supported: scikit-learn decision trees, forests and gradient "
-        f"boosting, LightGBM, XGBoost. Any other model with predict is explained by KernelExplainer (Kernel SHAP)."
+        f"{name} is not a supported tree model. Supported: scikit-learn decision trees, forests and gradient "
+        f"boosting, {', '.join(others)}. Any other model with predict is explained by KernelExplainer (Kernel SHAP)."
         f"{instead}"
     )

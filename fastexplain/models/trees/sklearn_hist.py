@@ -70,7 +70,14 @@ class SklearnHistModel(TreeModel):
         self.forest = _forest(model, self._order)
 
     def prepare(self, X: Any) -> NDArray[np.floating]:
-        return as_matrix(X, self.forest.n_features, self.feature_names, self.library, categories=self._categories)
+        return as_matrix(
+            X,
+            self.forest.n_features,
+            self.feature_names,
+            self.library,
+            categories=self._categories,
+            labels_are_numbers=True,
+        )
 
     def raw_predict(self, X: Any) -> NDArray[np.float64]:
         if isinstance(X, (list, tuple)):  # its preprocessor asks for X.shape

@@ -82,10 +82,11 @@ class SklearnTreeModel(TreeModel):
             self.n_classes = len(self.classes)
         self._boosting = hasattr(model, "init_")
         self.single_margin = self._boosting and self.n_classes == 2
+        self.gives_probabilities = self.task == "classification" and not self._boosting
         self.forest = _boosting_forest(model) if self._boosting else _mean_forest(model, self.n_classes)
 
     def prepare(self, X: Any) -> NDArray[np.floating]:
-        rows = as_matrix(X, self.forest.n_features, self.feature_names, self.library)
+        rows = as_matrix(X, self.forest.n_features, self.feature_names, self.library, labels_are_numbers=True)
         refuse_non_finite(
             rows, allow_nan=self.forest.allow_nan, allow_inf=False, names=self.feature_names, float32=True
         )

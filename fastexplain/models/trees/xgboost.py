@@ -28,6 +28,7 @@ from fastexplain.models.trees.xgboost_document import (
     read_document,
     whole_number,
 )
+from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.matrix import as_matrix, categorical_columns, refuse_non_finite
 
 __all__ = ["XGBoostModel", "load", "read_file"]
@@ -151,6 +152,29 @@ class XGBoostModel(TreeModel):
         self._labels = _labels(ensemble.get("cats"))
         self._set_task(learner["objective"]["name"])
 
+    @property
+    def explained_methods(self) -> tuple[str, ...]:
+        """``predict`` gives the margins too, on request."""
+        return ("predict", "predict_proba")
+
+    def dense(self, X: Any) -> Any:
+        """Sparse rows as a dense array; what XGBoost finds not stored is missing to it, not 0."""
+        if not is_sparse(X):
+            return X
+        stored = X.tocoo()
+        dense = np.full(X.shape, np.nan)
+        dense[stored.row, stored.col] = stored.data
+        return dense
+
+    def rows_to_predict(self, X: Any) -> Any:
+        """A Booster takes a DMatrix."""
+        if self.model is not self._booster:
+            return X
+        import xgboost
+
+        names = {} if hasattr(X, "columns") else self._description
+        return xgboost.DMatrix(X, missing=self._missing, enable_categorical=True, **names)
+
     def prepare(self, X: Any) -> NDArray[np.floating]:
         """Rows in the forest's encoding; see `TreeModel.prepare`.
 
@@ -185,22 +209,27 @@ class XGBoostModel(TreeModel):
             return self._predict(X)
         if isinstance(X, np.ndarray) and X.dtype.kind in "fiub":
             as_matrix(X, self.forest.n_features, self.feature_names, "XGBoost")  # XGBoost takes narrower rows silently
-            return self._predict(
-                X, feature_names=self._booster.feature_names, feature_types=self._booster.feature_types
-            )
+            return self._predict(X, **self._description)
         return self.raw_predict_prepared(self.prepare(X))
 
     def raw_predict_prepared(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
         """The library's margins of prepared rows; see `TreeModel.raw_predict_prepared`."""
         # XGBoost recodes the categories of tables only: in an array they are the model's own codes already.
-        return self._predict(X, feature_names=self._booster.feature_names, feature_types=self._booster.feature_types)
+        return self._predict(X, **self._description)
+
+    @property
+    def _description(self) -> dict[str, Any]:
+        return {"feature_names": self._booster.feature_names, "feature_types": self._booster.feature_types}
 
     def _predict(self, X: Any, **described: Any) -> NDArray[np.float64]:
         import xgboost
 
         with xgboost.config_context(verbosity=0):
             rows = xgboost.DMatrix(X, missing=self._missing, enable_categorical=True, **described)
-            margin = self._booster.predict(rows, output_margin=True, iteration_range=(0, self._n_iterations))
+            # of the library's class: a subclass may have a predict of its own
+            margin = xgboost.Booster.predict(
+                self._booster, rows, output_margin=True, iteration_range=(0, self._n_iterations)
+            )
         return np.asarray(margin, dtype=np.float64).reshape(len(X), self.forest.n_outputs)
 
     def _set_task(self, objective: str) -> None:

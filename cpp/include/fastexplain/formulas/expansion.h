@@ -20,7 +20,7 @@ enum class TermKind : std::int32_t {
 // Borrowed, C order. n_terms is a multiple of kTermPad; coefficients of padding are 0 and its other entries finite.
 struct ExpansionTask {
   TermKind kind;
-  int degree;                  // of kPower, at least 1
+  int degree;                  // of kPower, 1 .. kMaxDegree
   const double* row;           // (n_players, n_terms)
   const double* background;    // (n_background, n_players, n_terms)
   const double* coefficients;  // (n_outputs, n_terms)
@@ -30,15 +30,22 @@ struct ExpansionTask {
 };
 
 inline constexpr std::int64_t kTermPad = 64;
+// Powers are taken one factor at a time: beyond this a call would seem to hang, and no double has so many powers.
+inline constexpr int kMaxDegree = 10000;
 
 void expand(const ExpansionTask& task, int n_threads, const InterruptCheck& check = {});
 
 // Probabilities of a support vector classifier from its one-versus-one decisions: Platt's sigmoids, then pairwise coupling
 // (Wu, Lin and Weng 2004, Algorithm 2) as far as libsvm iterates it, also for two classes.
-//
-// decisions (n_rows, n_classes (n_classes - 1) / 2), pairs in the order (0, 1), (0, 2) ...; slope and shift one per pair, for
-// 1 / (1 + exp(slope f + shift)); out (n_rows, n_classes).
-void couple_probabilities(const double* decisions, std::int64_t n_rows, std::int64_t n_classes, const double* slope,
-                          const double* shift, double* out, int n_threads, const InterruptCheck& check = {});
+struct CouplingTask {
+  const double* decisions = nullptr;  // (n_rows, n_classes (n_classes - 1) / 2): pairs in the order (0, 1), (0, 2) ...
+  const double* slope = nullptr;      // one per pair, for 1 / (1 + exp(slope f + shift))
+  const double* shift = nullptr;      // one per pair
+  std::int64_t n_rows = 0;
+  std::int64_t n_classes = 0;  // at least 2
+  double* out = nullptr;       // (n_rows, n_classes)
+};
+
+void couple_probabilities(const CouplingTask& task, int n_threads, const InterruptCheck& check = {});
 
 }  // namespace fastexplain

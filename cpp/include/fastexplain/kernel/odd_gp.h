@@ -7,14 +7,31 @@
 namespace fastexplain {
 
 // In place: gram[i, j] = sum_l atanh(rho_l) s_il s_jl becomes scale * (exp(log_norm) sinh(gram) - linear[i, j]), the covariance
-// of orders 3, 5, ...; linear[i, j] = sum_l rho_l s_il s_jl. Arrays of `size` entries.
-void odd_covariance(double* gram, const double* linear, std::int64_t size, double log_norm, double scale, int n_threads);
+// of orders 3, 5, ...; linear[i, j] = sum_l rho_l s_il s_jl.
+struct OddCovarianceTask {
+  double* gram = nullptr;
+  const double* linear = nullptr;
+  std::int64_t size = 0;  // entries of either
+  double log_norm = 0.0;
+  double scale = 1.0;
+};
+
+void odd_covariance(const OddCovarianceTask& task, int n_threads);
 
 // cross[p, i] = covariance between player i's Shapley value and the game's odd part (orders 3, 5, ...) at coalition p, times
 // `scale`: 2 rho_i s_pi (integral_0^1 (P_i(u) + P_i(-u)) / 2 du - 1) with P_i(u) = prod_{j != i} (1 + u rho_j s_pj).
-// signs and cross have the shape (n_pairs, n_players); points and weights are a quadrature rule on [0, 1].
-void odd_cross_covariance(const double* signs, std::int64_t n_pairs, std::int64_t n_players, const double* rho,
-                          const double* points, const double* weights, int n_points, double scale, double* cross,
-                          int n_threads);
+struct OddCrossTask {
+  const double* signs = nullptr;  // (n_pairs, n_players)
+  const double* rho = nullptr;    // (n_players,)
+  std::int64_t n_pairs = 0;
+  std::int64_t n_players = 0;
+  const double* points = nullptr;   // (n_points,): a quadrature rule on [0, 1]
+  const double* weights = nullptr;  // (n_points,)
+  std::int64_t n_points = 0;
+  double scale = 1.0;
+  double* cross = nullptr;  // (n_pairs, n_players)
+};
+
+void odd_cross_covariance(const OddCrossTask& task, int n_threads);
 
 }  // namespace fastexplain

@@ -23,13 +23,16 @@ class TreeShap {
   // Writes every entry of values, base values excluded: they sum to the raw output less its expectation.
   //
   // max_points caps the quadrature points per tree: ceil(d / 2) are exact for d distinct features on a path. Fewer are close
-  // on rows like the training data only (see the Python function). Rows must have no fewer columns than the forest has
-  // features, and values the shape (rows.n_rows, n_features, n_outputs). The result's bits do not depend on n_threads, on
+  // on rows like the training data only (see the Python function). Rows must have n_features columns, and values the shape
+  // (rows.n_rows, n_features, n_outputs). The result's bits do not depend on n_threads, on
   // the other rows, or on the instruction set. Memory beyond values: a few MB per thread.
   //
   // Throws what check throws, and std::bad_alloc.
   void explain(const RowsView& rows, const ValuesView& values, int max_points, int n_threads,
                const InterruptCheck& check = {}) const;
+
+  std::int64_t n_features() const { return n_features_; }
+  std::int64_t n_outputs() const { return n_outputs_; }
 
   // Bytes held by the compiled forest.
   std::size_t memory() const;
@@ -38,6 +41,7 @@ class TreeShap {
   class Impl;
   template <class T>
   class ImplOf;
+  std::int64_t n_features_, n_outputs_;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -6,26 +6,26 @@ from typing import Any
 
 from fastexplain.compat.shap._installed import handed_over
 
-_MODULES = {
-    "Additive": "_additive",
-    "Deep": "_deep",
-    "Exact": "_exact",
-    "GPUTree": "_gpu_tree",
-    "Kernel": "_kernel",
-    "Linear": "_linear",
-    "Partition": "_partition",
-    "Permutation": "_permutation",
-    "Sampling": "_sampling",
-    "Tree": "_tree",
+# class -> module of this package
+MODULES = {
+    "AdditiveExplainer": "_additive",
+    "DeepExplainer": "_deep",
+    "ExactExplainer": "_exact",
+    "GPUTreeExplainer": "_gpu_tree",
+    "KernelExplainer": "_kernel",
+    "LinearExplainer": "_linear",
+    "PartitionExplainer": "_partition",
+    "PermutationExplainer": "_permutation",
+    "SamplingExplainer": "_sampling",
+    "TreeExplainer": "_tree",
 }
-_OWN = {f"{name}Explainer": f"{__name__}.{module}" for name, module in _MODULES.items()}
 
-_get, _names = handed_over(__name__, _OWN)
+_get, _names = handed_over(__name__, {name: f"{__name__}.{module}" for name, module in MODULES.items()})
 
 
 def __getattr__(name: str) -> Any:
-    return _get(f"{name}Explainer" if name in _MODULES else name)
+    return _get(f"{name}Explainer" if f"{name}Explainer" in MODULES else name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*_names(), *_MODULES})
+    return sorted({*_names(), *(name.removesuffix("Explainer") for name in MODULES)})

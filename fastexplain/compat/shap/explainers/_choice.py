@@ -6,11 +6,11 @@ import importlib
 import inspect
 from typing import Any
 
-import numpy as np
-
 from fastexplain.compat.shap import links
+from fastexplain.compat.shap._inputs import clustering_of, masked_background
+from fastexplain.compat.shap.explainers import MODULES
 from fastexplain.compat.shap.explainers._additive import AdditiveExplainer
-from fastexplain.compat.shap.explainers._explainer import MODULES, Explainer
+from fastexplain.compat.shap.explainers._explainer import Explainer
 from fastexplain.compat.shap.explainers._linear import LinearExplainer
 from fastexplain.compat.shap.explainers._tree import TreeExplainer
 
@@ -38,7 +38,7 @@ def choose(
     if name not in MODULES:
         from fastexplain.compat.shap.utils._exceptions import InvalidAlgorithmError
 
-        known = ", ".join(sorted(name.removesuffix("Explainer").lower() for name in MODULES))
+        known = ", ".join(known.removesuffix("Explainer").lower() for known in MODULES if known != "GPUTreeExplainer")
         raise InvalidAlgorithmError(f"algorithm must be 'auto' or one of {known}; got {algorithm!r}.")
     chosen = getattr(importlib.import_module(f"{__package__}.{MODULES[name]}"), name)
     options = {"link": link, "linearize_link": linearize_link, "seed": seed, "feature_names": feature_names}
@@ -60,6 +60,7 @@ def _algorithm(model: Any, masker: Any) -> str:
         raise TypeError(f"The model is a {type(model).__qualname__}; expected a fitted model or a function of rows.")
     if masker is None:
         raise TypeError("This model needs background rows: pass an array, a DataFrame or a masker after it.")
-    if getattr(masker, "clustering", None) is not None:
+    if clustering_of(masker) is not None:
         return "partition"
-    return "exact" if np.shape(getattr(masker, "data", masker))[1] <= _ENUMERATED else "permutation"
+    n_features = masked_background(masker, None).data.shape[1]
+    return "exact" if n_features <= _ENUMERATED else "permutation"

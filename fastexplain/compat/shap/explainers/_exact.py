@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.compat.shap import links
-from fastexplain.compat.shap._inputs import masked_background, row_values, shaped
+from fastexplain.compat.shap._inputs import clustering_of, masked_background, row_values, shaped
 from fastexplain.compat.shap.explainers._explainer import Stopwatch
 from fastexplain.compat.shap.explainers._function import MAX_SAMPLES, FunctionExplainer, refuse_linearized
 from fastexplain.compat.shap.explainers._partition import owen_game, owen_values
@@ -46,7 +46,7 @@ class ExactExplainer(FunctionExplainer):
         n_threads: int | None = None,
     ) -> None:
         refuse_linearized(link, linearize_link)
-        self._clustering = getattr(masker, "clustering", None)
+        self._clustering = clustering_of(masker)
         background = masked_background(masker, MAX_SAMPLES, hierarchies=True)
         super().__init__(model, background, link, feature_names, None, n_threads)
         self.masker = masker

@@ -12,22 +12,10 @@ from numpy.typing import NDArray
 
 from fastexplain.compat.shap import _saving
 from fastexplain.compat.shap._inputs import as_array, is_frame
+from fastexplain.compat.shap.explainers import MODULES
 from fastexplain.engine.links import resolve_link
 
-__all__ = ["MODULES", "Explainer", "Stopwatch"]
-
-# class -> module of this package
-MODULES = {
-    "AdditiveExplainer": "_additive",
-    "DeepExplainer": "_deep",
-    "ExactExplainer": "_exact",
-    "KernelExplainer": "_kernel",
-    "LinearExplainer": "_linear",
-    "PartitionExplainer": "_partition",
-    "PermutationExplainer": "_permutation",
-    "SamplingExplainer": "_sampling",
-    "TreeExplainer": "_tree",
-}
+__all__ = ["Explainer", "Stopwatch"]
 
 
 class _Maker(type):

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.compat.shap import links
-from fastexplain.compat.shap._inputs import as_array, is_frame, masked_background, row_values, shaped
+from fastexplain.compat.shap._inputs import as_array, is_frame, is_impute, masked_background, row_values, shaped
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
 from fastexplain.compat.shap.explainers._function import MAX_SAMPLES, refuse_outputs
+from fastexplain.compat.shap.maskers import Impute, Independent
 from fastexplain.engine.linear.linear_shap import linear_shap
 from fastexplain.engine.links import identity, resolve_link
 
@@ -70,12 +71,14 @@ class LinearExplainer(Explainer):
             raise InvalidFeaturePerturbationError(
                 f"feature_perturbation must be one of {_PERTURBATIONS}; got {feature_perturbation!r}."
             )
-        imputes = hasattr(masker, "method") and hasattr(masker, "data")  # Impute, ours or shap's
-        correlated = imputes or (feature_perturbation == "correlation_dependent" and not _is_independent(masker))
+        asked = feature_perturbation == "correlation_dependent" and not _is_independent(masker)
+        correlated = is_impute(masker) or asked
         self.feature_perturbation = _PERTURBATIONS[correlated]
-        self.model, self.masker, self.nsamples, self.n_threads = model, masker, nsamples, n_threads
-        if feature_names is None and is_frame(getattr(masker, "data", masker)):
-            feature_names = getattr(masker, "data", masker).columns
+        self.masker = _as_masker(masker, correlated)
+        self.model, self.nsamples, self.n_threads = model, nsamples, n_threads
+        rows: Any = masker if is_frame(masker) else getattr(masker, "data", None)
+        if feature_names is None and is_frame(rows):
+            feature_names = rows.columns
         self.feature_names = None if feature_names is None else list(feature_names)
         self.mean, self.cov = _moments(masker, correlated)
         self.M = len(self.mean)
@@ -149,7 +152,16 @@ class LinearExplainer(Explainer):
 
 
 def _is_independent(masker: Any) -> bool:
-    return hasattr(masker, "max_samples")
+    return not is_frame(masker) and hasattr(masker, "max_samples")
+
+
+def _as_masker(masker: Any, correlated: bool) -> Any:
+    """What is given as rows or moments, as the masker that it stands for."""
+    if isinstance(masker, tuple):
+        masker = {"mean": masker[0], "cov": masker[1]}
+    elif not is_frame(masker) and not hasattr(masker, "dtype"):
+        return masker
+    return Impute(masker) if correlated else Independent(masker)
 
 
 def _coefficients(model: Any) -> tuple[NDArray[Any], Any]:
@@ -184,11 +196,13 @@ def _moments(masker: Any, correlated: bool) -> tuple[NDArray[np.float64], NDArra
             raise ValueError("feature_perturbation='correlation_dependent' needs a covariance beside the mean.")
         return mean, np.asarray(given[1], dtype=np.float64) if correlated else None
     if correlated:
-        rows = masker.data if hasattr(masker, "method") else masker
+        rows = masker.data if is_impute(masker) else masker
         values = np.asarray(as_array(rows), dtype=np.float64)
         if len(values) <= values.shape[1]:
             warnings.warn(
-                f"{len(values)} rows do not determine the covariance of {values.shape[1]} features.", stacklevel=3
+                f"{len(values)} rows give a singular covariance matrix of {values.shape[1]} features: values share "
+                "what the rows do not tell apart.",
+                stacklevel=3,
             )
         return values.mean(axis=0), np.cov(values, rowvar=False).reshape(values.shape[1], -1)
     background = masked_background(masker, MAX_SAMPLES, hierarchies=True)

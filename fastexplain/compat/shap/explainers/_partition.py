@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.compat.shap import links
-from fastexplain.compat.shap._inputs import masked_background, row_values, shaped
+from fastexplain.compat.shap._inputs import clustering_of, is_frame, masked_background, row_values, shaped
 from fastexplain.compat.shap.explainers._explainer import Stopwatch
 from fastexplain.compat.shap.explainers._function import (
     MAX_SAMPLES,
@@ -58,7 +58,7 @@ class PartitionExplainer(FunctionExplainer):
         n_threads: int | None = None,
     ) -> None:
         refuse_linearized(link, linearize_link)
-        hierarchy = masker if getattr(masker, "clustering", None) is not None else Partition(_rows(masker))
+        hierarchy = Partition(_rows(masker)) if clustering_of(masker) is None else masker
         linkage: Any = hierarchy.clustering
         self._owen = owen_game(linkage)
         super().__init__(
@@ -144,4 +144,4 @@ def owen_game(clustering: NDArray[np.float64]) -> OwenGame:
 
 def _rows(masker: Any) -> Any:
     """The rows of an `Independent` masker, or plain rows."""
-    return masker.data if hasattr(masker, "max_samples") else masker
+    return masker.data if not is_frame(masker) and hasattr(masker, "max_samples") else masker
