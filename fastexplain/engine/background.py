@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.arguments import whole_number
+from fastexplain.engine.weights import checked_weights, shares
 from fastexplain.rows.arrays import plain_array
-from fastexplain.rows.kinds import is_sparse, is_table
+from fastexplain.rows.kinds import is_sparse
 
-__all__ = ["Background", "as_background", "checked_weights", "has_weights", "summarize_background"]
+__all__ = ["Background", "as_background", "has_weights", "summarize_background"]
 
 
 class Background(NamedTuple):
@@ -72,7 +73,7 @@ def summarize_background(X: Any, k: int = 10, *, seed: int = 0, round_values: bo
         centres, weights = _cluster(values, int(k), seed)
         if round_values:
             centres = _rounded(centres, values)
-    return Background(_like(X, centres), weights / weights.sum())
+    return Background(_like(X, centres), shares(weights))
 
 
 def as_background(background: Any, weights: Any = None) -> Background:
@@ -104,35 +105,9 @@ def has_weights(rows: Any) -> bool:
     """Whether rows come with weights (a `Background`, a shap.kmeans result), and are no table with columns so named."""
     if isinstance(rows, Background):
         return True
-    if hasattr(rows, "dtype") or is_table(rows):
+    if hasattr(rows, "dtype") or hasattr(rows, "columns"):
         return False
     return hasattr(rows, "data") and hasattr(rows, "weights")
-
-
-def checked_weights(weights: Any, n_rows: int, what: str) -> NDArray[np.float64]:
-    """Weights as float64 that sum to 1; None means equal ones.
-
-    Raises
-    ------
-    ValueError
-        Their number is not that of the rows, one is negative or not finite, or all are zero.
-    """
-    if weights is None:
-        return np.full(n_rows, 1.0 / n_rows)
-    try:
-        w: NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"weights must be {n_rows} numbers, one for each row of {what}; got {weights!r}.") from None
-    if w.shape != (n_rows,):
-        raise ValueError(f"weights has shape {w.shape}; {what} has {n_rows} rows, so ({n_rows},) is expected.")
-    if not (np.isfinite(w) & (w >= 0)).all():
-        bad = int(np.flatnonzero(~(np.isfinite(w) & (w >= 0)))[0])
-        raise ValueError(f"weights holds {float(w[bad])!r} at position {bad}; weights must be finite and not negative.")
-    total = w.sum()
-    if not total > 0:
-        raise ValueError(f"weights of {what} are all zero; at least one row must count.")
-    w = w / total
-    return w
 
 
 def _numbers(X: Any) -> NDArray[np.float64]:

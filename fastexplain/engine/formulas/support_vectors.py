@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.additive import sigmoid
 from fastexplain.engine.formulas.scorers import couple_probabilities, expand, padded
-from fastexplain.engine.formulas.table_game import TableGame, sums_by_player
-from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights
+from fastexplain.engine.formulas.table_game import TableGame
+from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights, sums_by_player
 from fastexplain.rows.arrays import dense
 
 __all__ = ["SupportVectorModel", "see_support_vectors", "support_vector_model"]

@@ -313,6 +313,23 @@ def player_of_columns(groups: Columns | None, n_features: int) -> NDArray[np.int
     return player
 
 
+def sums_by_player(cells: NDArray[np.float64], groups: Columns | None) -> NDArray[np.float64]:
+    """Sums of (n_rows, n_columns, ...) over each player's columns: (n_rows, n_players, ...).
+
+    Not by a matrix of columns and players: with a player per column it would be quadratic in their number.
+    """
+    if groups is None:
+        return cells
+    if all(len(columns) == 1 for columns in groups):
+        order = np.concatenate(groups)
+        return cells if np.array_equal(order, np.arange(cells.shape[1])) else cells[:, order]
+    sums = np.zeros((len(cells), len(groups), *cells.shape[2:]))
+    for i, columns in enumerate(groups):
+        if len(columns):  # a column that the model never sees is a player without columns
+            sums[:, i] = cells[:, columns].sum(axis=1)
+    return sums
+
+
 @dataclass(frozen=True)
 class _Candidate:
     """Taken apart, not yet checked."""

@@ -19,6 +19,7 @@ from fastexplain.engine.permutation.scored_metrics import ScoredMetric, score_me
 from fastexplain.engine.permutation.statistics import Effects, block_effects, exact_effects, permuted_effects
 from fastexplain.engine.predict import predicting_model
 from fastexplain.engine.progress import progress
+from fastexplain.engine.weights import summable
 from fastexplain.rows.arrays import plain_array
 from fastexplain.rows.stacks import Rows, as_rows
 
@@ -275,9 +276,9 @@ def _weights(sample_weight: Any, n_rows: int) -> Floats | None:
     weights = np.ascontiguousarray(sample_weight, dtype=np.float64)
     if weights.shape != (n_rows,):
         raise ValueError(f"sample_weight has shape {weights.shape}; expected ({n_rows},).")
-    if not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() <= 0:
+    if not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
         raise ValueError("sample_weight must be finite, not negative, and not all zero.")
-    return weights
+    return summable(weights)
 
 
 def _sample(n_rows: int, max_samples: int | float | None, seed: int) -> NDArray[np.int64] | None:
