@@ -240,10 +240,10 @@ def test_bad_input_is_named(function: Any) -> None:
     refused("X is 1-D", network, X[0], background)
     refused("background has no rows", network, X, background[:0])
     refused("one weight for each of 4 background rows", network, X, background, weights=[1, 2])
-    refused("weights sum to 0", network, X, background, weights=np.zeros(4))
+    refused("weights of background are all zero", network, X, background, weights=np.zeros(4))
     refused("weight 1 is -1.0", network, X, background, weights=[1, -1, 1, 1])
     refused("weight 2 is nan", network, X, background, weights=[1, 1, np.nan, 1])
-    refused("chunk_bytes must be positive", network, X, background, chunk_bytes=0)
+    refused("chunk_bytes must be a positive whole number", network, X, background, chunk_bytes=0)
     refused("device is for torch modules", network, X, background, device="cpu")
     refused("n_threads must be", network, X, background, n_threads=0)
     refused("dict is not a network", {}, X, background, error=fastexplain.UnsupportedModelError)
@@ -265,29 +265,6 @@ def test_overflow_is_an_error_and_not_a_number() -> None:
     network = single([[1.0]], "exp")
     with pytest.raises(ValueError, match="not finite"), np.errstate(over="ignore"):
         deep_lift(network, [[1000.0]], [[0.0]])
-
-
-@pytest.mark.skipif(core() is None, reason="this install has no compiled core")
-def test_kernel_checks_what_it_is_given() -> None:
-    make = core().DeepLift
-    with pytest.raises(ValueError, match="one rule for each"):
-        make([np.ones((2, 2))], [0, 0])
-    with pytest.raises(ValueError, match="as tall as the layer before is wide"):
-        make([np.ones((2, 3)), np.ones((2, 3))], [0, 0])
-    with pytest.raises(ValueError, match=r"4 \(softmax\) is for the last layer"):
-        make([np.ones((2, 2))] * 2, [4, 0])
-    kernel = make([np.ones((2, 3))], [0])
-    good = [np.zeros((1, 8))] * 5
-    with pytest.raises(ValueError, match="must have 8 columns"):
-        kernel.explain((np.zeros((1, 7)), *good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1)
-    with pytest.raises(ValueError, match="the network's features and outputs"):
-        kernel.explain(tuple(good), tuple(good), np.ones(1), np.zeros((1, 3, 3)), n_threads=1)
-    with pytest.raises(TypeError, match="float64"):
-        kernel.explain(
-            (np.zeros((1, 8), np.float32), *good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1
-        )
-    with pytest.raises(ValueError, match="one weight for each"):
-        kernel.explain(tuple(good), tuple(good), np.ones(2), np.zeros((1, 2, 3)), n_threads=1)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
