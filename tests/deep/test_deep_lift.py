@@ -244,7 +244,7 @@ def test_bad_input_is_named(function: Any) -> None:
     refused("weights of background are all zero", network, X, background, weights=np.zeros(4))
     refused("weight 1 is -1.0", network, X, background, weights=[1, -1, 1, 1])
     refused("weight 2 is nan", network, X, background, weights=[1, 1, np.nan, 1])
-    refused("chunk_bytes must be positive", network, X, background, chunk_bytes=0)
+    refused("chunk_bytes must be a positive whole number", network, X, background, chunk_bytes=0)
     refused("device is for torch modules", network, X, background, device="cpu")
     refused("n_threads must be", network, X, background, n_threads=0)
     refused("dict is not a network", {}, X, background, error=fastexplain.UnsupportedModelError)

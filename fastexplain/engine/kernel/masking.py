@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.rows.kinds import is_arrow, is_table
+
 __all__ = ["RowBuilder", "copied", "make_builder"]
 
 Indices = NDArray[np.int32]
@@ -349,12 +351,12 @@ def _is_sparse(X: Any) -> bool:
 
 
 def _is_table(X: Any) -> bool:
-    return hasattr(X, "columns") and hasattr(X, "shape") and not isinstance(X, np.ndarray)
+    return is_table(X) and hasattr(X, "shape")
 
 
 def _names(table: Any) -> list[Any]:
     """Column names; pyarrow's `columns` are the columns themselves."""
-    return list(table.column_names if hasattr(table, "column_names") else table.columns)
+    return list(table.column_names if is_arrow(table) else table.columns)
 
 
 def _as_rows(X: Any, what: str) -> NDArray[Any]:
