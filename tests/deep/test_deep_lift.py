@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -265,6 +266,33 @@ def test_overflow_is_an_error_and_not_a_number() -> None:
     network = single([[1.0]], "exp")
     with pytest.raises(ValueError, match="not finite"), np.errstate(over="ignore"):
         deep_lift(network, [[1000.0]], [[0.0]])
+
+
+@pytest.mark.skipif(core() is None, reason="this install has no compiled core")
+def test_kernel_checks_what_it_is_given() -> None:
+    make = core().DeepLift
+    with pytest.raises(ValueError, match="one rule for each"):
+        make([np.ones((2, 2))], [0, 0])
+    with pytest.raises(ValueError, match=r"weights\[1\] has shape \(2, 3\); expected \(3, 3\)"):
+        make([np.ones((2, 3)), np.ones((2, 3))], [0, 0])
+    with pytest.raises(ValueError, match=r"rules\[0\] is 4, softmax, which is for the last layer"):
+        make([np.ones((2, 2))] * 2, [4, 0])
+    kernel = make([np.ones((2, 3))], [0])
+    names = ("preactivations", "values", "slopes", "thresholds", "features")
+    good = SimpleNamespace(**{name: np.zeros((1, 8)) for name in names})
+
+    def spoilt(**changes: np.ndarray) -> SimpleNamespace:
+        return SimpleNamespace(**{**vars(good), **changes})
+
+    weights, values = np.ones(1), np.zeros((1, 2, 3))
+    with pytest.raises(ValueError, match=r"rows.slopes has shape \(1, 7\); expected \(1, 8\)"):
+        kernel.explain(spoilt(slopes=np.zeros((1, 7))), good, weights, values, n_threads=1)
+    with pytest.raises(ValueError, match=r"values has shape \(1, 3, 3\); expected \(1, 2, 3\)"):
+        kernel.explain(good, good, weights, np.zeros((1, 3, 3)), n_threads=1)
+    with pytest.raises(TypeError, match=r"background\.features must hold float64; got float32"):
+        kernel.explain(good, spoilt(features=np.zeros((1, 8), np.float32)), weights, values, n_threads=1)
+    with pytest.raises(ValueError, match=r"weights has shape \(2,\); expected \(1,\)"):
+        kernel.explain(good, good, np.ones(2), values, n_threads=1)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
