@@ -20,6 +20,11 @@ _PACKAGES = {
 }
 
 
+# Packages whose modules that we have not got are found in the one that is installed.
+_HANDED_OVER = ("shap",)
+_INSTALLED = "installed"
+
+
 class _Aliases(MetaPathFinder, Loader):
     """Finds ``<alias>.<rest>`` as ``<our package>.<rest>``: one module object under two names."""
 
@@ -44,7 +49,8 @@ class _Aliases(MetaPathFinder, Loader):
         # and another thread may hold a module's lock and wait for it.
         found = PathFinder.find_spec(ours, path)
         if found is None:
-            return None
+            theirs = _place_in_installed(fullname) is not None
+            return ModuleSpec(fullname, self, loader_state=_INSTALLED) if theirs else None
         spec = ModuleSpec(fullname, self)
         # so that another thread finds sub-modules while this one loads the package
         spec.submodule_search_locations = found.submodule_search_locations
@@ -57,6 +63,10 @@ class _Aliases(MetaPathFinder, Loader):
         ours = self.ours(module.__name__)
         if ours is None:  # uninstalled between find and load
             raise ModuleNotFoundError(f"No module named {module.__name__!r}", name=module.__name__)
+        if module.__spec__ is not None and module.__spec__.loader_state == _INSTALLED:
+            alias, _, rest = module.__name__.partition(".")
+            installed = installed_package(alias)
+            ours = f"{installed.__name__ if installed else alias}.{rest}"
         # The import system takes what stands in sys.modules afterwards, and leaves our module's own __spec__ alone.
         sys.modules[module.__name__] = importlib.import_module(ours)
 
@@ -70,7 +80,8 @@ def install_as(name: str, *, force: bool = False) -> ModuleType:
 
     Every sub-module is there under its old name, and is the same module object as under ours, so classes are the same
     objects and pickles hold our own names. Call it before anything imports the package; a second call changes nothing.
-    An installed package of that name is left as it is on disk, and hidden.
+    An installed package of that name is left as it is on disk, and hidden; modules of shap's that we have not got are
+    those of the shap that is installed.
 
     Parameters
     ----------
@@ -150,6 +161,17 @@ def installed_package(name: str) -> ModuleType | None:
                 return None
             _load_beside(name, other, spec)
         return sys.modules[other]
+
+
+def _place_in_installed(fullname: str) -> ModuleSpec | None:
+    """Where the installed package has a module that ours has not got; nothing is imported."""
+    alias, *parts = fullname.split(".")
+    spec = PathFinder.find_spec(alias) if alias in _HANDED_OVER else None
+    for part in parts:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        spec = PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations)
+    return spec
 
 
 def _load_beside(name: str, other: str, spec: ModuleSpec) -> None:

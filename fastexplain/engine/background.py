@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.arguments import whole_number
+from fastexplain.engine.weights import checked_weights, shares
+from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.kinds import is_sparse
 
-__all__ = ["Background", "as_background", "checked_weights", "has_weights", "summarize_background"]
+__all__ = ["Background", "as_background", "has_weights", "summarize_background"]
 
 
 class Background(NamedTuple):
@@ -58,7 +61,7 @@ def summarize_background(X: Any, k: int = 10, *, seed: int = 0, round_values: bo
     What ``shap.kmeans`` computes: Lloyd's k-means, ten starts. `KernelExplainer` summarises so by default.
     """
     whole_number(k, "k")
-    if hasattr(X, "tocsc"):
+    if is_sparse(X):
         return _sparse_medians(X)
     values = _numbers(X)
     if not len(values):
@@ -70,7 +73,7 @@ def summarize_background(X: Any, k: int = 10, *, seed: int = 0, round_values: bo
         centres, weights = _cluster(values, int(k), seed)
         if round_values:
             centres = _rounded(centres, values)
-    return Background(_like(X, centres), weights / weights.sum())
+    return Background(_like(X, centres), shares(weights))
 
 
 def as_background(background: Any, weights: Any = None) -> Background:
@@ -107,34 +110,8 @@ def has_weights(rows: Any) -> bool:
     return hasattr(rows, "data") and hasattr(rows, "weights")
 
 
-def checked_weights(weights: Any, n_rows: int, what: str) -> NDArray[np.float64]:
-    """Weights as float64 that sum to 1; None means equal ones.
-
-    Raises
-    ------
-    ValueError
-        Their number is not that of the rows, one is negative or not finite, or all are zero.
-    """
-    if weights is None:
-        return np.full(n_rows, 1.0 / n_rows)
-    try:
-        w: NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"weights must be {n_rows} numbers, one for each row of {what}; got {weights!r}.") from None
-    if w.shape != (n_rows,):
-        raise ValueError(f"weights has shape {w.shape}; {what} has {n_rows} rows, so ({n_rows},) is expected.")
-    if not (np.isfinite(w) & (w >= 0)).all():
-        bad = int(np.flatnonzero(~(np.isfinite(w) & (w >= 0)))[0])
-        raise ValueError(f"weights holds {float(w[bad])!r} at position {bad}; weights must be finite and not negative.")
-    total = w.sum()
-    if not total > 0:
-        raise ValueError(f"weights of {what} are all zero; at least one row must count.")
-    w = w / total
-    return w
-
-
 def _numbers(X: Any) -> NDArray[np.float64]:
-    values = X.to_numpy() if hasattr(X, "to_numpy") else np.asarray(X)
+    values = plain_array(X)
     if values.ndim != 2:
         raise ValueError(f"X has shape {values.shape}; expected (n_rows, n_features).")
     try:

@@ -20,7 +20,7 @@ from fastexplain.exceptions import FastExplainError, PredictionError, Unsupporte
 from fastexplain.models.networks.forward import is_torch, network_forward
 from fastexplain.rows.arrays import plain_array
 
-__all__ = ["RESPONSES", "PredictFunction", "PredictingModel", "predicting_model"]
+__all__ = ["RESPONSES", "PredictFunction", "PredictingModel", "estimator_kind", "predicting_model"]
 
 RESPONSES = ("predict", "predict_proba", "decision_function")
 
@@ -32,13 +32,14 @@ class _WrongShapeError(PredictionError, UnsupportedModelError):
 class PredictFunction:
     """A model's prediction as a checked function: rows in, float64 array (n_rows, n_outputs) out.
 
-    A fitted classifier is explained by its ``predict_proba``, any other model by its ``predict``, a callable as it is
-    (``model.decision_function``, say). Safe from several threads if the model is.
+    A fitted classifier is explained by its ``predict_proba``; one without, and an outlier detector, by its
+    ``decision_function``; any other model by its ``predict``, a callable as it is. Safe from several
+    threads if the model is.
 
     Parameters
     ----------
     model_or_predict : object
-        A fitted model with ``predict_proba`` or ``predict``, a torch module, or a callable of rows.
+        A fitted model, a torch module, or a callable of rows.
 
     Attributes
     ----------
@@ -60,7 +61,7 @@ class PredictFunction:
     Raises
     ------
     TypeError
-        The object neither predicts nor can be called, or is a classifier without probabilities.
+        The object neither predicts nor can be called, or predicts nothing but labels.
     """
 
     labels: NDArray[Any] | None = None
@@ -113,8 +114,11 @@ class PredictFunction:
 
     def returned(self, rows: Any) -> Any:
         """What the function returns, unchecked; PredictionError where it raises."""
+        from fastexplain.models.trees.registry import rows_for_library
+
+        owner = getattr(self.function, "__self__", None) if self.owner is None else self.owner
         try:
-            return self.function(rows)
+            return self.function(rows_for_library(owner, rows))
         except FastExplainError:  # says what is wrong itself
             raise
         except Exception as error:
@@ -241,11 +245,12 @@ def _from_estimator(owner: Any, names: tuple[str, ...], tree_model: Any) -> Pred
 def _from_booster(owner: Any, tree_model: Any) -> PredictingModel:
     """Boosters predict probabilities, margins or values by their objective, from one method."""
     from fastexplain.models import load_model
+    from fastexplain.models.trees.registry import rows_for_library
 
     loaded = tree_model or load_model(owner)
 
     def function(X: Any) -> Any:
-        return owner.predict(loaded.rows_to_predict(X))
+        return owner.predict(loaded.rows_to_predict(rows_for_library(owner, X)))
 
     name = "predict_proba" if loaded.task == "classification" else "predict"
     response = PredictFunction.named(function, f"{type(owner).__name__}.predict", finite=False)
@@ -268,11 +273,13 @@ def _resolve(target: Any) -> tuple[Callable[[Any], Any], Any, str | None]:
         return target, None, None  # a function, whatever else it carries
     if hasattr(target, "predict_proba"):
         return target.predict_proba, target, "predict_proba"
-    if getattr(target, "_estimator_type", None) == "classifier" or _is_sklearn_classifier(target):
-        others = [name for name in ("decision_function", "predict") if hasattr(target, name)]
+    kind = estimator_kind(target)
+    if kind in ("classifier", "outlier_detector") and hasattr(target, "decision_function"):
+        return target.decision_function, target, "decision_function"
+    if kind in ("classifier", "clusterer"):
         raise TypeError(
-            f"{type(target).__qualname__} is a classifier without predict_proba, so what to explain must be said: "
-            f"pass {' or '.join(f'model.{name}' for name in others) or 'a function of rows'}."
+            f"{type(target).__qualname__} has neither predict_proba nor decision_function: the labels of a {kind} "
+            "have no scale. Pass a function of your choice, e.g. lambda X: model.predict(X) == label."
         )
     if hasattr(target, "predict"):
         return target.predict, target, "predict"
@@ -282,6 +289,22 @@ def _resolve(target: Any) -> tuple[Callable[[Any], Any], Any, str | None]:
     )
 
 
+def estimator_kind(model: Any) -> str | None:
+    """What a scikit-learn estimator, or one that follows its conventions, says of itself; None if it says nothing.
+
+    A pipeline, or a search, is what its last step is.
+    """
+    if all(f"{cls.__module__}.{cls.__qualname__}" != "sklearn.base.BaseEstimator" for cls in type(model).__mro__):
+        return getattr(model, "_estimator_type", None)
+    import sklearn.base
+
+    for kind in ("classifier", "regressor", "outlier_detector", "clusterer"):
+        check = getattr(sklearn.base, f"is_{kind}", None)  # is_clusterer is younger than the others
+        if check is not None and check(model):
+            return kind
+    return "clusterer" if isinstance(model, sklearn.base.ClusterMixin) else None
+
+
 def _name_of(function: Any) -> str:
     return getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or type(function).__qualname__
 
@@ -289,10 +312,6 @@ def _name_of(function: Any) -> str:
 def _is_module(owner: Any) -> bool:
     """Built-in functions have their module as __self__."""
     return type(owner).__name__ == "module"
-
-
-def _is_sklearn_classifier(model: Any) -> bool:
-    return any(cls.__module__ == "sklearn.base" and cls.__name__ == "ClassifierMixin" for cls in type(model).__mro__)
 
 
 def _as_float64(output: NDArray[Any], returned: Any, name: str) -> NDArray[np.float64]:

@@ -168,7 +168,10 @@ class KernelExplainer(BaseExplainer):
     @property
     def method(self) -> str:
         """``"shap.kernel"``; after a call with what ran, e.g. ``"shap.kernel (product_form)"``."""
-        return self._method if self._path is None else f"{self._method} ({self._path})"
+        if self._path is None:
+            return self._method
+        by_margin = getattr(self._box.target, "__name__", "") == "decision_function" and hasattr(self.model, "predict")
+        return f"{self._method} ({self._path}{' of decision_function' if by_margin else ''})"
 
     @property
     def path(self) -> str | None:

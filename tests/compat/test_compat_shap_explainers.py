@@ -194,6 +194,25 @@ def test_maskers_can_be_called() -> None:
         masker(mask, ROWS[0, :3])
 
 
+def test_members_of_maskers() -> None:
+    mine, theirs = ours.maskers.Independent(BACKGROUND), shap.maskers.Independent(BACKGROUND)
+    np.testing.assert_array_equal(mine.invariants(X[3]), theirs.invariants(X[3]))
+    assert mine.clustering is mine.partition is None
+    with pytest.raises(shap.utils._exceptions.DimensionError, match=r"shape \(3,\)"):
+        mine.invariants(X[3, :3])
+    flat = ours.maskers.Partition(BACKGROUND, clustering=None)
+    assert flat.clustering is None
+    np.testing.assert_allclose(
+        ours.ExactExplainer(bent, flat)(ROWS).values, ours.ExactExplainer(bent, BACKGROUND)(ROWS).values
+    )
+    with pytest.raises(shap.utils._exceptions.DimensionError, match="2-dimensional"):
+        ours.utils.hclust(X[0])
+    linear = LinearRegression().fit(X, Y)
+    assert isinstance(ours.LinearExplainer(linear, X).masker, ours.maskers.Independent)
+    correlated = ours.LinearExplainer(linear, X, feature_perturbation="correlation_dependent")
+    assert isinstance(correlated.masker, ours.maskers.Impute)
+
+
 # AdditiveExplainer
 
 
@@ -460,3 +479,14 @@ def test_columns_may_be_called_as_members_of_maskers() -> None:
     linear = ours.LinearExplainer(LinearRegression().fit(X, Y), frame)
     assert linear.feature_perturbation == "interventional"
     assert linear.feature_names == list(frame.columns)
+
+
+def test_kernel_explains_a_single_row_by_itself() -> None:
+    mine, theirs = (package.KernelExplainer(two_outputs, BACKGROUND) for package in (ours, shap))
+    values = mine.explain(ROWS[:1])
+    np.testing.assert_allclose(values, theirs.explain(ROWS[:1], l1_reg=False), atol=EXACT)
+    np.testing.assert_array_equal(mine.explain(ROWS[0]), values)
+    kept = ours.KernelExplainer(two_outputs, BACKGROUND, l1_reg="num_features(2)", nsamples=14)
+    for found in (kept.shap_values(ROWS, silent=True), kept(ROWS, silent=True).values):
+        assert (np.count_nonzero(found, axis=1) <= 2).all()
+    assert np.count_nonzero(kept.shap_values(ROWS, l1_reg=False, silent=True)[..., 0], axis=1).min() == 4

@@ -224,7 +224,7 @@ def test_cohorts() -> None:
         rows = pandas.DataFrame(cohort.data, columns=NAMES)
         assert len(rows.query(name)) == len(rows)
     assert "3 cohorts" not in repr(found)
-    with pytest.raises(ValueError, match="Choose one output"):
+    with pytest.raises(ValueError, match="choose one output"):
         MANY.cohorts(2)
     with pytest.raises(TypeError, match="a whole number, or a label for each row"):
         ONE.cohorts("sex")
@@ -232,6 +232,19 @@ def test_cohorts() -> None:
         ONE.cohorts([0, 1])
     with pytest.raises(TypeError, match="expected an Explanation"):
         ours.Cohorts(a=1)
+    with pytest.raises(TypeError, match="must be a dictionary"):
+        found.cohorts = [ONE]
+    with pytest.raises(ValueError, match="No methods to call"):
+        found(0)
+
+
+def test_names_of_as_many_rows_as_features() -> None:
+    for n_rows in (4, 5, 6):
+        explanation = ours.Explanation(np.eye(n_rows, 5), feature_names=list("abcde"), output_names=list("abcde"))
+        assert explanation[0].feature_names == explanation[0].output_names == list("abcde")
+        assert explanation[..., "e"].feature_names == "e"
+    assert repr(ours.Explanation(np.arange(3))) == repr(shap.Explanation(np.arange(3)))
+    assert repr(ONE) == repr(theirs_of(ONE))
 
 
 def test_copies_and_pickles() -> None:

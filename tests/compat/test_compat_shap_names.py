@@ -110,6 +110,16 @@ import shap, shap.plots, shap.datasets, shap.utils
 from shap.explainers import Tree
 from shap.utils._exceptions import DimensionError
 from shap import Explanation, initjs, summary_plot
+from shap.plots._force import force  # modules that we have not got
+import shap.explainers.other, shap._cext
+from shap.utils._masked_model import MaskedModel
+for missing in ("shap.nothing", "shap.plots.nothing"):
+    try:
+        __import__(missing)
+    except ModuleNotFoundError as error:
+        assert str(error) == f"No module named {missing!r}"
+    else:
+        raise AssertionError(missing)
 from fastexplain.compat.install import installed_package, uninstall
 X = np.random.default_rng(0).normal(size=(20, 3))
 e = shap.Explainer(lambda rows: rows[:, 0] * rows[:, 1], X)(X)
@@ -118,6 +128,8 @@ shap.summary_plot(e.values, X, show=False)
 real = installed_package("shap")
 import shap.links as links
 assert links.__name__ == "fastexplain.compat.shap.links", links
+assert force is real.plots.force and shap.explainers.other is real.explainers.other
+assert MaskedModel is real.utils.MaskedModel and shap.explainers._tree.__name__.startswith("fastexplain")
 print(shap.__name__, real.__name__, isinstance(e, real.Explanation), Tree.__module__.split(".")[0])
 uninstall("shap")
 import shap

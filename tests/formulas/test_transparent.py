@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 from typing import Any
 
@@ -37,8 +38,9 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
-from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.svm import SVR, LinearSVC, LinearSVR
 
+import fastexplain
 from fastexplain.engine.formulas.additive import RESPONSES
 from fastexplain.engine.formulas.linear import LinearModel
 from fastexplain.engine.formulas.transparent import SeenThrough, as_float64, player_of_columns, see_through
@@ -362,3 +364,28 @@ def test_as_float64_takes_any_form() -> None:
         assert out.dtype == np.float64
         assert out.flags.c_contiguous
         np.testing.assert_array_equal(out, X)
+
+
+def test_many_columns_take_memory_in_proportion() -> None:
+    n = 4096
+    rows = sparse.random(4, n, density=0.01, random_state=0, format="csr")
+    model = Ridge().fit(np.eye(3, n), [1.0, -2.0, 0.5])
+    model.coef_ = np.random.default_rng(0).normal(size=n)
+    tracemalloc.start()
+    result = fastexplain.kernel_shap(model.predict, rows[:1], rows[1:])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    expected = (rows[:1].toarray() - rows[1:].toarray().mean(axis=0)) * model.coef_
+    np.testing.assert_allclose(result.values[:, :, 0], expected, atol=1e-12)
+    assert result.method == "linear"
+    assert peak < 30e6  # a matrix of columns and players alone has 134 MB
+
+
+@pytest.mark.parametrize("groups", [[[2], [0], [3], [1]], [[3, 0], [1], [2]]], ids=["another order", "groups"])
+def test_players_in_another_order_and_groups(groups: list[list[int]]) -> None:
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    for model in (Ridge().fit(X, X[:, 0]), SVR().fit(X, X[:, 0] * X[:, 1])):
+        found = fastexplain.kernel_shap(model.predict, X[:3], X[3:8], groups=groups)
+        sampled = fastexplain.kernel_shap(model.predict, X[:3], X[3:8], groups=groups, see_through=False)
+        assert found.method in ("linear", "product_form")
+        np.testing.assert_allclose(found.values, sampled.values, atol=1e-9)

@@ -183,7 +183,8 @@ def test_no_more_than_the_budget_is_asked_for(method: str) -> None:
     result = kernel_shap(calls, X20[:2], X20[20:30], method=method, n_samples=333, tol=0)
     assert result.n_evaluations.max() <= 333
     assert result.n_evaluations.min() > 280
-    assert calls.rows == 10 + 2 + 10 * result.n_evaluations.sum()
+    asked_again = 8  # of the background, to see that the answers are the same
+    assert calls.rows == 10 + asked_again + 2 + 10 * result.n_evaluations.sum()
 
 
 def test_rows_stop_when_they_are_sure_enough() -> None:
@@ -546,13 +547,62 @@ def test_what_cannot_predict_is_refused(model: Any, message: str) -> None:
         kernel_shap(model, X6[:2], X6[10:15])
 
 
-def test_a_classifier_without_probabilities_is_asked_about() -> None:
-    from sklearn.svm import LinearSVC
+def without_probabilities() -> dict[str, Any]:
+    from sklearn.ensemble import IsolationForest
+    from sklearn.linear_model import Perceptron, RidgeClassifier
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC, LinearSVC
 
-    model = LinearSVC().fit(X6, X6[:, 0] > 0)
-    with pytest.raises(TypeError, match=r"LinearSVC is a classifier without predict_proba.*model\.decision_function"):
-        kernel_shap(model, X6[:2], X6[10:15])
-    assert kernel_shap(model.decision_function, X6[:2], X6[10:15]).values.shape == (2, 6, 1)
+    y = np.where(X6[:, 0] > 0, 11, 10)
+    models = {
+        "LinearSVC": LinearSVC(),
+        "a pipeline": make_pipeline(StandardScaler(), SVC()),
+        "a pipeline of a perceptron": make_pipeline(StandardScaler(), Perceptron()),
+        "a search": GridSearchCV(RidgeClassifier(), {"alpha": [0.1, 1.0]}),
+        "an outlier detector": IsolationForest(n_estimators=5, random_state=0),
+    }
+    return {name: model.fit(X6, y) for name, model in models.items()}
+
+
+@pytest.mark.parametrize("name", without_probabilities())
+def test_a_model_without_probabilities_is_explained_by_its_margin(name: str) -> None:
+    model = without_probabilities()[name]
+    found = kernel_shap(model, X6[:2], X6[10:15])
+    expected = kernel_shap(model.decision_function, X6[:2], X6[10:15])
+    assert found.method == f"{expected.method} of decision_function"
+    np.testing.assert_array_equal(found.values, expected.values)
+    explainer = fastexplain.KernelExplainer(model, X6[10:15])
+    explained = np.asarray(explainer.explain_local(X6[:2]).local_importance_values)
+    np.testing.assert_allclose(explained.reshape(-1, 2, 6)[-1], found.values[:, :, 0], atol=1e-12)
+    assert "decision_function" in explainer.method
+
+
+def test_labels_alone_are_refused() -> None:
+    from sklearn.cluster import KMeans
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multioutput import ClassifierChain
+
+    for model in (KMeans(2, n_init=1).fit(X6), ClassifierChain(LogisticRegression())):
+        if not hasattr(model, "predict_proba"):
+            with pytest.raises(TypeError, match="neither predict_proba nor decision_function: the labels"):
+                kernel_shap(model, X6[:2], X6[10:15])
+
+
+def test_a_function_that_answers_differently_each_time_is_told() -> None:
+    chance = np.random.default_rng(0)
+
+    def dropout(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (rows * (chance.random(rows.shape) < 0.9)).sum(axis=1)
+
+    with pytest.raises(PredictionError, match=r"dropout answers differently when it is asked again: .*seed"):
+        kernel_shap(dropout, X6[:2], X6[10:15])
+
+    def rounded(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return rows.sum(axis=1) * (1 + 1e-6 * chance.standard_normal(len(rows)))
+
+    assert kernel_shap(rounded, X6[:2], X6[10:15]).converged.all()
 
 
 def test_tables_with_other_columns_are_refused() -> None:

@@ -28,13 +28,22 @@ class Cohorts(shap_class("Cohorts", object)):  # type: ignore[misc]
     cohorts : dict of str to Explanation
     """
 
-    cohorts: Any = None
-
     def __init__(self, **cohorts: Any) -> None:
+        self.cohorts = cohorts
+
+    @property
+    def cohorts(self) -> dict[str, Any]:
+        """Explanations by name."""
+        return self._cohorts
+
+    @cohorts.setter
+    def cohorts(self, cohorts: dict[str, Any]) -> None:
+        if not isinstance(cohorts, dict):
+            raise TypeError(f"cohorts must be a dictionary of names and Explanations; got {cohorts!r}.")
         for name, explanation in cohorts.items():
             if not hasattr(explanation, "base_values"):
                 raise TypeError(f"Cohort {name!r} is a {type(explanation).__name__}; expected an Explanation.")
-        self.cohorts = cohorts
+        self._cohorts = cohorts
 
     def __getitem__(self, item: Any) -> Cohorts:
         return Cohorts(**{name: explanation[item] for name, explanation in self.cohorts.items()})
@@ -48,7 +57,7 @@ class Cohorts(shap_class("Cohorts", object)):  # type: ignore[misc]
         return _gathered(members)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Cohorts:
-        raise ValueError("Cohorts cannot be called; name a method first, such as cohorts.mean(0).")
+        raise ValueError("No methods to call: name one first, such as cohorts.mean(0).")
 
     def __repr__(self) -> str:
         sizes = {name: explanation.shape for name, explanation in self.cohorts.items()}
@@ -72,8 +81,8 @@ def make_cohorts(explanation: Explanation, cohorts: Any) -> Cohorts:
     """
     if np.ndim(explanation.values) != 2:
         raise ValueError(
-            f"Cohorts are made of rows and features; these values have shape {explanation.shape}. Choose one output: "
-            "explanation[..., output].cohorts(2)."
+            f"Cohorts cannot be calculated on multiple outputs at once. These values have shape {explanation.shape}; "
+            "choose one output: explanation[..., output].cohorts(2)."
         )
     if isinstance(cohorts, list | tuple | np.ndarray) or hasattr(cohorts, "to_numpy"):
         labels = np.asarray(cohorts)

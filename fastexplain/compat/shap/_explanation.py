@@ -164,7 +164,8 @@ class Explanation(shap_class("Explanation", object)):  # type: ignore[misc]
         return len(self.values)
 
     def __repr__(self) -> str:
-        return f"Explanation(shape={self.shape}, feature_names={self.feature_names!r})"
+        shown = {name: getattr(self, name) for name in ("values", "base_values", "data")}
+        return "\n\n".join(f".{name} =\n{value!r}" for name, value in shown.items() if value is not None)
 
     def __getitem__(self, key: Any) -> Explanation:
         keys = dict(zip(self._axes, self._expanded(key), strict=True))
@@ -419,8 +420,11 @@ class Explanation(shap_class("Explanation", object)):  # type: ignore[misc]
 
 def _told_axes(values: Any, base_values: Any, output_names: Any, feature_names: Any) -> tuple[str, ...]:
     """Names of the values' axes, told from the shapes of the other members as shap does."""
+    listed = feature_names is not None and not isinstance(feature_names, str)
     if output_names is not None and not isinstance(output_names, str):
-        n_outputs = 1
+        # rows and features whose names serve as names of outputs too are no features and outputs
+        features_last = base_values is None and listed and values.ndim == 2 and len(feature_names) == values.shape[1]
+        n_outputs = int(not features_last)
     elif output_names is None and base_values is not None:
         n_outputs = int(np.ndim(base_values) > 1)
     else:
@@ -429,7 +433,7 @@ def _told_axes(values: Any, base_values: Any, output_names: Any, feature_names: 
     inner: int = values.ndim - len(tail)
     if inner > 3:
         raise _dimension_error(f"Values have shape {values.shape}; expected rows, features, features and outputs.")
-    of_one_feature = isinstance(feature_names, str) or (feature_names is not None and len(feature_names) != len(values))
+    of_one_feature = isinstance(feature_names, str) or (listed and len(feature_names) != len(values))
     inner_axes: tuple[str, ...] = (ROW, FEATURE, PARTNER)[:inner]
     if inner == 1 and not of_one_feature:
         inner_axes = (FEATURE,)

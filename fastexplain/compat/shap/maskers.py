@@ -33,10 +33,11 @@ class Independent:
         The rows that are used.
     mean, cov : array or None
         As given.
-    clustering : None
+    clustering, partition : None
     """
 
     clustering: NDArray[np.float64] | None = None
+    partition: None = None
 
     def __init__(self, data: Any, max_samples: int = 100) -> None:
         self.mean, self.cov, rows = _moments(data)
@@ -51,12 +52,22 @@ class Independent:
 
     def __call__(self, mask: Any, x: Any) -> tuple[NDArray[Any]]:
         """The background rows with the columns of `mask` (or all, or none: True, False) taken from the row `x`."""
-        rows, row = np.asarray(self.data), np.asarray(x)
-        if row.shape != rows.shape[1:]:
+        row = self._checked(x)
+        kept = np.broadcast_to(np.asarray(mask, dtype=bool), row.shape)
+        return (np.where(kept, row, np.asarray(self.data)),)
+
+    def invariants(self, x: Any) -> NDArray[np.bool_]:
+        """Where the row `x` is, to rounding, as the background rows are: (n_background, n_features)."""
+        same: NDArray[np.bool_] = np.isclose(self._checked(x), np.asarray(self.data))
+        return same
+
+    def _checked(self, x: Any) -> NDArray[Any]:
+        row = np.asarray(x)
+        if row.shape != self.shape[1:]:
             from fastexplain.compat.shap.utils._exceptions import DimensionError
 
-            raise DimensionError(f"The row has shape {row.shape}; the background's rows have {rows.shape[1:]}.")
-        return (np.where(np.broadcast_to(np.asarray(mask, dtype=bool), row.shape), row, rows),)
+            raise DimensionError(f"The row has shape {row.shape}; the background's rows have {tuple(self.shape[1:])}.")
+        return row
 
     def _saved_arguments(self) -> dict[str, Any]:
         given = {"mean": self.mean, "cov": self.cov} if self.mean is not None else self.data
@@ -71,12 +82,13 @@ class Partition(Independent):
     data : array or pandas.DataFrame of shape (n_background, n_features)
     max_samples : int, default 100
         More rows are sampled, as `sample` does.
-    clustering : str or linkage matrix of shape (n_features - 1, 4), default "correlation"
+    clustering : str, linkage matrix of shape (n_features - 1, 4), or None, default "correlation"
         A name of `scipy.spatial.distance.pdist`'s distances: columns are clustered by it, over the rows that are used.
+        None: no hierarchy, as `Independent`.
 
     Attributes
     ----------
-    clustering : array of shape (n_features - 1, 4)
+    clustering : array of shape (n_features - 1, 4) or None
         As of `scipy.cluster.hierarchy.linkage`.
     """
 
@@ -85,7 +97,7 @@ class Partition(Independent):
         if isinstance(clustering, str):
             clustering = hclust(self.data, metric=clustering)
         wanted = (self.shape[1] - 1, 4)
-        if not isinstance(clustering, np.ndarray) or clustering.shape != wanted:
+        if clustering is not None and (not isinstance(clustering, np.ndarray) or clustering.shape != wanted):
             from fastexplain.compat.shap.utils._exceptions import InvalidClusteringError
 
             got = f"an array of shape {clustering.shape}" if isinstance(clustering, np.ndarray) else repr(clustering)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.progress import progress
+from fastexplain.engine.weights import checked_weights
 from fastexplain.rows.matrix import as_matrix, refuse_non_finite
 
 __all__ = ["TOLERANCE", "background_weights", "chunks", "completeness_warning", "is_torch_module", "rows_of"]
@@ -60,21 +61,9 @@ def background_weights(background: Array, weights: Any) -> tuple[Array, Array]:
     """
     if len(background) == 0:
         raise ValueError("background has no rows; pass at least one.")
-    if weights is None:
-        return background, np.full(len(background), 1.0 / len(background))
-    found = np.asarray(weights, dtype=np.float64)
-    if found.shape != (len(background),):
-        raise ValueError(
-            f"weights has shape {found.shape}; expected one weight for each of {len(background)} background rows."
-        )
-    bad = ~(np.isfinite(found) & (found >= 0))
-    if bad.any():
-        i = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"weights must be finite and not negative; weight {i} is {float(found[i])!r}.")
-    if not found.sum() > 0:
-        raise ValueError("weights sum to 0; at least one background row needs a positive weight.")
+    found = checked_weights(weights, len(background))
     keep = found > 0
-    return np.ascontiguousarray(background[keep]), found[keep] / found[keep].sum()
+    return np.ascontiguousarray(background[keep]), found[keep]
 
 
 def completeness_warning(errors: Array, changes: Array, tolerance: float) -> str | None:

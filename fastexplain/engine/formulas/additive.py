@@ -16,7 +16,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights, player_of_columns
+from fastexplain.engine.formulas.transparent import (
+    Columns,
+    Game,
+    TransparentModel,
+    equal_weights,
+    player_of_columns,
+    sums_by_player,
+)
 
 __all__ = ["RESPONSES", "AdditiveGame", "AdditiveModel", "Response", "sigmoid"]
 
@@ -120,10 +127,8 @@ class AdditiveGame(Game):
         self.closed_form = model.response.closed_form
         self._model = model
         self._weights = weights
-        self._membership: Float | None = None
-        if groups is not None:
-            player = player_of_columns(groups, model.n_features)
-            self._membership = (player[:, None] == np.arange(len(groups))).astype(np.float64)
+        player_of_columns(groups, model.n_features)  # every column has one player
+        self._groups = groups
         self._background = self._terms(background)  # (n_background, n_players, n_margins)
         self._mean = np.tensordot(weights, self._background, axes=1)
 
@@ -178,7 +183,4 @@ class AdditiveGame(Game):
 
     def _terms(self, X: Float) -> Float:
         """What each player contributes: (n_rows, n_players, n_margins)."""
-        terms = self._model.contributions(X)
-        if self._membership is None:
-            return terms
-        return np.ascontiguousarray(np.moveaxis(np.tensordot(terms, self._membership, (1, 0)), 2, 1))
+        return sums_by_player(self._model.contributions(X), self._groups)

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.formulas.linear import linear_model
 from fastexplain.engine.formulas.product_game import LANES, in_blocks, shap_values_of_blocks
-from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights, player_of_columns
+from fastexplain.engine.formulas.transparent import (
+    Columns,
+    Game,
+    TransparentModel,
+    equal_weights,
+    player_of_columns,
+    sums_by_player,
+)
+from fastexplain.rows.arrays import dense
 
 __all__ = ["KernelMachine", "KernelSum", "KernelSumGame", "see_kernel_machine", "support_vector_sum"]
 
@@ -80,12 +88,8 @@ class KernelSumGame:
         self._sum = kernel_sum
         self.background = np.ascontiguousarray(background, dtype=np.float64)
         self._groups = groups
-        self._membership: Float | None = None
-        self.n_players = kernel_sum.n_features
-        if groups is not None:
-            player = player_of_columns(groups, kernel_sum.n_features)
-            self.n_players = len(groups)
-            self._membership = (player[:, None] == np.arange(len(groups))).astype(np.float64)
+        player_of_columns(groups, kernel_sum.n_features)  # every column has one player
+        self.n_players = kernel_sum.n_features if groups is None else len(groups)
         self._vectors = [in_blocks(part.vectors, 0.0) for part in kernel_sum.parts]  # (n_blocks, n_features, 8)
         self._coefficients = [in_blocks(part.coefficients, 0.0) for part in kernel_sum.parts]
         # distances are taken column by column, then added up by player
@@ -171,14 +175,14 @@ class KernelSumGame:
         distance = X[:, None, :, None] - self._vectors[i][blocks]
         np.square(distance, out=distance)
         distance *= self._sum.parts[i].scale[:, None]
-        if self._membership is not None:
-            distance = np.swapaxes(np.tensordot(distance, self._membership, (2, 0)), 2, 3)
+        cells = distance.reshape(-1, *distance.shape[2:])
+        distance = sums_by_player(cells, self._groups).reshape(*distance.shape[:2], self.n_players, LANES)
         return np.exp(np.negative(distance, out=distance), out=distance)
 
     def _distances(self, part: Part, X: Float) -> Float:
         """Each player's share of the exponents, (n_rows, n_players, n_terms)."""
         distance = np.square(X[:, :, None] - part.vectors.T) * part.scale[:, None]
-        return distance if self._membership is None else np.matmul(self._membership.T, distance)
+        return sums_by_player(distance, self._groups)
 
 
 class KernelMachine(TransparentModel):
@@ -360,4 +364,4 @@ def _kernel_terms(kernel: Any, n_features: int) -> list[tuple[float, Float]] | N
 
 
 def _dense(array: Any) -> Float:
-    return np.ascontiguousarray(array.toarray() if hasattr(array, "toarray") else array, dtype=np.float64)
+    return np.ascontiguousarray(dense(array), dtype=np.float64)

@@ -8,8 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.scorers import average_neighbors, padded
-from fastexplain.engine.formulas.table_game import TableGame, sums_by_player
-from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, as_float64, equal_weights
+from fastexplain.engine.formulas.table_game import TableGame
+from fastexplain.engine.formulas.transparent import (
+    Columns,
+    Game,
+    TransparentModel,
+    as_float64,
+    equal_weights,
+    sums_by_player,
+)
 
 __all__ = ["NeighborsModel", "see_neighbors"]
 

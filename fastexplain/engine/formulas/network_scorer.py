@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.formulas.scorers import expand, padded
-from fastexplain.engine.formulas.table_game import TableGame, sums_by_player
-from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights
+from fastexplain.engine.formulas.table_game import TableGame
+from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights, sums_by_player
 from fastexplain.exceptions import ModelConversionError
 from fastexplain.models.networks.network import Network, try_load_network
 

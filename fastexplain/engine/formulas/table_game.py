@@ -12,27 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.scorers import averaged
-from fastexplain.engine.formulas.transparent import Columns, Game
+from fastexplain.engine.formulas.transparent import Game
 
-__all__ = ["TableGame", "sums_by_player"]
+__all__ = ["TableGame"]
 
 Float = NDArray[np.float64]
 
 # Tables of the background are kept if they take no more than this, else rebuilt in blocks of this size on every call.
 TABLE_BYTES = 64 * 2**20
-
-
-def sums_by_player(cells: Float, groups: Columns | None) -> Float:
-    """Sums of (n_rows, n_columns, n_terms) over each player's columns: (n_rows, n_players, n_terms)."""
-    if groups is None:
-        return cells
-    if all(len(columns) == 1 for columns in groups):
-        return cells[:, np.concatenate(groups)]
-    sums = np.zeros((len(cells), len(groups), cells.shape[2]))
-    for i, columns in enumerate(groups):
-        if len(columns):  # a column that the model never sees is a player without columns
-            sums[:, i] = cells[:, columns].sum(axis=1)
-    return sums
 
 
 class TableGame(Game):

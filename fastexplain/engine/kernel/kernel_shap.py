@@ -49,7 +49,7 @@ class KernelShapResult(NamedTuple):
     method : str
         What ran: ``"exact"``, ``"odd_gp"``, ``"wls"`` or ``"permutation"``; for models that were seen through the
         formula, such as ``"product_form"``, or ``"svc_platt+odd_gp"`` where the formula replaced only the model's
-        predict.
+        predict. ``"... of decision_function"`` where a model was given that has no probabilities.
     """
 
     values: NDArray[np.float64]
@@ -90,8 +90,10 @@ def kernel_shap(
     Parameters
     ----------
     model_or_predict : object
-        A fitted classifier (explained by ``predict_proba``), any other fitted model (by ``predict``), or a callable
-        that takes rows as X has them and returns (n_rows,) or (n_rows, n_outputs).
+        A fitted classifier (explained by ``predict_proba``; one that has none, by the margins of its
+        ``decision_function``, as an outlier detector), any other fitted model (by ``predict``), or a callable that
+        takes rows as X has them and returns (n_rows,) or (n_rows, n_outputs). Pipelines and searches are what their
+        last step is.
     X : array, table or CSR matrix of shape (n_rows, n_features)
         Rows to explain. NumPy, pandas (dtypes and categories are kept), polars, pyarrow or SciPy's sparse rows; the
         model is given masked rows of the same kind.
@@ -142,12 +144,13 @@ def kernel_shap(
     ------
     PredictionError
         The function raised (its exception is the cause), or returned the wrong number of rows, a changing number of
-        columns, or something that is not finite; the message names the function and the shapes.
+        columns, or something that is not finite; the message names the function and the shapes. Or it answers
+        differently when it is asked for the same rows again.
     ValueError
         Shapes, names, weights or options do not fit; `n_samples` is less than two per player; ``link="logit"`` meets
         predictions outside [0, 1].
     TypeError
-        The model can neither predict nor be called.
+        The model can neither predict nor be called, or predicts labels alone.
 
     Notes
     -----
@@ -184,7 +187,10 @@ def kernel_shap(
         formula = find_formula(
             predict, builder, players, background_weights, n_threads=rules.n_threads, backend=rules.backend
         )
-    return _by_sampling(options) if formula is None else _by_formula(options, formula)
+    result = _by_sampling(options) if formula is None else _by_formula(options, formula)
+    if predict.method == "decision_function" and predict.owner is model_or_predict:
+        return result._replace(method=f"{result.method} of decision_function")
+    return result
 
 
 def subset_kernel_shap(

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.weights import checked_weights
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.agreement import agrees
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["LinearShapResult", "linear_shap"]
 
@@ -125,7 +127,7 @@ def linear_shap(
     shares = None
     if background is not None:
         background = _checked_rows(background, coef.shape[1], "background")
-        shares = _checked_weights(weights, len(background))
+        shares = checked_weights(weights, len(background))
     centre = _mean(background, shares, mean, coef.shape[1])
     threads = resolve_num_threads(n_threads)
     if feature_dependence == "interventional":
@@ -162,8 +164,8 @@ def _coefficients(model: Any, X: Any) -> tuple[Float, Float]:
             f"{type(model).__module__}.{type(model).__qualname__} is not a fitted linear model that is known here; "
             "pass (coef, intercept), or use fastexplain.kernel_shap."
         )
-    if np.ndim(X) == 2 or hasattr(X, "tocsr"):
-        probe = X.tocsr()[:PROBE_ROWS] if hasattr(X, "tocsr") else X[:PROBE_ROWS]
+    if np.ndim(X) == 2 or is_sparse(X):
+        probe = X.tocsr()[:PROBE_ROWS] if is_sparse(X) else X[:PROBE_ROWS]
         expected, got = two_dimensional(getattr(model, method)(probe)), found.predict(as_float64(probe))
         if not agrees(got, expected, PROBE_RTOL):
             raise ModelConversionError(
@@ -181,18 +183,6 @@ def _checked_rows(rows: Any, n_features: int, name: str) -> Float:
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinite values, which a linear model cannot take.")
     return array
-
-
-def _checked_weights(weights: Any, n: int) -> Float:
-    if weights is None:
-        return np.full(n, 1.0 / n)
-    shares = np.asarray(weights, dtype=np.float64)
-    if shares.shape != (n,) or not (shares >= 0).all() or not 0 < shares.sum() < np.inf:
-        raise ValueError(
-            f"weights must be {n} finite numbers >= 0, one for each background row, and not all 0; "
-            f"got shape {shares.shape}."
-        )
-    return np.asarray(shares / shares.sum())
 
 
 def _mean(background: Float | None, shares: Float | None, mean: Any, n_features: int) -> Float:

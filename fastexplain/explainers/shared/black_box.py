@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.background import Background
 from fastexplain.engine.kernel.masking import copied
 from fastexplain.engine.links import resolve_link
-from fastexplain.engine.predict import PredictFunction
+from fastexplain.engine.predict import PredictFunction, estimator_kind
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.shared.base import ExplainedModel
 from fastexplain.explainers.shared.checks import check_task, list_of_names, plain_task
@@ -189,7 +189,7 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
     """The method to explain, its units and its task, where the model's kind decides them."""
     if not hasattr(model, "predict"):  # an ensemble or pipeline has it once it is fitted
         check_fitted(model)
-    kind = _estimator_kind(model)
+    kind = estimator_kind(model)
     if kind == "clusterer":
         raise UnsupportedModelError(
             f"{type(model).__name__} numbers clusters, and the numbers have no scale. Explain a function that has one, "
@@ -211,19 +211,6 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
     if callable(getattr(model, "predict", None)):
         return model.predict, None, None
     raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
-
-
-def _estimator_kind(model: Any) -> str | None:
-    """What a scikit-learn estimator, or one that follows its conventions, says of itself; None if it says nothing."""
-    if "sklearn.base.BaseEstimator" not in class_names(model):
-        return getattr(model, "_estimator_type", None)
-    import sklearn.base
-
-    for kind in ("classifier", "regressor", "outlier_detector", "clusterer"):
-        check = getattr(sklearn.base, f"is_{kind}", None)  # is_clusterer is younger than the others
-        if check is not None and check(model):
-            return kind
-    return "clusterer" if "sklearn.base.ClusterMixin" in class_names(model) else None
 
 
 def _own_classes(owner: Any, task: str, n_columns: int) -> list[Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.compat.shap._inputs import as_array, is_frame, masked_background
@@ -32,7 +33,8 @@ class KernelExplainer(FunctionExplainer):
     keep_index_ordered : bool, default False
         As `keep_index`: masked rows have no order of their own here.
     nsamples : "auto" or int, default "auto"
-        That of calls that do not say otherwise.
+    l1_reg : False, "num_features(k)", "aic", "bic", "auto" or float, default False
+        Those of calls that do not say otherwise.
     random_state, seed : int, optional
         Two names of the seed; default 0.
     n_threads : int, optional
@@ -52,6 +54,7 @@ class KernelExplainer(FunctionExplainer):
         keep_index: bool = False,
         keep_index_ordered: bool = False,
         nsamples: int | str = "auto",
+        l1_reg: Any = False,
         random_state: int | None = None,
         seed: int | None = None,
         n_threads: int | None = None,
@@ -61,7 +64,7 @@ class KernelExplainer(FunctionExplainer):
             feature_names = background.data.columns if feature_names is None else feature_names
             if PredictFunction(model).owner is None and not (keep_index or keep_index_ordered):
                 background = Background(as_array(background.data), background.weights)
-        self.nsamples = nsamples
+        self.nsamples, self.l1_reg = nsamples, l1_reg
         self.keep_index, self.keep_index_ordered = keep_index, keep_index_ordered
         super().__init__(model, background, link, feature_names, random_state if seed is None else seed, n_threads)
         self.masker = data
@@ -70,7 +73,7 @@ class KernelExplainer(FunctionExplainer):
         self,
         X: Any,
         nsamples: int | str | None = None,
-        l1_reg: Any = False,
+        l1_reg: Any = None,
         silent: bool = False,
         gc_collect: bool = False,
     ) -> NDArray[Any]:
@@ -82,8 +85,9 @@ class KernelExplainer(FunctionExplainer):
         nsamples : "auto" or int, optional
             Coalitions evaluated for each row; default: the constructor's. "auto": exact where affordable, else until
             standard errors are within 1% of the row's range of values, at most ``2 * n_features + 2048``.
-        l1_reg : False, "num_features(k)", "aic", "bic", "auto" or float, default False
-            Keep only features that a lasso chooses; shap's own default is "num_features(10)".
+        l1_reg : False, "num_features(k)", "aic", "bic", "auto" or float, optional
+            Keep only features that a lasso chooses; default: the constructor's. shap's own default is
+            "num_features(10)".
         silent : bool, default False
             No progress bar; there is none either where stderr is not a terminal.
         gc_collect : bool
@@ -94,11 +98,23 @@ class KernelExplainer(FunctionExplainer):
         array of shape (n_rows, n_features), or (n_rows, n_features, n_outputs) if the function returns 2-D outputs
             Without the axis of rows for one row.
         """
-        return self._values(X, l1_reg=l1_reg, **self._options(nsamples), show_progress=not silent)
+        options = self._options(nsamples) | {"l1_reg": self.l1_reg if l1_reg is None else l1_reg}
+        return self._values(X, **options, show_progress=not silent)
 
-    def __call__(self, X: Any, l1_reg: Any = False, silent: bool = False) -> Any:
+    def explain(self, incoming_instance: Any, **kwargs: Any) -> NDArray[Any]:
+        """Values of one row, (n_features,) or (n_features, n_outputs); arguments as in `shap_values`.
+
+        Parameters
+        ----------
+        incoming_instance : array or DataFrame of shape (1, n_features) or (n_features,)
+        """
+        values = self.shap_values(incoming_instance, **{"silent": True, **kwargs})
+        return values if len(np.shape(incoming_instance)) == 1 else values[0]
+
+    def __call__(self, X: Any, l1_reg: Any = None, silent: bool = False) -> Any:
         """Values of each row, with what belongs to them, as an `Explanation`; arguments as in `shap_values`."""
-        return self._explained(X, l1_reg=l1_reg, **self._options(None), show_progress=not silent)
+        options = self._options(None) | {"l1_reg": self.l1_reg if l1_reg is None else l1_reg}
+        return self._explained(X, **options, show_progress=not silent)
 
     def _options(self, nsamples: int | str | None) -> dict[str, Any]:
         return evaluations(self.nsamples if nsamples is None else nsamples)

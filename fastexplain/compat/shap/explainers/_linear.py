@@ -12,6 +12,7 @@ from fastexplain.compat.shap import links
 from fastexplain.compat.shap._inputs import as_array, is_frame, is_impute, masked_background, row_values, shaped
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
 from fastexplain.compat.shap.explainers._function import MAX_SAMPLES, refuse_outputs
+from fastexplain.compat.shap.maskers import Impute, Independent
 from fastexplain.engine.linear.linear_shap import linear_shap
 from fastexplain.engine.links import identity, resolve_link
 
@@ -73,7 +74,8 @@ class LinearExplainer(Explainer):
         asked = feature_perturbation == "correlation_dependent" and not _is_independent(masker)
         correlated = is_impute(masker) or asked
         self.feature_perturbation = _PERTURBATIONS[correlated]
-        self.model, self.masker, self.nsamples, self.n_threads = model, masker, nsamples, n_threads
+        self.masker = _as_masker(masker, correlated)
+        self.model, self.nsamples, self.n_threads = model, nsamples, n_threads
         rows: Any = masker if is_frame(masker) else getattr(masker, "data", None)
         if feature_names is None and is_frame(rows):
             feature_names = rows.columns
@@ -153,6 +155,15 @@ def _is_independent(masker: Any) -> bool:
     return not is_frame(masker) and hasattr(masker, "max_samples")
 
 
+def _as_masker(masker: Any, correlated: bool) -> Any:
+    """What is given as rows or moments, as the masker that it stands for."""
+    if isinstance(masker, tuple):
+        masker = {"mean": masker[0], "cov": masker[1]}
+    elif not is_frame(masker) and not hasattr(masker, "dtype"):
+        return masker
+    return Impute(masker) if correlated else Independent(masker)
+
+
 def _coefficients(model: Any) -> tuple[NDArray[Any], Any]:
     """Coefficients and intercept as shap has them: those of a single output without its axis.
 
@@ -189,7 +200,9 @@ def _moments(masker: Any, correlated: bool) -> tuple[NDArray[np.float64], NDArra
         values = np.asarray(as_array(rows), dtype=np.float64)
         if len(values) <= values.shape[1]:
             warnings.warn(
-                f"{len(values)} rows do not determine the covariance of {values.shape[1]} features.", stacklevel=3
+                f"{len(values)} rows give a singular covariance matrix of {values.shape[1]} features: values share "
+                "what the rows do not tell apart.",
+                stacklevel=3,
             )
         return values.mean(axis=0), np.cov(values, rowvar=False).reshape(values.shape[1], -1)
     background = masked_background(masker, MAX_SAMPLES, hierarchies=True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.compat.shap._installed import required_shap
 from fastexplain.engine.background import Background, summarize_background
 
 __all__ = ["hclust", "kmeans", "sample"]
@@ -58,12 +59,12 @@ def hclust(
     X : array or pandas.DataFrame of shape (n_rows, n_features)
         NaN counts as the column's mean.
     y : optional
-        Must be None: distances by models of a label are shap's own.
+        Labels: distances by models of them are shap's own, where it is installed.
     linkage : {"single", "complete", "average"}, default "single"
     metric : str, default "auto"
         A distance of `scipy.spatial.distance.pdist`; "auto" is "cosine".
     random_state : int
-        Has no effect. (shap jitters the columns by 1e-8 from NumPy's global state, which is left alone here.)
+        With `y` only. (shap jitters the columns by 1e-8 from NumPy's global state, which is left alone here.)
 
     Returns
     -------
@@ -73,10 +74,16 @@ def hclust(
     from scipy.cluster import hierarchy
     from scipy.spatial.distance import pdist
 
-    if y is not None:
-        raise ValueError("hclust with y needs shap's own: shap.utils.hclust clusters by models of a label.")
+    if len(np.shape(X)) != 2:
+        from fastexplain.compat.shap.utils._exceptions import DimensionError
+
+        raise DimensionError(f"X must be a 2-dimensional array-like; got shape {np.shape(X)}.")
     if linkage not in ("single", "complete", "average"):
         raise ValueError(f"linkage must be 'single', 'complete' or 'average'; got {linkage!r}.")
+    if y is not None or metric == "xgboost_distances_r2":
+        theirs = required_shap("shap.utils.hclust with y").utils.hclust
+        found: NDArray[np.float64] = theirs(X, y, linkage=linkage, metric=metric, random_state=random_state)
+        return found
     columns = np.array(X, dtype=np.float64).T
     columns = np.where(np.isnan(columns), np.nanmean(columns, axis=1, keepdims=True), columns)
     distances = pdist(columns, "cosine" if metric == "auto" else metric)
