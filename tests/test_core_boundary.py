@@ -22,6 +22,7 @@ import core_calls
 
 import fastexplain
 from fastexplain import _core
+from fastexplain.models import Forest
 
 STUB = Path(fastexplain.__file__).with_name("_core.pyi")
 # All calls of a member take a second or two; one call that hangs is found after this.
@@ -171,6 +172,31 @@ def test_a_predictor_outlives_its_forest() -> None:
     del forest
     predictor.predict(core_calls.rows(), np.zeros(2), second, 1)
     assert np.array_equal(first, second)
+
+
+def test_misaligned_rows_are_explained() -> None:
+    """As a field of a packed record is; the kernels themselves refuse them."""
+    forest = Forest(
+        n_features=1,
+        n_outputs=1,
+        tree_offsets=np.array([0, 3]),
+        children_left=np.array([1, -1, -1]),
+        children_right=np.array([2, -1, -1]),
+        feature=np.array([0, -1, -1]),
+        threshold=np.zeros(3),
+        default_left=np.zeros(3, dtype=bool),
+        cover=np.array([2.0, 1, 1]),
+        values=np.array([0.0, 1, 3]),
+        tree_output=np.zeros(1),
+        base_offset=np.zeros(1),
+    )
+    X = np.linspace(-1, 1, 6)[:, None]
+    misaligned = np.frombuffer(b"." + X.tobytes(), dtype=np.float64, offset=1).reshape(X.shape)
+    assert not misaligned.flags.aligned
+    assert np.array_equal(fastexplain.tree_shap(forest, misaligned).values, fastexplain.tree_shap(forest, X).values)
+    background = np.zeros((2, 1))
+    values = [fastexplain.kernel_shap(np.ravel, each, background).values for each in (misaligned, X)]
+    assert np.array_equal(*values)
 
 
 # ------------------------------------------------------------------------------------------------------------ the stub

@@ -84,18 +84,19 @@ class Array {
     if (!numpy.PyArray_Check_(object.ptr()))
       throw py::type_error(text_of(full_name(), " must be a numpy array; got ", type_name(object)));
     if (!has_type()) throw py::type_error(text_of(full_name(), " must hold ", expected_type(), "; got ", dtype()));
-    const int flags = proxy()->flags;
     using py::detail::npy_api;
-    require(layout != Layout::kRows || (flags & npy_api::NPY_ARRAY_C_CONTIGUOUS_), full_name(),
-            " must be C-contiguous, as numpy.ascontiguousarray makes it; got strides ", strides());
-    require(layout != Layout::kColumns || (flags & npy_api::NPY_ARRAY_F_CONTIGUOUS_), full_name(),
-            " must be Fortran-contiguous, as numpy.asfortranarray makes it; got strides ", strides());
-    require(flags & npy_api::NPY_ARRAY_ALIGNED_, full_name(), " must be aligned to its items, as its copy is");
+    // The texts are made of strings: only where they are needed.
+    const int flags = proxy()->flags;
+    if (layout == Layout::kRows && !(flags & npy_api::NPY_ARRAY_C_CONTIGUOUS_))
+      refuse(" must be C-contiguous, as numpy.ascontiguousarray makes it; got strides ", strides());
+    if (layout == Layout::kColumns && !(flags & npy_api::NPY_ARRAY_F_CONTIGUOUS_))
+      refuse(" must be Fortran-contiguous, as numpy.asfortranarray makes it; got strides ", strides());
+    if (!(flags & npy_api::NPY_ARRAY_ALIGNED_)) refuse(" must be aligned to its items, as its copy is");
   }
 
   // Of an array that the call writes to.
   const Array& writable() const {
-    require(proxy()->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_, full_name(), " is read-only; the call writes to it");
+    if (!(proxy()->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_)) refuse(" is read-only; the call writes to it");
     return *this;
   }
 
@@ -163,6 +164,11 @@ class Array {
   std::string full_name() const { return owner_ == nullptr ? std::string(name_) : text_of(owner_, '.', name_); }
 
  private:
+  template <class... Parts>
+  [[noreturn]] void refuse(const Parts&... parts) const {
+    throw py::value_error(text_of(full_name(), parts...));
+  }
+
   const py::detail::PyArray_Proxy* proxy() const { return py::detail::array_proxy(object_.ptr()); }
   py::array array() const { return py::reinterpret_borrow<py::array>(object_); }
   const std::int64_t* lengths() const {

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.weights import checked_weights, shares
+from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["Background", "as_background", "has_weights", "summarize_background"]
 
@@ -59,7 +61,7 @@ def summarize_background(X: Any, k: int = 10, *, seed: int = 0, round_values: bo
     What ``shap.kmeans`` computes: Lloyd's k-means, ten starts. `KernelExplainer` summarises so by default.
     """
     whole_number(k, "k")
-    if hasattr(X, "tocsc"):
+    if is_sparse(X):
         return _sparse_medians(X)
     values = _numbers(X)
     if not len(values):
@@ -109,7 +111,7 @@ def has_weights(rows: Any) -> bool:
 
 
 def _numbers(X: Any) -> NDArray[np.float64]:
-    values = X.to_numpy() if hasattr(X, "to_numpy") else np.asarray(X)
+    values = plain_array(X)
     if values.ndim != 2:
         raise ValueError(f"X has shape {values.shape}; expected (n_rows, n_features).")
     try:

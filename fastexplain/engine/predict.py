@@ -114,8 +114,11 @@ class PredictFunction:
 
     def returned(self, rows: Any) -> Any:
         """What the function returns, unchecked; PredictionError where it raises."""
+        from fastexplain.models.trees.registry import rows_for_library
+
+        owner = getattr(self.function, "__self__", None) if self.owner is None else self.owner
         try:
-            return self.function(rows)
+            return self.function(rows_for_library(owner, rows))
         except FastExplainError:  # says what is wrong itself
             raise
         except Exception as error:
@@ -242,11 +245,12 @@ def _from_estimator(owner: Any, names: tuple[str, ...], tree_model: Any) -> Pred
 def _from_booster(owner: Any, tree_model: Any) -> PredictingModel:
     """Boosters predict probabilities, margins or values by their objective, from one method."""
     from fastexplain.models import load_model
+    from fastexplain.models.trees.registry import rows_for_library
 
     loaded = tree_model or load_model(owner)
 
     def function(X: Any) -> Any:
-        return owner.predict(loaded.rows_to_predict(X))
+        return owner.predict(loaded.rows_to_predict(rows_for_library(owner, X)))
 
     name = "predict_proba" if loaded.task == "classification" else "predict"
     response = PredictFunction.named(function, f"{type(owner).__name__}.predict", finite=False)

@@ -18,8 +18,10 @@ from fastexplain.explainers.mimic.categories import (
     indexed_columns,
     numbers_or_none,
 )
-from fastexplain.explainers.mimic.rows import column_of, reset_rows
+from fastexplain.explainers.mimic.rows import reset_rows
 from fastexplain.explainers.mimic.timestamps import PARTS, is_timestamp, seconds, time_parts
+from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
+from fastexplain.rows.tables import column_of
 
 __all__ = ["CustomTimestampFeaturizer", "DatasetWrapper"]
 
@@ -59,7 +61,7 @@ class CustomTimestampFeaturizer(TransformerMixin, BaseEstimator):  # type: ignor
         X : array, csr or table of shape (n_rows, n_columns)
         """
         self._time_col_names, self._min = [], []
-        if hasattr(X, "tocsr") or _is_dense_data(X):
+        if is_sparse(X) or _is_dense_data(X):
             return self
         frame = self._frame(X)
         for name in frame.columns:
@@ -125,11 +127,11 @@ class DatasetWrapper:
         self._features: list[Any] | None = None
         self._index_names: list[Any] = []
         self._batch_size = 0
-        self._is_frame = hasattr(dataset, "iloc") and hasattr(dataset, "columns")
+        self._is_frame = is_pandas(dataset) and is_table(dataset)
         if self._is_frame:
             self._features = dataset.columns.tolist()
         values: Any = dataset
-        if hasattr(dataset, "iloc"):
+        if is_pandas(dataset):
             values = dataset.to_numpy()
         elif _is_batches(dataset):
             values, self._features, self._batch_size = _from_batches(dataset)
@@ -186,7 +188,7 @@ class DatasetWrapper:
         if self._batch_size:
             return _as_batches(np.atleast_2d(dataset), self._features or [], self._batch_size)
         if not self._is_frame:
-            return pd.Series(dataset) if hasattr(self._original_dataset_with_type, "iloc") else dataset
+            return pd.Series(dataset) if is_pandas(self._original_dataset_with_type) else dataset
         given = self._original_dataset_with_type
         frame = pd.DataFrame(np.atleast_2d(dataset), columns=self._features)
         types = {name: dtype for name, dtype in given.dtypes.items() if name in frame.columns}
@@ -223,7 +225,7 @@ class DatasetWrapper:
         """
         if "indexer" not in self._done:
             self._done["indexer"] = None
-            if not hasattr(self._dataset, "tocsr") and not _is_summary(self._dataset):
+            if not is_sparse(self._dataset) and not _is_summary(self._dataset):
                 text = [j for j in range(self.num_features) if _is_text(column_of(self._dataset, j))]
                 if text:
                     chosen = [j for j in text if columns is None or j in columns]
@@ -240,7 +242,7 @@ class DatasetWrapper:
         """
         if "one_hot" not in self._done:
             self._done["one_hot"] = None
-            if len(columns) and not hasattr(self._dataset, "tocsr") and not _is_summary(self._dataset):
+            if len(columns) and not is_sparse(self._dataset) and not _is_summary(self._dataset):
                 self._done["one_hot"], self._dataset = fitted_one_hot(self._dataset, columns)
         return self._done["one_hot"]
 
@@ -248,7 +250,7 @@ class DatasetWrapper:
         """Replace columns of time stamps by numbers; see `CustomTimestampFeaturizer`, which is returned fitted."""
         if "stamps" not in self._done:
             self._done["stamps"] = None
-            if not hasattr(self._dataset, "tocsr") and not _is_summary(self._dataset):
+            if not is_sparse(self._dataset) and not _is_summary(self._dataset):
                 typed = self.typed_wrapper_func(self._dataset, keep_index_as_feature=True)
                 featurizer = CustomTimestampFeaturizer(self._features).fit(typed)
                 self._done["stamps"] = featurizer
@@ -265,19 +267,19 @@ class DatasetWrapper:
         bucket_unknown : bool, default False
             Give all values that were not seen one number, in place of one each.
         """
-        if "indexer" not in self._done and not hasattr(self._dataset, "tocsr"):
+        if "indexer" not in self._done and not is_sparse(self._dataset):
             self._done["indexer"] = column_indexer
             self._dataset = indexed_columns(self._dataset, column_indexer, bucket_unknown)
 
     def apply_one_hot_encoder(self, one_hot_encoder: Any) -> None:
         """Encode columns as another wrapper's `one_hot_encode` did."""
-        if "one_hot" not in self._done and not hasattr(self._dataset, "tocsr"):
+        if "one_hot" not in self._done and not is_sparse(self._dataset):
             self._done["one_hot"] = one_hot_encoder
             self._dataset = np.asarray(one_hot_encoder.transform(self._dataset), dtype=np.float64)
 
     def apply_timestamp_featurizer(self, timestamp_featurizer: CustomTimestampFeaturizer) -> None:
         """Replace columns of time stamps as another wrapper's `timestamp_featurizer` did."""
-        if "stamps" not in self._done and not hasattr(self._dataset, "tocsr"):
+        if "stamps" not in self._done and not is_sparse(self._dataset):
             self._done["stamps"] = timestamp_featurizer
             self._dataset = timestamp_featurizer.transform(self._dataset)
 
@@ -301,7 +303,7 @@ class DatasetWrapper:
         if self._summary_dataset is not None:
             return
         rows = self._dataset
-        if hasattr(rows, "tocsr"):
+        if is_sparse(rows):
             rows = summarize_background(rows, nclusters).data
         elif not _is_summary(rows) and len(rows) > _ROWS_PER_CLUSTER * nclusters:
             rows = summarize_background(rows, nclusters)
@@ -357,9 +359,9 @@ class DatasetWrapper:
 
 
 def _is_supported(dataset: Any) -> bool:
-    if isinstance(dataset, np.ndarray) or hasattr(dataset, "tocsr") or hasattr(dataset, "detach"):
+    if isinstance(dataset, np.ndarray) or is_sparse(dataset) or hasattr(dataset, "detach"):
         return True
-    pandas = type(dataset).__module__.partition(".")[0] == "pandas" or hasattr(dataset, "iloc")
+    pandas = type(dataset).__module__.partition(".")[0] == "pandas" or is_pandas(dataset)
     return (pandas and hasattr(dataset, "to_numpy")) or _is_dense_data(dataset) or _is_batches(dataset)
 
 

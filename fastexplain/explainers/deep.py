@@ -20,6 +20,7 @@ from fastexplain.explainers.shared.checks import check_task, plain_task
 from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers.shared.networks import as_rows, is_network, network_outputs
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions, output_units
+from fastexplain.rows.arrays import dense
 from fastexplain.rows.tables import count_columns, count_rows
 
 __all__ = ["DeepExplainer"]
@@ -185,7 +186,7 @@ def _dense(rows: Any) -> Any:
     if has_weights(rows):
         background = as_background(rows)
         return background._replace(data=_dense(background.data))
-    return rows.toarray() if hasattr(rows, "toarray") else rows
+    return dense(rows)
 
 
 def _task(model_task: Any, is_classifier: bool | None, classes: Any) -> str:

@@ -19,6 +19,7 @@ from fastexplain.explainers.shared.checks import check_examples, check_task, lis
 from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions
 from fastexplain.models.agreement import agrees
+from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import slice_rows, unwrapped_rows
 
 __all__ = ["LinearExplainer"]
@@ -230,7 +231,7 @@ def _has_link(model: Any) -> bool:
 def _means(examples: Any) -> NDArray[np.float64]:
     """Weighted means of the columns."""
     background = as_background(examples)
-    if hasattr(background.data, "tocsc"):
+    if is_sparse(background.data):
         sparse: NDArray[np.float64] = background.data.T @ background.weights
         return sparse
     try:

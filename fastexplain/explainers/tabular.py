@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fastexplain.explainers.shared.base import BaseExplainer
+from fastexplain.explainers.shared.base import BaseExplainer, explainer_repr
 from fastexplain.explainers.shared.dispatch import explainer_kind, unwrapped
 from fastexplain.explainers.tree import TreeExplainer
 from fastexplain.explanation import GlobalExplanation, LocalExplanation
@@ -173,29 +173,10 @@ class TabularExplainer:
         """Names of the features after `transformations`; None without these, or where there are no names."""
         return self.explainer.engineered_features
 
+    def __repr__(self) -> str:
+        return f"{explainer_repr(self.explainer)[:-1]}, chosen by TabularExplainer>"
+
     def explain_local(self, evaluation_examples: Any) -> LocalExplanation:
-        """Attribute each row's output to the features.
-
-        Memory: the result's ``8 * n_rows * n_features * n_outputs`` bytes, and the method's own working set.
-
-        Parameters
-        ----------
-        evaluation_examples : array-like or table of shape (n_rows, n_features), or one row of shape (n_features,)
-            Columns in the order that the model was fitted on. What is missing follows the model's own rule. Kept by
-            the explanation, without a copy.
-
-        Returns
-        -------
-        LocalExplanation
-            Its lists have no row axis if the row was 1-D.
-
-        Raises
-        ------
-        ValueError
-            Width, names or values are not what the model predicts on; the message says what differs.
-        TypeError
-            `evaluation_examples` is nothing that holds rows.
-        """
         return self.explainer.explain_local(evaluation_examples)
 
     def explain_global(
@@ -205,33 +186,11 @@ class TabularExplainer:
         include_local: bool = True,
         batch_size: int = 100,
     ) -> GlobalExplanation:
-        """Average |local value| over rows, for each class and over all.
-
-        Parameters
-        ----------
-        evaluation_examples : array-like or table of shape (n_rows, n_features)
-            As in `explain_local`.
-        sampling_policy : SamplingPolicy, optional
-            Whether only some rows are explained, which the explanation's ``eval_data`` then holds. It acts with
-            `KernelExplainer`, `DeepExplainer` and `LIMEExplainer`; where rows are cheap, every row is explained.
-        include_local : bool, default True
-            Keep the local values in the result. False explains the rows in batches and keeps only their means, which
-            are the same: memory does not grow with the number of rows.
-        batch_size : int, default 100
-            With ``include_local=False``, rows of a batch. Since small batches would leave cores idle, a batch is
-            never smaller than what fits 32 MiB of values; ask for more rows than that if memory allows.
-
-        Returns
-        -------
-        GlobalExplanation
-            A `GlobalLocalExplanation` with `include_local`.
-
-        Raises
-        ------
-        ValueError
-            As in `explain_local`; or there are no rows, or `batch_size` is not a positive whole number.
-        """
         return self.explainer.explain_global(evaluation_examples, sampling_policy, include_local, batch_size)
+
+    # the same methods: their documentation has one place
+    explain_local.__doc__ = BaseExplainer.explain_local.__doc__
+    explain_global.__doc__ = BaseExplainer.explain_global.__doc__
 
 
 def _tree(model: Any, initialization_examples: Any, **options: Any) -> TreeExplainer:

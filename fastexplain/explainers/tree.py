@@ -19,6 +19,7 @@ from fastexplain.explainers.shared.predictions import model_predictions
 from fastexplain.explainers.shared.probability import scaled_to_probability
 from fastexplain.explanation.explanation import Predictions
 from fastexplain.models import TreeModel, load_model
+from fastexplain.models.trees.registry import rows_for_library
 
 __all__ = ["TreeExplainer"]
 
@@ -142,7 +143,9 @@ class TreeExplainer(BaseExplainer):
         )
         if not self._rescales:
             return Attribution(*result)
-        probabilities = np.asarray(self._tree_model.model.predict_proba(X), dtype=np.float64)
+        probabilities = np.asarray(
+            self._tree_model.model.predict_proba(rows_for_library(self._tree_model.model, X)), dtype=np.float64
+        )
         scaled = scaled_to_probability(result.values, result.base_values, probabilities)
         return Attribution(*scaled, probabilities=probabilities)
 
@@ -153,7 +156,7 @@ class TreeExplainer(BaseExplainer):
 
 
 def _with_probabilities(model: Any, X: Any, probabilities: NDArray[np.float64]) -> Predictions:
-    return np.asarray(model.predict(X)), probabilities
+    return np.asarray(model.predict(rows_for_library(model, X))), probabilities
 
 
 def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:

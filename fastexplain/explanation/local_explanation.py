@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.interpret.keywords import is_classification, local_values
 from fastexplain.explanation.numbers.ranking import rank, ranked_names, ranked_values
+from fastexplain.rows.kinds import is_sparse
 
 if TYPE_CHECKING:
     from fastexplain.explanation.global_explanation import GlobalLocalExplanation
@@ -85,7 +86,7 @@ class LocalExplanation(Explanation):
         if not super()._does_quack(explanation):
             return False
         values = getattr(explanation, "local_importance_values", None)
-        has_values = isinstance(values, list) or hasattr(values, "tocsr")
+        has_values = isinstance(values, list) or is_sparse(values)
         return has_values and hasattr(explanation, "num_examples") and hasattr(explanation, "is_local_sparse")
 
     def _is_antisymmetric(self) -> bool:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._optional import optional
-from fastexplain.explanation.interpret.data import plain_rows
+from fastexplain.explanation.interpret.data import explained_rows
 from fastexplain.explanation.local_explanation import LocalExplanation
+from fastexplain.rows.arrays import dense
 
 __all__ = ["from_shap", "to_shap"]
 
@@ -66,8 +67,8 @@ def _data(explanation: LocalExplanation) -> tuple[NDArray[np.float64] | None, ND
     given = explanation._eval_data
     if given is None or isinstance(given, str):
         return None, None
-    rows = plain_rows(given)
-    rows = np.atleast_2d(rows.toarray() if hasattr(rows, "toarray") else rows)
+    rows = explained_rows(given)
+    rows = np.atleast_2d(dense(rows))
     if explanation._feature_columns is not None:
         rows = rows[:, list(explanation._feature_columns)]
     if len(rows) != explanation.num_examples:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastexplain.models.networks.forward import is_torch, torch_forward
 from fastexplain.models.task import plain_task
 from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.kinds import is_sparse, is_table
 
 __all__ = ["WrappedClassificationModel", "WrappedPytorchModel", "WrappedRegressionModel", "with_predict", "wrap_model"]
 
@@ -291,7 +292,7 @@ def _outputs(function: Callable[[Any], Any], rows: Any, task: str) -> tuple[_Out
         return _Outputs(function), "classification"
     if task == "classification":
         return _Outputs(function, _probability_shape(_Outputs(function, "flat")(rows))), task
-    if task == "unknown" and outputs.ndim == 2 and not hasattr(first, "columns"):
+    if task == "unknown" and outputs.ndim == 2 and not is_table(first):
         raise ValueError(
             "Please specify model_task to disambiguate model type since result of calling function is 2D array of one "
             "column: model_task='classification' or 'regression'."
@@ -348,6 +349,6 @@ def _two_dimensional(rows: Any) -> Any:
 
 def _plain(rows: Any) -> Any:
     """Rows of a data frame or sparse matrix as an array, for networks."""
-    if hasattr(rows, "toarray"):
+    if is_sparse(rows):
         return rows.toarray()
     return rows.to_numpy() if hasattr(rows, "to_numpy") else rows

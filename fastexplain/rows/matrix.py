@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_matrix", "categorical_columns", "encode_categories", "refuse_non_finite"]
+__all__ = ["as_matrix", "categorical_columns", "encode_categories", "refuse_non_finite", "with_pandas_categories"]
 
 # Smallest magnitude that rounds to infinity in float32: the largest float32 plus half its spacing.
 FLOAT32_OVERFLOW = 2.0**128 - 2.0**103
@@ -183,6 +183,30 @@ def categorical_columns(X: Any) -> dict[int, list[Any]]:
 
     found = [i for i, dtype in enumerate(frame.schema.values()) if dtype in (nw.Categorical, nw.Enum)]
     return {i: _own_labels(frame[:, i].to_native()) for i in found}
+
+
+def with_pandas_categories(X: Any) -> Any:
+    """A table of another library that has columns of category type as a pandas table; anything else as it is.
+
+    Parameters
+    ----------
+    X : anything
+
+    Returns
+    -------
+    object
+        X itself, or a pandas DataFrame with the same labels.
+    """
+    if not hasattr(X, "columns") or type(X).__module__.partition(".")[0] == "pandas":
+        return X
+    frame = _as_frame(X)
+    if frame is None:
+        return X
+    import narwhals as nw
+
+    if not any(dtype in (nw.Categorical, nw.Enum) for dtype in frame.schema.values()):
+        return X
+    return frame.to_pandas()
 
 
 # ---------------------------------------------------------------------------------------------------------- arrays

@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.rows.kinds import is_arrow, is_pandas, is_sparse, is_table
+
 __all__ = [
     "as_table",
     "column_labels",
     "column_names",
+    "column_of",
     "count_columns",
     "count_rows",
     "listed_rows",
+    "mixed_rows",
     "shape_of",
     "slice_rows",
     "take_rows",
@@ -69,7 +73,7 @@ def as_table(X: Any, template: Any = None) -> tuple[Any, bool]:
     if len(shape) == 2:
         _check_labels(X)
         # other formats, as coo, have no slices
-        return (X.tocsr() if hasattr(X, "tocsr") and X.format not in ("csr", "csc") else X), False
+        return (X.tocsr() if is_sparse(X) and X.format not in ("csr", "csc") else X), False
     if len(shape) != 1:
         raise ValueError(f"Rows must be 2-D, or 1-D for a single row; got shape {tuple(shape)}.")
     if not hasattr(X, "to_frame") or not hasattr(X, "index"):
@@ -145,18 +149,60 @@ def count_columns(X: Any) -> int:
 
 def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
     """Some rows of something 2-D, as the same kind of container; a list becomes an array."""
-    if hasattr(X, "iloc"):
+    if is_pandas(X):
         return X.iloc[rows]
-    if hasattr(X, "column_names") and hasattr(X, "take"):
+    if is_arrow(X):
         return X.take(rows)
-    return np.asarray(X)[rows] if isinstance(X, list | tuple) else X[rows]
+    if is_sparse(X):
+        return (X if X.format in ("csr", "csc") else X.tocsr())[rows]
+    return X[rows] if hasattr(X, "shape") else np.asarray(X)[rows]
+
+
+def mixed_rows(rows: Any, others: Any, from_rows: NDArray[np.bool_]) -> Any:
+    """Cells of `rows` where True, else of `others`, keeping a table's column types.
+
+    Parameters
+    ----------
+    rows, others : array, sparse matrix, pandas or polars table of shape (n_rows, n_columns)
+        Of one kind.
+    from_rows : bool array of shape (n_rows, n_columns)
+    """
+    if is_sparse(rows):
+        return type(rows)(np.where(from_rows, rows.toarray(), others.toarray()))
+    if not is_table(rows):
+        return np.where(from_rows, rows, others)
+    n = len(from_rows)
+    cells = np.where(from_rows, np.arange(n)[:, None], n + np.arange(n)[:, None])
+    if is_pandas(rows):
+        import pandas
+
+        columns = [
+            pandas.concat([rows.iloc[:, i], others.iloc[:, i]]).iloc[cells[:, i]].reset_index(drop=True)
+            for i in range(cells.shape[1])
+        ]
+        return pandas.concat(columns, axis=1)
+    import polars
+
+    both = polars.concat([rows, others], how="vertical_relaxed")
+    return polars.DataFrame([both[:, i][cells[:, i]] for i in range(cells.shape[1])])
+
+
+def column_of(X: Any, j: int) -> Any:
+    """Column j of something 2-D, as the container's own series, or an array; of sparse rows a sparse column."""
+    if is_pandas(X):
+        return X.iloc[:, j]
+    if is_arrow(X):
+        return X.column(j)
+    if isinstance(X, list | tuple):
+        return np.array([row[j] for row in X], dtype=object)
+    return X[:, [j]] if is_sparse(X) else X[:, j]
 
 
 def slice_rows(X: Any, start: int, stop: int) -> Any:
     """Rows start..stop of something 2-D, without a copy where the container allows it."""
-    if hasattr(X, "iloc"):
+    if is_pandas(X):
         return X.iloc[start:stop]
-    if hasattr(X, "column_names") and hasattr(X, "slice"):  # pyarrow, whose [] picks columns
+    if is_arrow(X):  # pyarrow, whose [] picks columns
         return X.slice(start, stop - start)
     return X[start:stop]
 

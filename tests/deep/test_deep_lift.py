@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -239,11 +240,11 @@ def test_bad_input_is_named(function: Any) -> None:
     refused("background: X has 5 columns", network, X, background[:, :5])
     refused("X is 1-D", network, X[0], background)
     refused("background has no rows", network, X, background[:0])
-    refused("one weight for each of 4 background rows", network, X, background, weights=[1, 2])
+    refused(r"weights has shape \(2,\); background has 4 rows", network, X, background, weights=[1, 2])
     refused("weights of background are all zero", network, X, background, weights=np.zeros(4))
-    refused("weight 1 is -1.0", network, X, background, weights=[1, -1, 1, 1])
+    refused("weights holds -1.0 at position 1", network, X, background, weights=[1, -1, 1, 1])
     refused("weight 2 is nan", network, X, background, weights=[1, 1, np.nan, 1])
-    refused("chunk_bytes must be positive", network, X, background, chunk_bytes=0)
+    refused("chunk_bytes must be a positive whole number", network, X, background, chunk_bytes=0)
     refused("device is for torch modules", network, X, background, device="cpu")
     refused("n_threads must be", network, X, background, n_threads=0)
     refused("dict is not a network", {}, X, background, error=fastexplain.UnsupportedModelError)
@@ -272,22 +273,26 @@ def test_kernel_checks_what_it_is_given() -> None:
     make = core().DeepLift
     with pytest.raises(ValueError, match="one rule for each"):
         make([np.ones((2, 2))], [0, 0])
-    with pytest.raises(ValueError, match="as tall as the layer before is wide"):
+    with pytest.raises(ValueError, match=r"weights\[1\] has shape \(2, 3\); expected \(3, 3\)"):
         make([np.ones((2, 3)), np.ones((2, 3))], [0, 0])
-    with pytest.raises(ValueError, match=r"4 \(softmax\) is for the last layer"):
+    with pytest.raises(ValueError, match=r"rules\[0\] is 4, softmax, which is for the last layer"):
         make([np.ones((2, 2))] * 2, [4, 0])
     kernel = make([np.ones((2, 3))], [0])
-    good = [np.zeros((1, 8))] * 5
-    with pytest.raises(ValueError, match="must have 8 columns"):
-        kernel.explain((np.zeros((1, 7)), *good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1)
-    with pytest.raises(ValueError, match="the network's features and outputs"):
-        kernel.explain(tuple(good), tuple(good), np.ones(1), np.zeros((1, 3, 3)), n_threads=1)
-    with pytest.raises(TypeError, match="float64"):
-        kernel.explain(
-            (np.zeros((1, 8), np.float32), *good[1:]), tuple(good), np.ones(1), np.zeros((1, 2, 3)), n_threads=1
-        )
-    with pytest.raises(ValueError, match="one weight for each"):
-        kernel.explain(tuple(good), tuple(good), np.ones(2), np.zeros((1, 2, 3)), n_threads=1)
+    names = ("preactivations", "values", "slopes", "thresholds", "features")
+    good = SimpleNamespace(**{name: np.zeros((1, 8)) for name in names})
+
+    def spoilt(**changes: np.ndarray) -> SimpleNamespace:
+        return SimpleNamespace(**{**vars(good), **changes})
+
+    weights, values = np.ones(1), np.zeros((1, 2, 3))
+    with pytest.raises(ValueError, match=r"rows.slopes has shape \(1, 7\); expected \(1, 8\)"):
+        kernel.explain(spoilt(slopes=np.zeros((1, 7))), good, weights, values, n_threads=1)
+    with pytest.raises(ValueError, match=r"values has shape \(1, 3, 3\); expected \(1, 2, 3\)"):
+        kernel.explain(good, good, weights, np.zeros((1, 3, 3)), n_threads=1)
+    with pytest.raises(TypeError, match=r"background\.features must hold float64; got float32"):
+        kernel.explain(good, spoilt(features=np.zeros((1, 8), np.float32)), weights, values, n_threads=1)
+    with pytest.raises(ValueError, match=r"weights has shape \(2,\); expected \(1,\)"):
+        kernel.explain(good, good, np.ones(2), values, n_threads=1)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

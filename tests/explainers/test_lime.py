@@ -266,6 +266,17 @@ def test_object_columns_that_hold_numbers_are_numbers() -> None:
         lime(model, text)
 
 
+def test_categories_that_are_numbers_stay_categories() -> None:
+    table = pd.DataFrame({"size": np.arange(60.0) % 7, "code": pd.Categorical(np.arange(60) % 3)})
+
+    def model(rows: Any) -> Any:
+        assert rows["code"].dtype == table["code"].dtype
+        return rows["size"].to_numpy() + 3.0 * (rows["code"] == 1).to_numpy()
+
+    explanation = lime(model, table, categorical_features=["code"], num_samples=2000).explain_local(table[:3])
+    assert_allclose(explanation.values[:, 1, 0], [-1.5, 3.0, -1.5], rtol=0.2)
+
+
 def test_raw_features_get_the_sum_of_their_columns() -> None:
     table = pd.DataFrame({"size": X[:, 0], "kind": np.array(NAMES)[Y]})
     steps = ColumnTransformer([("s", StandardScaler(), ["size"]), ("k", OneHotEncoder(), ["kind"])], sparse_threshold=0)

@@ -188,6 +188,27 @@ def test_the_model_of_a_torch_network_predicts(classifier: bool) -> None:
     assert loaded.model.predict(X[:3]).shape == (3,)
 
 
+@pytest.mark.parametrize("fidelity", [True, False])
+def test_steps_of_the_construction_are_shown(monkeypatch: pytest.MonkeyPatch, fidelity: bool) -> None:
+    from contextlib import contextmanager
+
+    from fastexplain.explainers.mimic import explainer as mimic
+
+    seen: list[Any] = []
+
+    @contextmanager
+    def recorded(total: int, name: str, show: Any, **_: Any) -> Iterator[Any]:
+        seen.append((total, name, show))
+        yield seen.append
+
+    monkeypatch.setattr(mimic, "progress", recorded)
+    MimicExplainer(lambda rows: rows[:, 0], X, LinearExplainableModel, fidelity=fidelity)
+    assert seen[0] == (2 + fidelity, "MimicExplainer", None)
+    assert sum(seen[1:]) == 2 + fidelity
+    MimicExplainer(lambda rows: rows[:, 0], X, LinearExplainableModel, fidelity=False, show_progress=False)
+    assert (2, "MimicExplainer", False) in seen
+
+
 def test_small_data_may_have_single_rows_in_a_leaf() -> None:
     explainer = MimicExplainer(lambda rows: rows[:, 0], X[:30], LGBMExplainableModel, fidelity=False)
     assert explainer.surrogate_model.model.get_params()["min_data_in_leaf"] == 1

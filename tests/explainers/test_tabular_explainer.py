@@ -535,3 +535,14 @@ def test_progress_bar_is_quiet_without_a_terminal(fitted, capfd):
 def test_root_exports_the_same_class():
     assert fastexplain.TabularExplainer is TabularExplainer
     assert fastexplain.Explanation is fastexplain.explanation.Explanation
+
+
+def test_an_explainer_says_what_it_is() -> None:
+    from sklearn.tree import DecisionTreeClassifier
+
+    model = DecisionTreeClassifier(max_depth=2, random_state=0).fit(np.eye(4), list("abab"))
+    said = repr(TabularExplainer(model, np.eye(4)))
+    assert said.startswith("<TreeExplainer of DecisionTreeClassifier: shap.tree, ")
+    assert "classes [a, b]" in said
+    assert said.endswith("chosen by TabularExplainer>")
+    assert TabularExplainer.explain_global.__doc__ == fastexplain.TreeExplainer.explain_global.__doc__

@@ -121,6 +121,14 @@ def test_data_in_a_table_are_asked_for() -> None:
     assert explanation.to_pandas(include_data=True)["größe"].tolist() == FRAME["größe"].tolist()
 
 
+def test_a_data_frame_keeps_the_index_of_the_rows() -> None:
+    rows = FRAME.set_index(pd.Index(list("uvwxyz"), name="id"))
+    for explanation in (regression(eval_data=rows), regression(eval_data=rows).to_global()):
+        frame = explanation.to_pandas(include_data=True)
+        pd.testing.assert_index_equal(frame.index, rows.index)
+        assert frame.loc["w", "phi_age"] == ONE[2, 0, 0]
+
+
 def test_data_can_be_left_out_of_a_file(tmp_path: Path) -> None:
     regression(eval_data=ROWS, init_data=ROWS).to_parquet(tmp_path / "e.parquet", include_data=False)
     back = read_parquet(tmp_path / "e.parquet")

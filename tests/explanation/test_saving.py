@@ -148,3 +148,10 @@ def test_a_frame_of_polars_comes_back(tmp_path: Path) -> None:
     for form in FORMS:
         save_explanation(LocalExplanation(ONE, [1.0], eval_data=frame), tmp_path / f"saved{form}")
         assert load_explanation(tmp_path / f"saved{form}")._eval_data.equals(frame)
+
+
+@pytest.mark.parametrize("name", ["e.json", "e.pkl", "E.CSV"])
+def test_the_suffix_of_another_kind_of_file_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"looks like one file, but \.\w+ is no form of a saved explanation"):
+        save_explanation(regression(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

@@ -433,6 +433,18 @@ def test_tables_reach_the_model_as_they_were() -> None:
     assert named.feature_names == ["pair", "b", "d", "e"]
 
 
+def test_trees_fitted_on_numeric_categories_are_seen_through() -> None:
+    """scikit-learn reads a pandas category of numbers as numbers; so do we, in every repeat."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": pd.Categorical(rng.integers(0, 9, 200)), "b": rng.normal(size=200)})
+    y = frame["a"].astype(float) * frame["b"]
+    model = RandomForestRegressor(10, max_depth=4, random_state=0).fit(frame, y)
+    found = _run(model, frame, y, metrics="r2")
+    black_box = _run(lambda rows: model.predict(rows), frame, y, metrics="r2")
+    assert (found.method, black_box.method) == ("tree", "black_box")
+    np.testing.assert_allclose(found.importances, black_box.importances, atol=1e-9)
+
+
 @pytest.mark.parametrize("groups", [None, [[0, 2], [1, 3]]])
 def test_sparse_rows_stay_sparse(groups: Any) -> None:
     rng = np.random.default_rng(0)
@@ -631,8 +643,9 @@ def test_every_scorer_of_sklearn_is_known_by_name(name: str, scored_models: Any)
         assert result.metric == name
         assert result.greater_is_better or name == "max_error"  # a scorer until scikit-learn 1.5, and a function
         expected = abs(expected) if name == "max_error" else expected
-        assert result.baseline_score == pytest.approx(expected, rel=1e-9)
-        assert np.isfinite(result.importances).all()
+        assert result.baseline_score == pytest.approx(expected, rel=1e-9, nan_ok="likelihood" in name)
+        # of some predictions likelihood ratios are undefined, which scikit-learn tells by NaN until 1.6
+        assert np.isfinite(result.importances).all() or "likelihood" in name
 
 
 @pytest.mark.parametrize("name", ["accuracy", "f1_macro", "roc_auc", "average_precision", "neg_log_loss"])

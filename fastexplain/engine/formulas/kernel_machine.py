@@ -26,6 +26,7 @@ from fastexplain.engine.formulas.transparent import (
     player_of_columns,
     sums_by_player,
 )
+from fastexplain.rows.arrays import dense
 
 __all__ = ["KernelMachine", "KernelSum", "KernelSumGame", "see_kernel_machine", "support_vector_sum"]
 
@@ -364,4 +365,4 @@ def _kernel_terms(kernel: Any, n_features: int) -> list[tuple[float, Float]] | N
 
 
 def _dense(array: Any) -> Float:
-    return np.ascontiguousarray(array.toarray() if hasattr(array, "toarray") else array, dtype=np.float64)
+    return np.ascontiguousarray(dense(array), dtype=np.float64)

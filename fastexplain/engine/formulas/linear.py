@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.additive import AdditiveModel
 from fastexplain.engine.formulas.transparent import TransparentModel
+from fastexplain.rows.arrays import dense
 
 __all__ = ["LinearModel", "linear_model", "see_linear"]
 
@@ -55,7 +56,7 @@ def linear_model(owner: Any, response: str = "identity") -> LinearModel | None:
     coef = getattr(owner, "coef_", None)
     if coef is None:
         return None
-    coef = np.atleast_2d(np.asarray(coef.toarray() if hasattr(coef, "toarray") else coef, dtype=np.float64))
+    coef = np.atleast_2d(np.asarray(dense(coef), dtype=np.float64))
     if hasattr(owner, "offset_"):  # SGDOneClassSVM
         intercept = -np.asarray(owner.offset_, dtype=np.float64)
     else:

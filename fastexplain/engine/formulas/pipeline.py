@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.transparent import Peeled, as_float64, is_numeric, mixed_rows, take_rows
+from fastexplain.engine.formulas.transparent import Peeled, as_float64, is_numeric
+from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
+from fastexplain.rows.tables import mixed_rows, take_rows
 
 __all__ = ["see_pipeline"]
 
@@ -60,10 +62,10 @@ def see_pipeline(owner: Any, method: str | None, background: Any) -> Peeled | No
 
 def _predict_encoded(predict: Callable[[Any], Any], like: Any) -> Callable[[Any], Any]:
     """Predict on float64 rows in the form that the step before gives: an array, a table, or a sparse matrix."""
-    if hasattr(like, "toarray"):
+    if is_sparse(like):
         kind = type(like)
         return lambda rows: predict(kind(rows))
-    if hasattr(like, "iloc"):
+    if is_pandas(like):
         import pandas
 
         columns, dtypes = like.columns, dict(enumerate(like.dtypes))
@@ -77,7 +79,7 @@ def _predict_encoded(predict: Callable[[Any], Any], like: Any) -> Callable[[Any]
             return table
 
         return lambda rows: predict(as_table(rows))
-    if hasattr(like, "columns"):  # polars
+    if is_table(like):  # polars
         import polars
 
         schema = like.schema

@@ -15,6 +15,7 @@ from fastexplain.engine.formulas.additive import sigmoid
 from fastexplain.engine.formulas.scorers import couple_probabilities, expand, padded
 from fastexplain.engine.formulas.table_game import TableGame
 from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights, sums_by_player
+from fastexplain.rows.arrays import dense
 
 __all__ = ["SupportVectorModel", "see_support_vectors", "support_vector_model"]
 
@@ -221,4 +222,4 @@ def _decisions(owner: Any, n_classes: int) -> tuple[Float, Float]:
 
 
 def _dense(array: Any) -> Float:
-    return np.ascontiguousarray(array.toarray() if hasattr(array, "toarray") else array, dtype=np.float64)
+    return np.ascontiguousarray(dense(array), dtype=np.float64)

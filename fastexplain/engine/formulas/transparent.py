@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from fastexplain.models.agreement import agrees
 from fastexplain.models.class_registry import ClassRegistry, imported
+from fastexplain.rows.kinds import is_arrow, is_sparse
+from fastexplain.rows.tables import mixed_rows, take_rows
 
 __all__ = ["Game", "Peeled", "SeenThrough", "TransparentModel", "find_model", "register", "see_through"]
 
@@ -266,7 +268,7 @@ def find_model(owner: Any, method: str | None, background: Any = None) -> Transp
 
 def as_float64(rows: Any) -> NDArray[np.float64]:
     """Rows of numbers in any form (array, DataFrame, sparse matrix) as a dense C-ordered float64 array."""
-    if hasattr(rows, "toarray"):
+    if is_sparse(rows):
         rows = rows.toarray()
     elif hasattr(rows, "to_numpy"):
         rows = rows.to_numpy()
@@ -394,44 +396,11 @@ def _probe_rows(background: Any, X: Any) -> Any:
     return mixed_rows(take_rows(X, rows), take_rows(background, background_rows), from_x)
 
 
-def take_rows(rows: Any, index: NDArray[np.intp]) -> Any:
-    """Rows of an array, table or sparse matrix, by position."""
-    if hasattr(rows, "iloc"):
-        return rows.iloc[index]
-    if hasattr(rows, "tocsr"):
-        return rows.tocsr()[index]
-    if hasattr(rows, "column_names"):  # pyarrow
-        return rows.take(index)
-    return rows[index] if hasattr(rows, "shape") else np.asarray(rows)[index]
-
-
-def mixed_rows(rows: Any, others: Any, from_rows: NDArray[np.bool_]) -> Any:
-    """Cells of `rows` where True, else of `others`, keeping a table's column types."""
-    if hasattr(rows, "toarray"):
-        return type(rows)(np.where(from_rows, rows.toarray(), others.toarray()))
-    if not hasattr(rows, "columns"):
-        return np.where(from_rows, rows, others)
-    n = len(from_rows)
-    cells = np.where(from_rows, np.arange(n)[:, None], n + np.arange(n)[:, None])
-    if hasattr(rows, "iloc"):
-        import pandas
-
-        columns = [
-            pandas.concat([rows.iloc[:, i], others.iloc[:, i]]).iloc[cells[:, i]].reset_index(drop=True)
-            for i in range(cells.shape[1])
-        ]
-        return pandas.concat(columns, axis=1)
-    import polars
-
-    both = polars.concat([rows, others], how="vertical_relaxed")
-    return polars.DataFrame([both[:, i][cells[:, i]] for i in range(cells.shape[1])])
-
-
 def _dtypes(rows: Any) -> list[Any]:
     dtypes = getattr(rows, "dtypes", None)  # of a pandas or polars table
     if dtypes is not None:
         return list(dtypes)
-    if hasattr(rows, "column_names"):
+    if is_arrow(rows):
         return [object]  # pyarrow: black boxes only
     return [rows.dtype if hasattr(rows, "dtype") else np.asarray(rows).dtype]
 

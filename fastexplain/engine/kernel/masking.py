@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.rows.kinds import is_arrow, is_table
+
 __all__ = ["RowBuilder", "copied", "make_builder"]
 
 Indices = NDArray[np.int32]
@@ -97,8 +99,8 @@ class _ArrayBuilder(RowBuilder):
     def __init__(self, X: NDArray[Any], background: NDArray[Any], n_threads: int, backend: str) -> None:
         _check_width(X.shape[1], background.shape[1])
         dtype = np.result_type(X, background)
-        self.X = self._x = np.ascontiguousarray(X, dtype=dtype)
-        self.background = self._b = np.ascontiguousarray(background, dtype=dtype)
+        self.X = self._x = _aligned(np.ascontiguousarray(X, dtype=dtype))
+        self.background = self._b = _aligned(np.ascontiguousarray(background, dtype=dtype))
         self.n_rows, self.n_background, self.n_columns = len(X), len(background), X.shape[1]
         self.row_bytes = self.n_columns * dtype.itemsize
         self._n_threads, self._backend = n_threads, backend
@@ -143,6 +145,10 @@ def _array_builder(X: NDArray[Any], background: NDArray[Any], n_threads: int, ba
     if kinds <= set("fiub") and max(X.dtype.itemsize, background.dtype.itemsize) <= 8:
         return _ArrayBuilder(X, background, n_threads, backend)
     return _ObjectBuilder(X, background)
+
+
+def _aligned(rows: NDArray[Any]) -> NDArray[Any]:
+    return rows if rows.flags.aligned else rows.copy()
 
 
 def _fill_of(backend: str) -> Callable[..., None]:
@@ -345,12 +351,12 @@ def _is_sparse(X: Any) -> bool:
 
 
 def _is_table(X: Any) -> bool:
-    return hasattr(X, "columns") and hasattr(X, "shape") and not isinstance(X, np.ndarray)
+    return is_table(X) and hasattr(X, "shape")
 
 
 def _names(table: Any) -> list[Any]:
     """Column names; pyarrow's `columns` are the columns themselves."""
-    return list(table.column_names if hasattr(table, "column_names") else table.columns)
+    return list(table.column_names if is_arrow(table) else table.columns)
 
 
 def _as_rows(X: Any, what: str) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.weights import checked_weights
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.agreement import agrees
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["LinearShapResult", "linear_shap"]
 
@@ -163,8 +164,8 @@ def _coefficients(model: Any, X: Any) -> tuple[Float, Float]:
             f"{type(model).__module__}.{type(model).__qualname__} is not a fitted linear model that is known here; "
             "pass (coef, intercept), or use fastexplain.kernel_shap."
         )
-    if np.ndim(X) == 2 or hasattr(X, "tocsr"):
-        probe = X.tocsr()[:PROBE_ROWS] if hasattr(X, "tocsr") else X[:PROBE_ROWS]
+    if np.ndim(X) == 2 or is_sparse(X):
+        probe = X.tocsr()[:PROBE_ROWS] if is_sparse(X) else X[:PROBE_ROWS]
         expected, got = two_dimensional(getattr(model, method)(probe)), found.predict(as_float64(probe))
         if not agrees(got, expected, PROBE_RTOL):
             raise ModelConversionError(

@@ -513,13 +513,21 @@ def check_weights(function: Callable[..., Any], truth: Truth) -> None:
 
 
 def number(function: Callable[..., Any], value: Any) -> float:
+    """What a metric returned as a number; ValueError where it is none.
+
+    NaN is one only of scikit-learn's own functions, some of which are undefined for some predictions.
+    """
     try:
-        number = float(value)
+        found = float(value)
     except (TypeError, ValueError):
-        number = float("nan")
-    if np.isnan(number):
+        found = float("nan")
+        own = True
+    else:
+        inner = function.func if isinstance(function, partial) else function
+        own = not str(getattr(inner, "__module__", "")).startswith("sklearn.")
+    if np.isnan(found) and own:
         raise ValueError(f"Metric {_name_of(function)} returned {value!r}; expected one number.")
-    return number
+    return found
 
 
 def of_compiled(function: Any) -> Score:

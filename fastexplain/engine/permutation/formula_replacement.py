@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.permutation.replaceable_rows import Rows, Segment, _SparseRows, as_rows
 from fastexplain.engine.permutation.replacement import Floats, Jobs, PredictingReplacer, Replacer, feature_players
 from fastexplain.engine.predict import PredictFunction, PredictingModel
 from fastexplain.exceptions import FastExplainError
 from fastexplain.models.agreement import agrees
+from fastexplain.rows.stacks import Rows, Segment, _SparseRows, as_rows
 
 __all__ = ["formula_replacer", "open_replacer"]
 

@@ -14,13 +14,14 @@ from fastexplain.engine.arguments import seed_number, whole_number
 from fastexplain.engine.backends import core, select_backend
 from fastexplain.engine.metrics.table import Evaluation, Metric
 from fastexplain.engine.permutation.players import Player, conditional_strata, draw_permutations, find_players
-from fastexplain.engine.permutation.replaceable_rows import Rows, as_rows
 from fastexplain.engine.permutation.replacement import Jobs
 from fastexplain.engine.permutation.scored_metrics import ScoredMetric, score_metrics
 from fastexplain.engine.permutation.statistics import Effects, block_effects, exact_effects, permuted_effects
 from fastexplain.engine.predict import predicting_model
 from fastexplain.engine.progress import progress
 from fastexplain.engine.weights import summable
+from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.stacks import Rows, as_rows
 
 __all__ = ["PermutationImportanceResult", "permutation_importance"]
 
@@ -251,7 +252,7 @@ def _kernels(backend: str) -> Any:
 
 
 def _target(y: Any, n_rows: int) -> NDArray[Any]:
-    target = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    target = plain_array(y)
     if target.ndim not in (1, 2) or len(target) != n_rows:
         raise ValueError(f"y has shape {target.shape}; X has {n_rows} rows.")
     if target.ndim == 2 and target.shape[1] == 1:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.permutation.replaceable_rows import Rows, Segment
 from fastexplain.engine.predict import PredictFunction
+from fastexplain.rows.stacks import Rows, Segment
 
 __all__ = ["Jobs", "PredictingReplacer", "Replacer"]
 

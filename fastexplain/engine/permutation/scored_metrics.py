@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from fastexplain.engine.metrics.functions import of_scorer
 from fastexplain.engine.metrics.table import Evaluation, Metric, Truth, of_several_targets, resolve_metrics
 from fastexplain.engine.permutation.formula_replacement import formula_replacer
-from fastexplain.engine.permutation.replaceable_rows import Rows
 from fastexplain.engine.permutation.replacement import Floats, PredictingReplacer, Replacer
 from fastexplain.engine.permutation.scored_tables import TableReplacer
 from fastexplain.engine.predict import PredictingModel
+from fastexplain.rows.stacks import Rows
 
 __all__ = ["ScoredMetric", "score_metrics"]
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.metrics.functions import Evaluation, Floats, Truth, check_weights, leaving_out_blocks, number
-from fastexplain.engine.permutation.replaceable_rows import Rows, Segment
 from fastexplain.engine.permutation.replacement import Jobs, Replacer
 from fastexplain.engine.predict import RESPONSES
+from fastexplain.rows.kinds import is_pandas
+from fastexplain.rows.stacks import Rows, Segment
 
 __all__ = ["ScoredTables", "TableReplacer"]
 
@@ -138,4 +139,4 @@ def _rows_of(answer: Any, rows: Any) -> Any:
         return answer
     if isinstance(answer, list):  # one array per target
         return [_rows_of(part, rows) for part in answer]
-    return answer.iloc[rows] if hasattr(answer, "iloc") else answer[rows]
+    return answer.iloc[rows] if is_pandas(answer) else answer[rows]

@@ -145,6 +145,8 @@ def _native(
 
         compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads)
         forest._compiled[key] = compiled
+    if not rows.flags.aligned:  # a field of a packed record, say
+        rows = rows.copy()
     compiled.explain(rows, values, max_points=_max_points(forest, exact), n_threads=n_threads)
 
 

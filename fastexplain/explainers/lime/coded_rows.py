@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import decimal
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.rows.tables import count_columns, count_rows, take_rows
+from fastexplain.rows.kinds import is_arrow, is_pandas, is_sparse, is_table
+from fastexplain.rows.stacks import as_rows
+from fastexplain.rows.tables import column_of, count_columns, count_rows, take_rows
 
 __all__ = ["CodedRows"]
 
@@ -42,16 +44,14 @@ class CodedRows:
     """
 
     def __init__(self, template: Any, categorical: Sequence[int]) -> None:
-        self._is_sparse = hasattr(template, "tocsr")
-        is_table = hasattr(template, "columns") and hasattr(template, "dtypes")
-        if hasattr(template, "column_names") or (hasattr(template, "columns") and not is_table):
+        self._is_sparse = is_sparse(template)
+        if is_arrow(template) or (is_table(template) and not hasattr(template, "dtypes")):
             raise TypeError(f"{type(template).__name__} rows are not supported; pass a pandas or polars table.")
-        self._template = take_rows(template, np.zeros(0, dtype=np.intp)) if is_table else None
+        self._template = take_rows(template, np.zeros(0, dtype=np.intp)) if is_table(template) else None
         self.labels: dict[int, NDArray[Any]] = {}
         if self._is_sparse:
             return
-        for j in range(count_columns(template)):
-            column = _column(template, j)
+        for j, column in enumerate(_columns(template)):
             if column.dtype.kind in "fiub":
                 continue
             if j not in categorical:
@@ -66,11 +66,10 @@ class CodedRows:
         ValueError
             A label is none of the template's.
         """
-        if hasattr(X, "tocsr"):
+        if is_sparse(X):
             return X.tocsr().astype(np.float64) if self._is_sparse else np.asarray(X.toarray(), dtype=np.float64)
         out = np.empty((count_rows(X), count_columns(X)))
-        for j in range(out.shape[1]):
-            column = _column(X, j)
+        for j, column in enumerate(_columns(X)):
             out[:, j] = self._codes(X, j, column) if j in self.labels else column
         return out
 
@@ -99,7 +98,7 @@ class CodedRows:
     def _typed(self, j: int, values: NDArray[np.float64]) -> Any:
         """A column of the table, with its type where that can hold the values."""
         assert self._template is not None
-        if hasattr(self._template, "iloc"):
+        if is_pandas(self._template):
             dtype = self._template.dtypes.iloc[j]
             if j not in self.labels:
                 return values
@@ -113,19 +112,21 @@ class CodedRows:
         return type(series)(series.name, list(self.labels[j][values.astype(np.intp)]), dtype=series.dtype)
 
 
-def _column(X: Any, j: int) -> NDArray[Any]:
-    """Column j as an array of numbers or objects."""
-    if hasattr(X, "iloc"):
-        values = X.iloc[:, j]
-        if getattr(values.dtype, "kind", "O") in "fiub" and not hasattr(values.dtype, "categories"):
-            return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
-        return _numbers_of_objects(np.asarray(values.to_numpy(dtype=object)))
-    if hasattr(X, "get_columns"):  # polars
-        series = X.get_columns()[j]
-        if series.dtype.is_numeric():
-            return np.asarray(series.to_numpy())
-        return _numbers_of_objects(np.array(series.to_list(), dtype=object))
-    column = np.asarray(X)[:, j]
+def _columns(X: Any) -> Iterator[NDArray[Any]]:
+    """Each column as an array of numbers or objects."""
+    rows = as_rows(X)
+    for j in range(rows.n_features):
+        column = rows.column(j)
+        if column.dtype.kind in "fiub" or (is_table(X) and hasattr(column_of(X, j).dtype, "categories")):
+            yield column  # categories stay labels, also those that are numbers
+        elif is_table(X):
+            yield _numbers_of_objects(column.astype(object))
+        else:
+            yield _numbers_or_text(column)
+
+
+def _numbers_or_text(column: NDArray[Any]) -> NDArray[Any]:
+    """A column of an array of objects as numbers, where it has no other text than that of numbers."""
     if column.dtype.kind != "O":
         return column
     try:

@@ -19,6 +19,8 @@ from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import BlackBox, black_box
 from fastexplain.explainers.shared.checks import check_subset, distinct_names
 from fastexplain.explainers.shared.dispatch import unwrapped
+from fastexplain.rows.arrays import dense
+from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import column_labels, count_columns, count_rows, slice_rows, unwrapped_rows
 
 __all__ = ["LIMEExplainer"]
@@ -156,9 +158,9 @@ class LIMEExplainer(BaseExplainer):
             show_progress=show_progress,
         )
         self._training = self._coded.numbers(rows)
-        if hasattr(self._training, "tocsc"):
+        if is_sparse(self._training):
             self._training = self._training.tocsc()
-        self.explainer = None if hasattr(self._training, "tocsc") else self._lime(self._varied_of(None))
+        self.explainer = None if is_sparse(self._training) else self._lime(self._varied_of(None))
 
     def _varied_of(self, row: Any) -> NDArray[np.intp]:
         """Columns that are varied: those of the subset, or all; of a sparse row, those that it stores."""
@@ -204,11 +206,11 @@ class LIMEExplainer(BaseExplainer):
 
     def _explain_row(self, row: Any, out: NDArray[np.float64]) -> None:
         """Write the coefficients of each output's local model, 0 for features that it leaves out."""
-        is_sparse = hasattr(row, "tocsr")
-        varied = self._varied_of(row if is_sparse else None)
+        stored_only = is_sparse(row)
+        varied = self._varied_of(row if stored_only else None)
         if not len(varied):
             return
-        explainer: Any = self._lime(varied) if is_sparse else self.explainer
+        explainer: Any = self._lime(varied) if stored_only else self.explainer
 
         def outputs(numbers: Any) -> NDArray[np.float64]:
             rows = self._coded.rows(_with_columns(row, varied, numbers))
@@ -236,7 +238,7 @@ class LIMEExplainer(BaseExplainer):
 def _with_columns(row: Any, varied: NDArray[np.intp], numbers: NDArray[np.float64]) -> Any:
     """Copies of a row with other numbers in the varied columns; sparse rows as CSR."""
     n_rows = len(numbers)
-    if not hasattr(row, "tocsr"):
+    if not is_sparse(row):
         if len(varied) == row.shape[1] and np.array_equal(varied, np.arange(len(varied))):
             return numbers
         mixed = np.repeat(row, n_rows, axis=0)
@@ -274,4 +276,4 @@ def _check_classes(box: BlackBox, classes: Any, is_function: bool) -> None:
 
 
 def _dense(numbers: Any) -> NDArray[np.float64]:
-    return np.asarray(numbers.toarray() if hasattr(numbers, "toarray") else numbers)
+    return np.asarray(dense(numbers))

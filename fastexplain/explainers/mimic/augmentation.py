@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.rows.kinds import is_pandas, is_sparse
+
 __all__ = ["augmented", "n_augmentations"]
 
 
@@ -41,14 +43,14 @@ def augmented(rows: Any, max_num_of_augmentations: float = np.inf) -> Any:
     from sklearn.utils import shuffle
 
     orders = [shuffle(np.arange(n_columns), random_state=i) for i in range(n_copies)]
-    if hasattr(rows, "tocsr"):
+    if is_sparse(rows):
         import scipy.sparse
 
         columns = rows.tocsc()
         return scipy.sparse.vstack([rows, *(columns[:, order] for order in orders)], format="csr")
     if isinstance(rows, np.ndarray):
         return np.vstack([rows, *(rows[:, order] for order in orders)])
-    if hasattr(rows, "iloc"):
+    if is_pandas(rows):
         import pandas as pd
 
         return pd.concat([rows, *(_shuffled_frame(rows, i, order) for i, order in enumerate(orders))])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastexplain.explainers.mimic.surrogates._base import BaseExplainableModel
 from fastexplain.explainers.mimic.surrogates._scaling import expit
 from fastexplain.explanation.numbers.fidelity import FidelityReport, classifier_fidelity, regression_fidelity
+from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import take_rows
 
 __all__ = ["distill", "held_out_fidelity", "soft_logit"]
@@ -70,7 +71,7 @@ def distill(
     if len(missing):
         again = outputs[:, missing].argmax(axis=0)
         labels = np.concatenate([labels, missing])
-        if hasattr(X, "tocsr"):
+        if is_sparse(X):
             import scipy.sparse
 
             X = scipy.sparse.vstack([X, X[again]], format="csr")

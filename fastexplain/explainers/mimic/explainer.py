@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.progress import progress
 from fastexplain.exceptions import PoorFidelityWarning, ScenarioNotSupportedException
 from fastexplain.explainers.mimic.arguments import (
     check_probabilities,
@@ -117,8 +118,8 @@ class MimicExplainer(RowExplainer):
         Threads of each explanation; default `fastexplain.get_num_threads`. Training has threads of its own, which
         `explainable_model_args` may set (``n_jobs``).
     show_progress : bool, default True
-        Show a progress bar over the steps of training, and over the batches of a streamed explanation; it stays away
-        where stderr is not a terminal.
+        Show a progress bar over the steps of construction (the teacher's answers, training, fidelity) that take longer
+        than a second, and over the batches of a streamed explanation, in a terminal or notebook.
 
     Attributes
     ----------
@@ -205,10 +206,18 @@ class MimicExplainer(RowExplainer):
         n_rows = count_rows(rows)
         if augment_data:
             rows = augmented(rows, max_num_of_augmentations)
-        self._teacher, outputs = find_teacher(model, is_function, model_task, list_of_names(classes, "classes"), rows)
-        self.classes = self._teacher.classes
-        self._take_model(model)
-        self._fit(rows, outputs, n_rows, explainable_model, explainable_model_args, categorical_features, fidelity)
+        steps = 3 if fidelity else 2
+        with progress(steps, "MimicExplainer", None if show_progress else False, unit=" steps") as advance:
+            labels = list_of_names(classes, "classes")
+            self._teacher, outputs = find_teacher(model, is_function, model_task, labels, rows)
+            self.classes = self._teacher.classes
+            self._take_model(model)
+            advance(1)
+            args = self._fit(rows, outputs, explainable_model, explainable_model_args, categorical_features)
+            advance(1)
+            self.fidelity = held_out_fidelity(explainable_model, *args, outputs, n_rows) if fidelity else None
+            advance(steps - 2)
+        self._warn_of_poor_fidelity()
         if n_threads is not None:
             self.surrogate_model.n_threads = resolve_num_threads(n_threads)
 
@@ -222,13 +231,11 @@ class MimicExplainer(RowExplainer):
         self,
         rows: Any,
         outputs: NDArray[np.float64],
-        n_rows: int,
         explainable_model: type[BaseExplainableModel],
         explainable_model_args: Mapping[str, Any] | None,
         categorical_features: Sequence[Any] | None,
-        fidelity: bool,
-    ) -> None:
-        """Train the surrogate on rows: `n_rows` of the user's, then copies with columns shuffled."""
+    ) -> tuple[dict[str, Any], Any]:
+        """Train the surrogate on rows: the user's, then copies with columns shuffled; its arguments and matrix."""
         rows = self._surrogate_columns(rows)
         n_columns = count_columns(rows)
         self._subset = check_subset(self.explain_subset, self.features, n_columns)
@@ -248,10 +255,13 @@ class MimicExplainer(RowExplainer):
         self.surrogate_model = distill(explainable_model, args, matrix, outputs)
         check_probabilities(self.surrogate_model, self._shap_values_output)
         self._method = self.surrogate_model._method
-        self.fidelity = held_out_fidelity(explainable_model, args, matrix, outputs, n_rows) if fidelity else None
+        return args, matrix
+
+    def _warn_of_poor_fidelity(self) -> None:
+        """Tell a user who never looks at `fidelity`."""
         if self.fidelity is not None and self.fidelity.poor:
             warnings.warn(
-                f"The surrogate {explainable_model.__name__} predicts its teacher {self._teacher.name} badly "
+                f"The surrogate {type(self.surrogate_model).__name__} predicts its teacher {self._teacher.name} badly "
                 f"({self.fidelity.summary()}), so its explanations say little of the teacher. Give more "
                 "initialization_examples, or another surrogate or explainable_model_args.",
                 PoorFidelityWarning,

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from fastexplain.explainers.mimic.categories import Categories, OneHot, numbers_or_none
 from fastexplain.explainers.mimic.timestamps import PARTS, is_timestamp, seconds, time_parts
-from fastexplain.rows.tables import count_columns, count_rows
+from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
+from fastexplain.rows.tables import column_of, count_columns, count_rows
 
 __all__ = ["SurrogateRows", "reset_rows"]
 
@@ -53,7 +54,7 @@ class SurrogateRows:
     ) -> None:
         self.n_columns = count_columns(rows)
         self._names = list(range(self.n_columns)) if names is None else list(names)
-        sparse = hasattr(rows, "tocsr")
+        sparse = is_sparse(rows)
         self.stamps = [] if sparse else [j for j in range(self.n_columns) if is_timestamp(column_of(rows, j))]
         self.earliest = {j: _smallest(seconds(column_of(rows, j))) for j in self.stamps}
         encoded = [j for j in categorical if j not in self.earliest]
@@ -112,10 +113,10 @@ class SurrogateRows:
             raise ValueError(
                 f"evaluation_examples has {count_columns(rows)} columns; the surrogate was trained on {self.n_columns}."
             )
-        if hasattr(rows, "tocsr"):
+        if is_sparse(rows):
             return self._sparse(rows.tocsr())
         plain = not self.stamps and not self.categories
-        if plain and not hasattr(rows, "columns"):
+        if plain and not is_table(rows):
             self._refuse_text(rows)
             return np.asarray(rows, dtype=np.float64)
         filled = np.empty((count_rows(rows), len(self.source)), order="F")
@@ -219,7 +220,7 @@ def reset_rows(rows: Any, index_names: list[Any] | None = None) -> tuple[Any, li
     ValueError
         `index_names` are given, but rows have no index of so many levels.
     """
-    index = getattr(rows, "index", None) if hasattr(rows, "iloc") else None
+    index = getattr(rows, "index", None) if is_pandas(rows) else None
     if index_names is None:
         n_rows = count_rows(rows)
         if index is None or (index.nlevels == 1 and index.dtype.kind in "iu" and (index == np.arange(n_rows)).all()):
@@ -236,20 +237,9 @@ def reset_rows(rows: Any, index_names: list[Any] | None = None) -> tuple[Any, li
     return flat[[*columns, *names]], names
 
 
-def column_of(rows: Any, j: int) -> Any:
-    """Column j of rows, as the container's own series or an array."""
-    if hasattr(rows, "iloc"):
-        return rows.iloc[:, j]
-    if hasattr(rows, "column_names"):
-        return rows.column(j)
-    if isinstance(rows, list | tuple):
-        return np.array([row[j] for row in rows], dtype=object)
-    return rows[:, j]
-
-
 def _dense_column(rows: Any, j: int) -> Any:
     column = column_of(rows, j)
-    return column.toarray().ravel() if hasattr(column, "toarray") else column
+    return column.toarray().ravel() if is_sparse(column) else column
 
 
 def _smallest(stamps: Float) -> float:

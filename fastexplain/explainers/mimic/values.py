@@ -18,6 +18,7 @@ from fastexplain.explainers.mimic.surrogates._trees import TreeSurrogate
 from fastexplain.explainers.options import ShapValuesOutput
 from fastexplain.explanation.numbers.aggregation import MeanAbs
 from fastexplain.explanation.numbers.feature_maps import map_values
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = [
     "SurrogateMeans",
@@ -127,9 +128,9 @@ class SurrogateMeans:
 
 def _from_lists(local: Any, surrogate: BaseExplainableModel, n_rows: int) -> SurrogateValues:
     """What a user's surrogate returns: an array or csr, a list of them per class, or a 3-D array, classes first."""
-    if hasattr(local, "tocsr"):
+    if is_sparse(local):
         values: Float | list[Any] = [local.tocsr()]
-    elif isinstance(local, list) and local and hasattr(local[0], "tocsr"):
+    elif isinstance(local, list) and local and is_sparse(local[0]):
         values = [each.tocsr() for each in local]
     else:
         array = np.asarray(local, dtype=np.float64)

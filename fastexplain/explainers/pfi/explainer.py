@@ -21,6 +21,8 @@ from fastexplain.explainers.shared.checks import check_classes, check_subset, di
 from fastexplain.explainers.shared.networks import as_rows
 from fastexplain.explanation.explanation import Context
 from fastexplain.explanation.permutation_explanation import PermutationExplanation
+from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import as_table, column_labels, count_columns, unwrapped_rows
 
 __all__ = ["PFIExplainer"]
@@ -304,10 +306,10 @@ class PFIExplainer:
 
 def _labels(true_labels: Any) -> NDArray[Any]:
     """Labels as an array, from what holds them: also a sparse matrix, a tensor, a table of one column."""
-    if hasattr(true_labels, "toarray"):
+    if is_sparse(true_labels):
         true_labels = true_labels.toarray()
     true_labels = as_rows(true_labels)
-    labels = np.asarray(true_labels.to_numpy() if hasattr(true_labels, "to_numpy") else true_labels)
+    labels = plain_array(true_labels)
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
 

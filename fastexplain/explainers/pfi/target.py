@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.shared.checks import check_task, list_of_names, plain_task
 from fastexplain.explainers.shared.dispatch import (
@@ -29,7 +30,8 @@ from fastexplain.explainers.shared.predictions import (
 from fastexplain.explanation.explanation import Predictions
 from fastexplain.models.networks.forward import is_torch
 from fastexplain.models.trees.registry import is_bare
-from fastexplain.rows.tables import slice_rows
+from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.tables import count_rows, slice_rows
 
 __all__ = ["ScoredTarget", "scored_target"]
 
@@ -78,7 +80,7 @@ class ScoredTarget(NamedTuple):
             return self.task
         if labels.dtype.kind in "OUSb":
             return "classification"
-        outputs = np.asarray(self.scored(slice_rows(rows, 0, 2)))
+        outputs = plain_array(PredictFunction.named(self.scored, self.name).returned(slice_rows(rows, 0, 2)))
         several = labels.ndim == 1 and outputs.ndim == 2 and outputs.shape[1] > 1
         return "classification" if several else "regression"
 
@@ -98,9 +100,9 @@ def scored_target(model: Any, is_function: bool, model_task: Any) -> ScoredTarge
     if (is_function and not is_torch(model)) or (is_plain_function(model) and not is_network(model)):
         return _function(model.__call__ if hasattr(model, "predict") else model, task)
     if is_network(owner):
-        call = partial(network_outputs, owner)
-        name = type(owner).__name__
-        return ScoredTarget(call, partial(_from_outputs, call), task, True, False, name, is_network=True)
+        call, name = partial(network_outputs, owner), type(owner).__name__
+        predictions = partial(_from_outputs, PredictFunction.named(call, name))
+        return ScoredTarget(call, predictions, task, True, False, name, is_network=True)
     if is_bare(owner):
         return _booster(owner, task)
     if not callable(getattr(owner, "predict", None)):
@@ -142,7 +144,8 @@ def _function(function: Any, task: str) -> ScoredTarget:
     if task == "classification":
         classes = _labels(bound_to)
     name = str(getattr(function, "__name__", type(function).__name__))
-    return ScoredTarget(function, partial(_from_outputs, function), task, False, True, name, classes)
+    predictions = partial(_from_outputs, PredictFunction.named(function, name, finite=False))
+    return ScoredTarget(function, predictions, task, False, True, name, classes)
 
 
 def _booster(owner: Any, task: str) -> ScoredTarget:
@@ -204,10 +207,11 @@ def _booster_predictions(loaded: Any, task: str, rows: Any) -> Predictions:
     return model_predictions(loaded, rows)
 
 
-def _from_outputs(call: Callable[[Any], Any], task: str, rows: Any) -> Predictions:
+def _from_outputs(call: PredictFunction, task: str, rows: Any) -> Predictions:
     """Predictions of a function: what it returns, or the class of its largest output."""
-    outputs = np.asarray(call(rows))
+    returned = call.returned(rows)
+    outputs = plain_array(returned)
     if outputs.dtype.kind in "OUS" or (outputs.ndim == 1 and task == "classification"):
         return outputs, None
-    columns = outputs.reshape(len(outputs), -1)
-    return output_predictions(lambda _: outputs, task, output_units(columns, task), rows)
+    columns = call.checked(returned, count_rows(rows))
+    return output_predictions(lambda _: columns, task, output_units(columns, task), rows)

@@ -12,6 +12,7 @@ from fastexplain.engine.background import Background, as_background, has_weights
 from fastexplain.explainers.raw.transformations import ColumnTuples, as_transformer, trace
 from fastexplain.explainers.raw.transformer_maps import width
 from fastexplain.explainers.shared.checks import distinct_names
+from fastexplain.rows.kinds import is_arrow, is_pandas, is_sparse
 from fastexplain.rows.tables import as_table, column_names, count_columns, count_rows, listed_rows, slice_rows
 
 __all__ = ["RawFeatures", "checked_aggregate", "raw_features"]
@@ -138,7 +139,7 @@ class RawFeatures:
         if self._schema is None:
             self._learn(X)
         self._check(X)
-        if self._known().labels is not None and column_names(X) is None and hasattr(self.examples, "iloc"):
+        if self._known().labels is not None and column_names(X) is None and is_pandas(self.examples):
             X = _as_frame(X, self.examples, single_row)
         return X, single_row
 
@@ -265,7 +266,7 @@ def checked_aggregate(aggregate: Any) -> str:
 
 def _plain_table(X: Any) -> Any:
     """Rows in a container that scikit-learn's transformers read: pyarrow tables become frames, lists arrays."""
-    if hasattr(X, "column_names") and hasattr(X, "to_pandas"):
+    if is_arrow(X) and hasattr(X, "to_pandas"):
         return X.to_pandas()
     return listed_rows(X)
 
@@ -274,7 +275,7 @@ def _as_frame(X: Any, template: Any, single_row: bool) -> Any:
     """An array as a frame with the columns of the examples, and their types where they hold the values."""
     import pandas as pd
 
-    array = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+    array = X.toarray() if is_sparse(X) else np.asarray(X)
     if single_row:
         return as_table(pd.Series(array[0], index=template.columns, dtype=object), template)[0]
     frame = pd.DataFrame(array, columns=template.columns)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from fastexplain.explainers.raw.transformer_maps import Traced, map_of_parents, trace_leaf, width
 from fastexplain.explanation.numbers.feature_maps import normalised_columns
 from fastexplain.models.class_registry import class_names
+from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
 from fastexplain.rows.tables import column_names, count_columns
 
 __all__ = ["ColumnTuples", "as_transformer", "trace"]
@@ -155,10 +157,10 @@ def _trace_blocks(
 
 def select(rows: Any, block: Block) -> Any:
     """The columns of a block, in the form that its transformer takes."""
-    if hasattr(rows, "iloc"):
+    if is_pandas(rows):
         chosen = rows.iloc[:, block.columns[0]] if block.one_dimensional else rows.iloc[:, block.columns]
         return chosen if block.as_frame else chosen.to_numpy()
-    if hasattr(rows, "columns"):  # polars
+    if is_table(rows):  # polars
         chosen = rows[:, int(block.columns[0])] if block.one_dimensional else rows[:, block.columns.tolist()]
         return chosen if block.as_frame else chosen.to_numpy()
     if len(np.shape(rows)) == 1:
@@ -259,9 +261,9 @@ class ColumnTuples:
         for block in self.blocks(rows):
             chosen = select(rows, block)
             out = chosen if block.transformer is None else block.transformer.transform(chosen)
-            parts.append(out if hasattr(out, "tocsr") else _two_dimensional(out))
-        if any(hasattr(part, "tocsr") for part in parts):
-            numbers = [part if hasattr(part, "tocsr") else part.astype(np.float64) for part in parts]
+            parts.append(out if is_sparse(out) else _two_dimensional(out))
+        if any(is_sparse(part) for part in parts):
+            numbers = [part if is_sparse(part) else part.astype(np.float64) for part in parts]
             return scipy.sparse.hstack(numbers, format="csr")
         return _numbers_if_possible(np.hstack(parts))
 
@@ -345,7 +347,7 @@ def _mapper_blocks(mapper: Any, rows: Any) -> list[Block]:
 
 
 def _two_dimensional(out: Any) -> NDArray[Any]:
-    array = out.to_numpy() if hasattr(out, "to_numpy") else np.asarray(out)
+    array = plain_array(out)
     return array.reshape(-1, 1) if array.ndim == 1 else array
 
 

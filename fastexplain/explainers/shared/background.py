@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.background import Background, as_background, has_weights, summarize_background
+from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import count_rows, take_rows, unwrapped_rows
 
 __all__ = ["explainer_background", "representative_rows", "rows_of"]
@@ -44,7 +45,7 @@ def explainer_background(examples: Any, nclusters: int, seed: int) -> Background
     n_rows = count_rows(examples)
     if n_rows <= ROWS_PER_CLUSTER * nclusters:
         return as_background(examples)
-    if hasattr(examples, "tocsc") or _all_numbers(examples):
+    if is_sparse(examples) or _all_numbers(examples):
         return summarize_background(examples, nclusters, seed=seed)
     return _sample(examples, nclusters, seed)
 
@@ -77,11 +78,11 @@ def representative_rows(examples: Any, rows: Any, engineered: Any, nclusters: in
     n_rows = count_rows(rows)
     if n_rows <= ROWS_PER_CLUSTER * nclusters:
         return as_background(rows)
-    if not hasattr(engineered, "tocsr") and not _all_numbers(engineered):
+    if not is_sparse(engineered) and not _all_numbers(engineered):
         return _sample(rows, nclusters, seed)
     from sklearn.cluster import KMeans
 
-    numbers = engineered.tocsr() if hasattr(engineered, "tocsr") else _filled(engineered)
+    numbers = engineered.tocsr() if is_sparse(engineered) else _filled(engineered)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer distinct rows than clusters: empty clusters are left out below
         fitted = KMeans(n_clusters=nclusters, n_init=10, random_state=seed).fit(numbers)

@@ -28,6 +28,7 @@ from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, L
 from fastexplain.explanation.explanation import Context, Predictions
 from fastexplain.explanation.numbers.aggregation import BLOCK_ROWS, MeanAbs
 from fastexplain.explanation.numbers.feature_maps import map_values
+from fastexplain.explanation.plots.html import shortened
 from fastexplain.rows.tables import (
     as_table,
     column_labels,
@@ -38,7 +39,7 @@ from fastexplain.rows.tables import (
     unwrapped_rows,
 )
 
-__all__ = ["Attribution", "BaseExplainer", "ExplainedModel", "RowExplainer"]
+__all__ = ["Attribution", "BaseExplainer", "ExplainedModel", "RowExplainer", "explainer_repr"]
 
 _logger = logging.getLogger("fastexplain")
 
@@ -120,6 +121,16 @@ class Attribution(NamedTuple):
         )
 
 
+def explainer_repr(explainer: Any) -> str:
+    """An explainer in a line: its class and model, method, features and classes."""
+    facts = [explainer.method]
+    if explainer.features is not None:
+        facts.append(f"{len(explainer.features)} features {shortened(explainer.features)}")
+    if explainer.classes is not None:
+        facts.append(f"classes {shortened(explainer.classes)}")
+    return f"<{type(explainer).__name__} of {type(explainer.model).__qualname__}: {', '.join(facts)}>"
+
+
 class RowExplainer(abc.ABC):
     """Takes rows as the user has them, before or after `transformations`, and says whose an explanation is.
 
@@ -141,6 +152,9 @@ class RowExplainer(abc.ABC):
     # transformations, and the columns that are explained; None: all
     _raw: RawFeatures | None
     _subset: NDArray[np.intp] | None
+
+    def __repr__(self) -> str:
+        return explainer_repr(self)
 
     @property
     @abc.abstractmethod

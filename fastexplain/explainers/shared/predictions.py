@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.models import TreeModel
+from fastexplain.models.trees.registry import rows_for_library
 
 __all__ = ["estimator_predictions", "model_predictions", "output_predictions", "output_units"]
 
@@ -36,10 +37,10 @@ def model_predictions(model: TreeModel, X: Any) -> tuple[NDArray[Any], NDArray[n
 
 def estimator_predictions(model: Any, task: str, X: Any) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
     """``predict`` of a model with scikit-learn's methods, and ``predict_proba`` of a classifier that has it."""
-    probabilities = None
+    probabilities, rows = None, rows_for_library(model, X)
     if task == "classification" and hasattr(model, "predict_proba"):
-        probabilities = np.asarray(model.predict_proba(X), dtype=np.float64)
-    return np.asarray(model.predict(X)), probabilities
+        probabilities = np.asarray(model.predict_proba(rows), dtype=np.float64)
+    return np.asarray(model.predict(rows)), probabilities
 
 
 def output_predictions(

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.permutation.replaceable_rows import as_rows
 from fastexplain.explainers.options import SamplingPolicy
+from fastexplain.rows.kinds import is_sparse
+from fastexplain.rows.stacks import as_rows
 from fastexplain.rows.tables import count_rows, take_rows
 
 __all__ = ["checked_policy", "sampled_rows"]
@@ -87,7 +88,7 @@ def _resampled(n_rows: int, n_samples: int) -> NDArray[np.intp]:
 
 def _as_numbers(X: Any) -> Any:
     """Float64 array, or CSR matrix; text as codes, missing values as means."""
-    if hasattr(X, "tocsr"):
+    if is_sparse(X):
         return X.tocsr()
     rows = as_rows(X)
     numbers = rows.numeric()
@@ -106,7 +107,7 @@ def _as_numbers(X: Any) -> Any:
 
 def _projected(numbers: Any, n_components: int) -> NDArray[np.float64]:
     """The points themselves, or more columns than `n_components` projected to as many, after scaling."""
-    sparse = hasattr(numbers, "toarray")
+    sparse = is_sparse(numbers)
     if numbers.shape[1] <= n_components:
         return np.asarray(numbers.toarray() if sparse else numbers)
     from sklearn.decomposition import PCA, TruncatedSVD

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastexplain._optional import optional
 from fastexplain.explanation.files.json_values import cells_to_json
 from fastexplain.explanation.files.record import plain_name
+from fastexplain.rows.kinds import is_sparse
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,7 +118,7 @@ def to_columns(data: Any, names: Sequence[Any], *, what: str) -> Columns:
     try:
         if isinstance(data, str):
             return Columns([], {"container": "reference", "id": data}, 0)
-        if hasattr(data, "tocsr"):
+        if is_sparse(data):
             return sparse_columns(data, [f"{what}_indices", f"{what}_values"])
         library = type(data).__module__.partition(".")[0]
         if library == "pandas":

@@ -23,6 +23,7 @@ from fastexplain.explanation.files.json_directory import (
 )
 from fastexplain.explanation.files.json_values import decoded
 from fastexplain.explanation.files.record import Record, put_together
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["read_directory"]
 
@@ -224,7 +225,7 @@ class _Reader:
         value = self.files.value(name)
         if isinstance(value, list):
             return value
-        if hasattr(value, "tocsr"):
+        if is_sparse(value):
             return [value]
         if isinstance(value, np.ndarray) and value.size == 0 and value.ndim < 2:  # rows x features without rows
             return np.empty((0, self.metadata.get("num_features", 0)))
@@ -372,7 +373,7 @@ class _Reader:
 
 def _opposite(first: Any, second: Any) -> bool:
     """Whether one class's values are exactly the negatives of the other's."""
-    if hasattr(first, "tocsr"):
+    if is_sparse(first):
         same_places = np.array_equal(first.indptr, second.indptr) and np.array_equal(first.indices, second.indices)
         return same_places and np.array_equal(first.data, -second.data, equal_nan=True)
     return np.array_equal(first, -second, equal_nan=True)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._optional import optional
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["KINDS", "cells_to_json", "decoded", "described", "write_value"]
 
@@ -115,7 +116,7 @@ def described(data: Any) -> tuple[str, Any, dict[str, Any]]:
         return ("DatasetWrapperSparse" if kind == "sparse" else "DatasetWrapper"), value, description
     if isinstance(data, str):  # the id of a data set that is kept elsewhere
         return "list", data, {"container": "reference"}
-    if hasattr(data, "tocsr"):
+    if is_sparse(data):
         matrix = data.tocsr()
         return "sparse", matrix, {"container": "csr", "dtype": str(matrix.dtype), "nnz": int(matrix.nnz)}
     library = type(data).__module__.partition(".")[0]

@@ -22,6 +22,8 @@ from fastexplain.explanation.files.arrow_data import to_columns
 from fastexplain.explanation.files.arrow_files import ParquetSink, embedded, sink_for
 from fastexplain.explanation.files.arrow_layout import Layout, parts_of
 from fastexplain.explanation.files.record import Record, take_apart
+from fastexplain.explanation.local_explanation import LocalExplanation
+from fastexplain.rows.kinds import is_pandas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,9 +243,16 @@ def to_arrow(
 
 
 def to_pandas(source: Explanation | HasValues, **options: Any) -> pd.DataFrame:
-    """An explanation as a pandas data frame; parameters and errors as in `to_arrow`."""
+    """An explanation as a pandas data frame; parameters and errors as in `to_arrow`.
+
+    Explained rows that came as a pandas frame give it their index.
+    """
     optional("pandas", "pandas", "A pandas data frame")
-    return to_arrow(source, **options).to_pandas()
+    frame = to_arrow(source, **options).to_pandas()
+    rows: Any = source._eval_data if isinstance(source, LocalExplanation) else None
+    if is_pandas(rows) and len(rows) == len(frame):
+        frame.index = rows.index
+    return frame
 
 
 def write_parquet(

@@ -9,6 +9,11 @@ from fastexplain.explanation.explanation import Explanation
 
 __all__ = ["load_explanation", "save_explanation"]
 
+# Suffixes by which a user means one file of a kind that explanations are not saved as.
+_OTHER_FILES = frozenset(
+    {".json", ".pkl", ".pickle", ".csv", ".npz", ".npy", ".joblib", ".html", ".txt", ".zip", ".h5"}
+)
+
 
 def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exist_ok: bool = False) -> None:
     """Save an explanation, with its data and predictions.
@@ -32,6 +37,8 @@ def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exi
         One file is asked for and pyarrow is not installed.
     TypeError
         The data hold objects that the form has no place for, or this is no explanation of fastexplain.
+    ValueError
+        `path` has the suffix of another kind of file, as ``.json`` or ``.pkl``: a directory so named surprises.
 
     Notes
     -----
@@ -41,6 +48,11 @@ def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exi
     from fastexplain.explanation.files.arrow_files import is_one_file
 
     path = Path(path)
+    if path.suffix.lower() in _OTHER_FILES and not path.is_dir():
+        raise ValueError(
+            f"{path} looks like one file, but {path.suffix} is no form of a saved explanation: name a .parquet or an "
+            ".arrow file, or a directory without a suffix for JSON files. pickle.dump makes pickles."
+        )
     if not is_one_file(path):
         from fastexplain.explanation.files.json_directory import write_directory
 

@@ -11,6 +11,7 @@ from fastexplain.engine.arguments import batch_rows
 from fastexplain.explanation.global_explanation import GlobalExplanation
 from fastexplain.explanation.interpret.factories import create_global_from_local, create_local_explanation
 from fastexplain.explanation.local_explanation import LocalExplanation
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["ExplanationAdapter"]
 
@@ -117,7 +118,7 @@ class ExplanationAdapter:
     def _class_first(self, given: Any, rows: tuple[int, ...], expected: Any) -> Any:
         """Values in the layout that `create_local_explanation` takes."""
         is_list = isinstance(given, list | tuple)
-        if hasattr(given, "tocsr") or (is_list and len(given) and hasattr(given[0], "tocsr")):
+        if is_sparse(given) or (is_list and len(given) and is_sparse(given[0])):
             return given
         if hasattr(given, "detach"):  # a torch tensor, which may need a gradient
             given = given.detach().cpu()

@@ -16,11 +16,12 @@ from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.global_explanation import GlobalExplanation
 from fastexplain.explanation.interpret.quacks import ExpectedValuesMixin, PerClassMixin, _DatasetsMixin
 from fastexplain.explanation.local_explanation import LocalExplanation
+from fastexplain.rows.arrays import dense, plain_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["explanation_data", "explanation_figure", "explanation_selector", "plain_rows"]
+__all__ = ["explained_rows", "explanation_data", "explanation_figure", "explanation_selector"]
 
 MAX_BARS = 15
 _LOCAL_COLUMNS = ["Actual", "Predicted", "PrScore", "AcScore", "Resid", "AbsResid"]
@@ -126,7 +127,7 @@ class _Rows:
         scores = self._scores
         if isinstance(scores, list):
             return [matrix.toarray().tolist() for matrix in scores]
-        listed: list[Any] = (scores.toarray() if hasattr(scores, "toarray") else scores).tolist()
+        listed: list[Any] = (dense(scores)).tolist()
         return listed
 
     def _feature_values(self) -> Any:
@@ -134,7 +135,7 @@ class _Rows:
         data = self._explanation._eval_data
         if data is None or self._stored:
             return None
-        data = plain_rows(data)
+        data = explained_rows(data)
         if len(data.shape) == 1:
             data = data.reshape(1, -1)
         columns = self._explanation._feature_columns
@@ -144,16 +145,12 @@ class _Rows:
         return data if data.shape[0] == self._explanation.num_examples else None
 
 
-def plain_rows(data: Any) -> Any:
+def explained_rows(data: Any) -> Any:
     """An array, or a sparse matrix, of what holds rows."""
     for name in ("original_dataset", "dataset"):  # a data set wrapper
         if hasattr(data, name):
             data = getattr(data, name)
-    if hasattr(data, "tocsr"):
-        return data.tocsr()
-    if hasattr(data, "detach"):
-        data = data.detach().cpu()
-    return data.to_numpy() if hasattr(data, "to_numpy") else np.asarray(data)
+    return plain_rows(data)
 
 
 def explanation_selector(explanation: Explanation) -> pd.DataFrame:

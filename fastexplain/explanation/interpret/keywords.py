@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.explanation.numbers.ranking import rank
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = [
     "LocalValues",
@@ -105,7 +106,7 @@ def local_values(given: Any, classification: bool) -> LocalValues:
     """
     if hasattr(given, "detach"):  # a torch tensor, which may need a gradient
         given = given.detach().cpu()
-    if hasattr(given, "tocsr"):
+    if is_sparse(given):
         return LocalValues([given], False)
     if _is_list_of_sparse(given):
         return LocalValues(list(given), False)
@@ -130,7 +131,7 @@ def local_values(given: Any, classification: bool) -> LocalValues:
 
 def _is_list_of_sparse(given: Any) -> bool:
     is_list = isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.dtype == object)
-    return is_list and len(given) > 0 and hasattr(given[0], "tocsr")
+    return is_list and len(given) > 0 and is_sparse(given[0])
 
 
 def expected_to_base(expected: Any, n_outputs: int, is_antisymmetric: Callable[[], bool]) -> NDArray[np.float64]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.rows.kinds import is_sparse
+
 if TYPE_CHECKING:
     from fastexplain.explanation.explanation import Context, Explanation
 
@@ -74,7 +76,7 @@ def combined_map(feature_maps: Any) -> Any:
 def _checked_map(given: Any, position: int) -> Any:
     import scipy.sparse
 
-    if not hasattr(given, "tocsr"):
+    if not is_sparse(given):
         given = np.asarray(given, dtype=np.float64)
         if given.ndim != 2:
             raise ValueError(f"Feature map {position} has shape {given.shape}; expected (n_raw, n_engineered).")
@@ -229,7 +231,7 @@ def get_raw_explanation(
     feature_map = combined_map(feature_maps)
     context = raw_context(explanation, raw_feature_names, eval_data)
     raw: Any = _made_raw(explanation, feature_map, context)
-    if getattr(raw, "is_local_sparse", False) and not all(hasattr(each, "tocsr") for each in feature_maps):
+    if getattr(raw, "is_local_sparse", False) and not all(is_sparse(each) for each in feature_maps):
         raw = raw.to_dense()
     explanation._is_eng = True
     return raw  # type: ignore[no-any-return]

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.numbers.aggregation import mean_abs, sparse_mean_abs
+from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.kinds import is_pandas, is_sparse
+from fastexplain.rows.tables import column_of
 
 __all__ = [
     "Columns",
@@ -63,7 +66,7 @@ class Values:
 
     def take(self, rows: NDArray[np.intp], features: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         """Values of some rows, and of some features or all: (n_rows, n_features)."""
-        if hasattr(self._matrix, "toarray"):
+        if is_sparse(self._matrix):
             part = self._matrix[rows]
             dense = (part if features is None else part[:, features]).toarray()
         else:
@@ -95,7 +98,7 @@ def _mean_abs(matrices: Any) -> NDArray[np.float64]:
     """Mean |value| over rows for a list of matrices, or for an array of outputs last."""
     if not isinstance(matrices, list):
         return mean_abs(matrices)
-    if hasattr(matrices[0], "toarray"):
+    if is_sparse(matrices[0]):
         return sparse_mean_abs(matrices)
     return np.concatenate([mean_abs(matrix[:, :, None]) for matrix in matrices])
 
@@ -165,15 +168,8 @@ class Columns:
 
     def __call__(self, feature: int) -> NDArray[Any]:
         """Value of every row."""
-        rows, index = self._rows, self._positions[feature]
-        if hasattr(rows, "iloc"):
-            return np.asarray(rows.iloc[:, index])
-        if hasattr(rows, "column_names"):  # pyarrow
-            return np.asarray(rows.column(index).to_pylist())
-        if hasattr(rows, "to_series"):  # polars
-            return np.asarray(rows.to_series(index).to_numpy())
-        column = rows[:, [index]]
-        return np.asarray(column.toarray() if hasattr(column, "toarray") else column).ravel()
+        column = column_of(self._rows, self._positions[feature])
+        return plain_array(column.to_pylist() if hasattr(column, "to_pylist") else column).ravel()
 
     def numbers(self, feature: int, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
         """Some rows' values as numbers, NaN where missing; None for categories."""
@@ -181,7 +177,7 @@ class Columns:
 
     def categories(self, feature: int) -> list[Any] | None:
         """Categories of a pandas column, in its own order; None for all other columns."""
-        if not hasattr(self._rows, "iloc"):
+        if not is_pandas(self._rows):
             return None
         dtype = self._rows.iloc[:, self._positions[feature]].dtype
         return list(dtype.categories) if hasattr(dtype, "categories") else None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.models.trees.forest import Forest
+from fastexplain.rows.arrays import dense
 
 __all__ = ["TreeModel"]
 
@@ -67,7 +68,7 @@ class TreeModel(abc.ABC):
 
     def dense(self, X: Any) -> Any:
         """Sparse rows as a dense array, whose cells that are not stored hold what they mean to the library: 0."""
-        return X.toarray() if hasattr(X, "tocsr") else X
+        return dense(X)
 
     def rows_to_predict(self, X: Any) -> Any:
         """Rows in the form that the own ``predict`` of `model` takes: as they are, but for libraries with a type."""

@@ -436,6 +436,8 @@ def _categories(
 ) -> dict[str, Any]:
     """Forest's category arrays. The threshold of a categorical node is the number of its set within the tree."""
     n_sets = numbers(trees, "num_cat", len(trees))
+    if not n_sets.any():
+        table.refuse_node(int(inner[categorical.argmax()]), "splits by category, and the model has no category sets")
     offsets, members = _category_sets(trees, n_sets)
     tree = np.searchsorted(table.offsets, inner, side="right") - 1
     whole = (threshold >= 0) & (threshold < n_sets[tree]) & (threshold == np.floor(threshold))
@@ -473,15 +475,20 @@ def _category_sets(trees: list[Fields], n_sets: NDArray[np.int64]) -> tuple[NDAr
 
 def _words_per_set(trees: list[Fields], n_sets: NDArray[np.int64]) -> NDArray[np.int64]:
     """Words of each set: cat_boundaries counts them within its tree, from 0."""
-    lengths = []
     for i, (tree, n) in enumerate(zip(trees, n_sets.tolist(), strict=True)):
-        if n == 0:
-            continue
-        if n != tree.get("cat_boundaries", "").count(" "):
+        if n and n != tree.get("cat_boundaries", "").count(" "):
             raise damaged(f"tree {i} has num_cat={n}, which is not what its cat_boundaries say")
-        bounds = numbers([tree], "cat_boundaries", n + 1)
-        n_words = tree.get("cat_threshold", "").count(" ") + 1
-        if bounds[0] != 0 or bounds[-1] != n_words or (np.diff(bounds) < 0).any():
-            raise damaged(f"tree {i} has cat_boundaries that do not rise from 0 to {n_words}, its number of words")
-        lengths.append(np.diff(bounds))
-    return np.concatenate([np.empty(0, dtype=np.int64), *lengths])
+    at = np.flatnonzero(n_sets)
+    with_sets, ends = [trees[i] for i in at], np.cumsum(n_sets[at] + 1)
+    bounds = numbers(with_sets, "cat_boundaries", int(ends[-1]))
+    starts = ends - n_sets[at] - 1
+    n_words = np.diff(bounds, prepend=0)
+    n_words[starts] = 0
+    stated = np.array([tree.get("cat_threshold", "").count(" ") + 1 for tree in with_sets])
+    wrong = (bounds[starts] != 0) | (bounds[ends - 1] != stated) | (np.minimum.reduceat(n_words, starts) < 0)
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise damaged(
+            f"tree {at[first]} has cat_boundaries that do not rise from 0 to {stated[first]}, its number of words"
+        )
+    return np.delete(n_words, starts)

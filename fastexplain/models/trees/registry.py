@@ -14,8 +14,18 @@ from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.models.class_registry import ClassRegistry, Match, class_names, imported
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.check import check_conversion, check_own_methods
+from fastexplain.rows.matrix import with_pandas_categories
 
-__all__ = ["is_bare", "load_model", "read_model_file", "readable_files", "register", "register_file", "tree_match"]
+__all__ = [
+    "is_bare",
+    "load_model",
+    "read_model_file",
+    "readable_files",
+    "register",
+    "register_file",
+    "rows_for_library",
+    "tree_match",
+]
 
 
 @dataclass(frozen=True)
@@ -32,12 +42,15 @@ class _Library:
         The model has none of scikit-learn's methods.
     refused : bool
         The loader only raises, with the reason: explainers take another way.
+    pandas_categories : bool
+        Of tables, the library reads the categories of pandas only.
     """
 
     loader: str
     library: str
     bare: bool = False
     refused: bool = False
+    pandas_categories: bool = False
 
 
 _LIBRARIES: ClassRegistry[_Library] = ClassRegistry()
@@ -64,7 +77,15 @@ _WRAPPED: ClassRegistry[str] = ClassRegistry(
 )
 
 
-def register(name: str, loader: str, library: str | None = None, *, bare: bool = False, refused: bool = False) -> None:
+def register(
+    name: str,
+    loader: str,
+    library: str | None = None,
+    *,
+    bare: bool = False,
+    refused: bool = False,
+    pandas_categories: bool = False,
+) -> None:
     """Say which function loads the models of a class.
 
     Parameters
@@ -80,8 +101,12 @@ def register(name: str, loader: str, library: str | None = None, *, bare: bool =
     refused : bool, default False
         The function raises `UnsupportedModelError` with the reason, and explainers that choose by themselves do not
         choose trees.
+    pandas_categories : bool, default False
+        Of tables, the library's ``predict`` reads columns of category type from pandas only: it gets other tables that
+        have such columns as pandas tables.
     """
-    _LIBRARIES.register(name, _Library(loader, library or name.partition(".")[0], bare, refused))
+    library = library or name.partition(".")[0]
+    _LIBRARIES.register(name, _Library(loader, library, bare, refused, pandas_categories))
 
 
 def register_file(suffix: str, library: str, reader: str) -> None:
@@ -105,8 +130,8 @@ _HIST = "fastexplain.models.trees.sklearn_hist:load"
 _LIGHTGBM = "fastexplain.models.trees.lightgbm:load"
 _XGBOOST = "fastexplain.models.trees.xgboost:load"
 
-register("lightgbm.basic.", _LIGHTGBM, "LightGBM", bare=True)
-register("lightgbm.sklearn.", _LIGHTGBM, "LightGBM")
+register("lightgbm.basic.", _LIGHTGBM, "LightGBM", bare=True, pandas_categories=True)
+register("lightgbm.sklearn.", _LIGHTGBM, "LightGBM", pandas_categories=True)
 register("sklearn.ensemble._bagging.", _SKLEARN, "scikit-learn", refused=True)
 register("sklearn.ensemble._forest.", _SKLEARN, "scikit-learn")
 register("sklearn.ensemble._gb.", _SKLEARN, "scikit-learn")
@@ -116,8 +141,8 @@ register("sklearn.ensemble._stacking.", _SKLEARN, "scikit-learn", refused=True)
 register("sklearn.ensemble._voting.", _SKLEARN, "scikit-learn", refused=True)
 register("sklearn.ensemble._weight_boosting.", _SKLEARN, "scikit-learn", refused=True)
 register("sklearn.tree._classes.", _SKLEARN, "scikit-learn")
-register("xgboost.core.", _XGBOOST, "XGBoost", bare=True)
-register("xgboost.sklearn.", _XGBOOST, "XGBoost")
+register("xgboost.core.", _XGBOOST, "XGBoost", bare=True, pandas_categories=True)
+register("xgboost.sklearn.", _XGBOOST, "XGBoost", pandas_categories=True)
 
 register_file(".txt", "LightGBM", "fastexplain.models.trees.lightgbm:read_file")
 register_file(".json", "XGBoost", "fastexplain.models.trees.xgboost:read_file")
@@ -171,6 +196,14 @@ def is_bare(model: Any) -> bool:
     """Whether a model is one of trees that has none of scikit-learn's methods, as a Booster."""
     found = _LIBRARIES.find(model)
     return found is not None and found.bare
+
+
+def rows_for_library(model: Any, rows: Any) -> Any:
+    """Rows for a model's own methods: as they are, unless its library cannot read their categories as they come."""
+    if model is None or not hasattr(rows, "columns"):
+        return rows
+    found = _LIBRARIES.find(model)
+    return with_pandas_categories(rows) if found is not None and found.pandas_categories else rows
 
 
 def readable_files() -> dict[str, str]:

@@ -9,16 +9,20 @@ import numpy as np
 
 __all__ = ["decode"]
 
-# Numbers are big-endian (Universal Binary JSON, draft 12). Each pair: struct's code, NumPy's code.
+# Numbers are big-endian (Universal Binary JSON, draft 12). Marker: one number, many, and many as this machine has them.
 _NUMBERS = {
-    b"i": ("b", "i1"),
-    b"U": ("B", "u1"),
-    b"I": (">h", ">i2"),
-    b"l": (">i", ">i4"),
-    b"L": (">q", ">i8"),
-    b"d": (">f", ">f4"),
-    b"D": (">d", ">f8"),
+    marker: (struct.Struct(code), np.dtype(stored), np.dtype(stored[-2:]))
+    for marker, code, stored in (
+        (b"i", "b", "i1"),
+        (b"U", "B", "u1"),
+        (b"I", ">h", ">i2"),
+        (b"l", ">i", ">i4"),
+        (b"L", ">q", ">i8"),
+        (b"d", ">f", ">f4"),
+        (b"D", ">d", ">f8"),
+    )
 }
+_INT64, _TYPE, _COUNT = ord("L"), ord("$"), ord("#")
 _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 
 
@@ -70,8 +74,8 @@ class _Reader:
 
     def value(self, marker: bytes) -> Any:
         if marker in _NUMBERS:
-            code = _NUMBERS[marker][0]
-            return struct.unpack(code, self.take(struct.calcsize(code)))[0]
+            number = _NUMBERS[marker][0]
+            return number.unpack(self.take(number.size))[0]
         if marker == b"S":
             return self.text()
         if marker == b"C":
@@ -85,7 +89,12 @@ class _Reader:
         raise ValueError(f"Universal Binary JSON: unknown marker {marker!r} at byte {self.at - 1}.")
 
     def length(self) -> int:
-        n = self.value(self.marker())
+        at = self.at
+        if self.data[at] == _INT64 and at + 9 <= len(self.data):  # as XGBoost writes all lengths
+            n = int.from_bytes(self.data[at + 1 : at + 9], "big", signed=True)
+            self.at = at + 9
+        else:
+            n = self.value(self.marker())
         if not isinstance(n, int) or isinstance(n, bool):
             raise ValueError(f"Universal Binary JSON: the length at byte {self.at} is {n!r}, not an integer.")
         # every entry takes a byte at least, and memory for the entries is taken by this number
@@ -94,16 +103,18 @@ class _Reader:
         return n
 
     def text(self) -> str:
-        return str(self.take(self.length()), "utf-8")
+        n, at = self.length(), self.at
+        self.at = at + n  # which `length` has found to be there
+        return str(self.data[at : at + n], "utf-8")
 
     def header(self) -> tuple[bytes | None, int | None]:
         """The optional ``$type`` and ``#count`` of an array or object."""
         kind = count = None
-        if self.data[self.at] == ord("$"):
-            self.take(1)
-            kind = bytes(self.take(1))
-        if self.data[self.at] == ord("#"):
-            self.take(1)
+        if self.data[self.at] == _TYPE:
+            kind = bytes(self.data[self.at + 1 : self.at + 2])
+            self.at += 2
+        if self.data[self.at] == _COUNT:
+            self.at += 1
             count = self.length()
         elif kind is not None:
             raise ValueError(f"Universal Binary JSON: an array with a type but no count at byte {self.at}.")
@@ -118,9 +129,8 @@ class _Reader:
             self.take(1)
             return items
         if kind in _NUMBERS:
-            dtype = np.dtype(_NUMBERS[kind][1])
-            stored = np.frombuffer(self.take(count * dtype.itemsize), dtype=dtype)
-            return stored.astype(dtype.newbyteorder("="))
+            _, stored, native = _NUMBERS[kind]
+            return np.frombuffer(self.take(count * stored.itemsize), dtype=stored).astype(native)
         return [self.value(self.marker() if kind is None else kind) for _ in range(count)]
 
     def mapping(self) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from fastexplain.models.trees.xgboost_document import (
     read_document,
     whole_number,
 )
+from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.matrix import as_matrix, categorical_columns, refuse_non_finite
 
 __all__ = ["XGBoostModel", "load", "read_file"]
@@ -158,7 +159,7 @@ class XGBoostModel(TreeModel):
 
     def dense(self, X: Any) -> Any:
         """Sparse rows as a dense array; what XGBoost finds not stored is missing to it, not 0."""
-        if not hasattr(X, "tocsr"):
+        if not is_sparse(X):
             return X
         stored = X.tocoo()
         dense = np.full(X.shape, np.nan)

@@ -190,7 +190,9 @@ def _arrays_of(i: int, tree: Any) -> dict[str, Any]:
 
 
 def _array(i: int, tree: Mapping[str, Any], key: str, kinds: str, n: int | None) -> NDArray[Any]:
-    found = _numbers(tree.get(key, ()), f"{key} of tree {i}", kinds)
+    stored = tree.get(key, ())
+    fits = isinstance(stored, np.ndarray) and stored.ndim == 1 and stored.dtype.kind in kinds
+    found: NDArray[Any] = stored if fits else _numbers(stored, f"{key} of tree {i}", kinds)
     if n is not None and len(found) != n:
         raise damaged(f"tree {i} has {len(found)} numbers in {key!r} and needs {n}")
     return found

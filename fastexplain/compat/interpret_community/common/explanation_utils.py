@@ -12,6 +12,8 @@ from fastexplain.engine.background import has_weights, summarize_background
 from fastexplain.explainers.mimic.augmentation import augmented
 from fastexplain.explainers.shared.probability import scaled_to_probability
 from fastexplain.explanation.numbers.feature_maps import combined_map
+from fastexplain.rows.arrays import dense
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = [
     "_FEATURES",
@@ -60,7 +62,7 @@ def reformat_importance_values(local_importance_values: Any, convert_to_list: bo
 
 def _summarize_data(X: Any, k: int = 10, use_gpu: bool = False, to_round_values: bool = True) -> Any:
     """Weighted k-means centres of more than ``10 * k`` rows, the medians of sparse rows, else the rows as they are."""
-    if hasattr(X, "tocsc"):
+    if is_sparse(X):
         return summarize_background(X, k).data
     if has_weights(X) or len(X) <= _ROWS_PER_CLUSTER * k:
         return X
@@ -79,9 +81,9 @@ def _get_raw_feature_importances(importance_values: Any, raw_to_output_feature_m
     Lists of sparse matrices (one for each class) stay sparse.
     """
     feature_map = combined_map(raw_to_output_feature_maps)
-    if isinstance(importance_values, list) and importance_values and hasattr(importance_values[0], "tocsr"):
+    if isinstance(importance_values, list) and importance_values and is_sparse(importance_values[0]):
         return [each @ feature_map.T for each in importance_values]
-    if hasattr(importance_values, "tocsr"):
+    if is_sparse(importance_values):
         return importance_values @ feature_map.T
     values = np.asarray(importance_values)
     flat = feature_map @ values.reshape(-1, values.shape[-1]).T
@@ -91,7 +93,7 @@ def _get_raw_feature_importances(importance_values: Any, raw_to_output_feature_m
 def _is_identity(matrix: Any) -> bool:
     """Whether a feature map leaves everything as it is."""
     n_rows, n_columns = matrix.shape
-    dense = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+    dense = matrix.toarray() if is_sparse(matrix) else np.asarray(matrix)
     return n_rows == n_columns and np.array_equal(dense, np.eye(n_rows))
 
 
@@ -111,7 +113,7 @@ def _get_feature_map_from_list_of_indexes(indices_list: Sequence[Sequence[int]])
 
 def _get_dense_examples(examples: Any) -> Any:
     """Rows without sparseness."""
-    return examples.toarray() if hasattr(examples, "toarray") else examples
+    return dense(examples)
 
 
 def _convert_to_list(shap_values: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from fastexplain.engine.background import summarize_background
 from fastexplain.engine.linear.linear_shap import linear_shap
 from fastexplain.explainers.mimic.surrogates._base import Surrogate, SurrogateValues
 from fastexplain.explainers.options import ExplainableModelType
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["LinearSurrogate"]
 
@@ -55,7 +56,7 @@ class LinearSurrogate(Surrogate):
 
     def _raw_values(self, rows: Any) -> SurrogateValues:
         coef, intercept = self._coefficients()
-        if hasattr(rows, "tocsr"):
+        if is_sparse(rows):
             return SurrogateValues(_sparse_values(rows.tocsr(), coef, self._centre), self._base_values())
         return SurrogateValues(*linear_shap((coef, intercept), rows, mean=self._centre, n_threads=self.n_threads))
 
@@ -65,7 +66,7 @@ class LinearSurrogate(Surrogate):
 
 
 def _centre_of(dataset: Any) -> Float:
-    if hasattr(dataset, "tocsr"):
+    if is_sparse(dataset):
         return np.asarray(summarize_background(dataset).data.toarray()[0], dtype=np.float64)
     rows = np.asarray(dataset, dtype=np.float64)
     if len(rows) > _CLUSTERS * _ROWS_PER_CLUSTER:

@@ -12,6 +12,7 @@ from fastexplain.engine.tree.tree_shap import tree_shap
 from fastexplain.explainers.mimic.surrogates._base import Surrogate, SurrogateValues
 from fastexplain.explainers.options import ExplainableModelType
 from fastexplain.models import Forest, TreeModel, load_model
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["TreeSurrogate"]
 
@@ -44,7 +45,7 @@ class TreeSurrogate(Surrogate):
         return self._converted
 
     def _raw_values(self, rows: Any) -> SurrogateValues:
-        if hasattr(rows, "tocsr"):
+        if is_sparse(rows):
             return _sparse_values(self._trees().forest, rows.tocsr(), self.n_threads)
         return SurrogateValues(*tree_shap(self._trees(), rows, n_threads=self.n_threads))
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastexplain.explainers.mimic.surrogates._base import RANDOM_STATE, SurrogateValues
 from fastexplain.explainers.mimic.surrogates._trees import TreeSurrogate
 from fastexplain.explainers.options import ShapValuesOutput
+from fastexplain.rows.arrays import dense
 
 __all__ = ["DecisionTreeExplainableModel"]
 
@@ -45,7 +46,7 @@ class DecisionTreeExplainableModel(TreeSurrogate):
 
     def _raw_values(self, rows: Any) -> SurrogateValues:
         # dense values also of sparse rows, as interpret-community's
-        return super()._raw_values(rows.toarray() if hasattr(rows, "toarray") else rows)
+        return super()._raw_values(dense(rows))
 
     @property
     def _gives_probabilities(self) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastexplain.explainers.mimic.surrogates._base import RANDOM_STATE
 from fastexplain.explainers.mimic.surrogates._linear import LinearSurrogate
 from fastexplain.explainers.options import ShapValuesOutput
+from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["LinearExplainableModel"]
 
@@ -54,7 +55,7 @@ class LinearExplainableModel(LinearSurrogate):
 
     def fit(self, dataset: Any, labels: Any, **kwargs: Any) -> Any:
         """Train on rows (n_rows, n_features) and labels (n_rows,), and keep the centre of the rows."""
-        if self._exact and not hasattr(dataset, "tocsr"):
+        if self._exact and not is_sparse(dataset):
             # scikit-learn 1.9 drops directions below 1e-6 of the largest: all columns beside one of seconds, say. Those
             # of columns that depend on each other are no larger than rounding errors, and must be dropped.
             self._estimator.set_params(tol=float(max(np.shape(dataset)) * np.finfo(np.float64).eps))

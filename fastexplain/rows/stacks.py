@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.rows.kinds import is_pandas, is_table
+
 __all__ = ["Rows", "Segment", "as_rows", "value_codes"]
 
 Indices = NDArray[np.int64]
@@ -112,9 +114,9 @@ def as_rows(X: Any) -> Rows:
     """
     if type(X).__module__.startswith("scipy.sparse"):
         rows: Rows = _SparseRows(X)
-    elif hasattr(X, "iloc") and hasattr(X, "columns"):
+    elif is_pandas(X) and is_table(X):
         rows = _PandasRows(X)
-    elif hasattr(X, "columns") or hasattr(X, "column_names"):
+    elif is_table(X):
         rows = _FrameRows(X)
     elif isinstance(X, list | tuple) or hasattr(X, "__array__"):
         array = np.asarray(X)
