@@ -84,8 +84,8 @@ py::tuple distinct_masked_rows(const In<"masks", std::uint8_t>& masks, const In<
           "masks and differs give too many masked rows at once: ", n_masks, " times ", n_background,
           "; expected fewer than 2**31");
   const py::ssize_t n = n_masks * n_background;
-  py::array_t<std::int32_t> slot({n_masks, n_background}), unique_mask(n), unique_background(n);
-  task.slot = slot.mutable_data();
+  py::array_t<std::int32_t> input_of({n_masks, n_background}), unique_mask(n), unique_background(n);
+  task.input_of = input_of.mutable_data();
   task.unique_mask = unique_mask.mutable_data();
   task.unique_background = unique_background.mutable_data();
   std::int64_t n_unique = 0;
@@ -94,7 +94,7 @@ py::tuple distinct_masked_rows(const In<"masks", std::uint8_t>& masks, const In<
     n_unique = fastexplain::distinct_masked_rows(task);
   }
   const py::slice used(0, n_unique, 1);
-  return py::make_tuple(slot, unique_mask[used], unique_background[used]);
+  return py::make_tuple(input_of, unique_mask[used], unique_background[used]);
 }
 
 void odd_covariance(const Out<"gram", double>& gram, const In<"linear", double>& linear, double log_norm, double scale,

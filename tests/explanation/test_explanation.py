@@ -401,7 +401,7 @@ def test_engine_result_is_written_without_names(tmp_path):
 
 def test_columns_that_would_share_a_name_are_numbered(tmp_path):
     explanation = LocalExplanation(
-        np.arange(6.0).reshape(1, 3, 2), [0.0, 0.0], features=["x", "b_x", "x"], classes=["a", "a_b"]
+        np.arange(6.0).reshape(1, 3, 2), [0.0, 0.0], features=["x", "b_x", "y"], classes=["a", "a_b"]
     )
     names = to_arrow(explanation).column_names
     assert len(set(names)) == len(names)

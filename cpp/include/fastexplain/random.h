@@ -1,7 +1,7 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
 //
 // A stream is named by (seed, stream, index) and holds no state but its position, so what it yields does not depend on
-// threads or chunks. The Numba twin, fastexplain/engine/numba/random.py, yields the same numbers.
+// threads or blocks of rows. The Numba twin, fastexplain/engine/numba/random.py, yields the same numbers.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// Steps over dense layers that are compiled once per instruction set; see kernels.h for what such files may include.
+// Steps of DeepLIFT over dense layers that are compiled once per instruction set; see kernels.h for what such files may
+// include.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct MultiplyTask {
   std::int64_t c_stride;
 };
 
-// Multipliers of one layer's units between a row and a block of background rows, into multipliers (n_background, width).
+// Multipliers of one layer's units (change of the output over change of the input, or the slope where that is tiny) between a
+// row and a block of background rows, into multipliers (n_background, width).
 struct RescaleTask {
   const double *z, *value, *slope, *threshold;                       // the row's, (width)
   const double *background_z, *background_value, *background_slope;  // (n_background, background_stride)
@@ -37,7 +39,8 @@ struct ScaleTask {
   const double* multipliers;
 };
 
-// phi[k, :] += weights[b] * (x - background[b]) * rows[(b, k), :]
+// What the background rows b leave in the values phi of the explained row x: phi[k, :] += weights[b] * (x - background[b]) *
+// rows[(b, k), :]
 struct DepositTask {
   const double* rows;
   std::int64_t stride;

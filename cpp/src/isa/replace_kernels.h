@@ -1,5 +1,8 @@
-// Replacement in trees, 64 rows at a time: the seam to the code that is compiled once per instruction set; see kernels.h for
-// what such files may include.
+// What trees predict when columns of the rows were replaced, 64 rows at a time; compiled once per instruction set, see
+// kernels.h for what such files may include.
+//
+// A player is a set of columns that are replaced together. A job replaces one player's columns once: each row takes them from
+// another row, its donor.
 #pragma once
 
 #include <cstdint>

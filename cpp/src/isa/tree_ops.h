@@ -5,8 +5,8 @@
 
 namespace fastexplain {
 
-// A decision's word holds a bit for each of 64 rows; a tile has several words, so that what is computed once per node and
-// tile weighs less.
+// Rows go through a tree in tiles of 256. A node's decisions on them are kept in words, one bit for each of 64 rows. A tile has
+// several words, so that what is computed once per node and tile costs less per row.
 inline constexpr int kWordRows = 64;
 inline constexpr int kTileWords = 4;
 inline constexpr int kTileRows = kTileWords * kWordRows;
@@ -31,15 +31,17 @@ template <class T>
 struct NodeConstants {
   T share;                 // c: cover of the first child over the node's
   T accumulated;           // C: product of the shares taken at earlier splits on this feature on the path; 1 if there is none
-  std::uint32_t slot;      // of the node's feature in the tree's own list of features
+  std::uint32_t slot;      // number of the node's feature in the tree's own list of features, TreeProgram::features
   std::uint32_t repeated;  // whether there is an earlier split on this feature
 };
 
-// Steps of a tree's program. "Twig" is an inner node with two leaves: it is evaluated inside its parent, in registers.
+// Steps of a tree's program, which visits the nodes depth first. A twig is an inner node with two leaves, as half of all inner
+// nodes are: it is evaluated inside its parent, in registers, and has no step of its own. Names of steps say what the first and
+// the second child of the node are: a subtree, whose value lies on the stack, a twig or a leaf.
 enum class Step : std::uint32_t {
   kEnterFirst,     // path products of the first child
   kEnterSecond,    // path products of the second child
-  kCombineSubSub,  // values of both children are on the stack
+  kCombineSubSub,  // both children are subtrees
   kCombineSubTwig,
   kCombineSubLeaf,
   kTwigTwig,  // no subtree below

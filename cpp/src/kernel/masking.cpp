@@ -82,7 +82,7 @@ std::int64_t distinct_masked_rows(const DistinctTask& task) {
         all &= in;
         if (in) key[static_cast<std::size_t>(j / 8)] = static_cast<char>(key[static_cast<std::size_t>(j / 8)] | (1 << (j % 8)));
       }
-      std::int32_t& target = task.slot[m * n_background + b];
+      std::int32_t& target = task.input_of[m * n_background + b];
       if (!any) {
         target = static_cast<std::int32_t>(b);  // also where no player differs: the rows are the same
       } else if (all) {

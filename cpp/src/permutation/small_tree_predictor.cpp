@@ -83,7 +83,7 @@ SmallTreePredictor::SmallTreePredictor(const ForestView& forest)
                   n_leaf_outputs_ == 1 ? forest.tree_output[t] : 0};
     order.clear();
     std::int32_t n_leaves = 0;
-    const auto slot_of = [&](std::int64_t i) -> std::int32_t {
+    const auto number_of = [&](std::int64_t i) -> std::int32_t {
       if (!forest.is_leaf(i)) {
         order.push_back(i);
         return kMaxWordLeaves + static_cast<std::int32_t>(order.size()) - 1;
@@ -91,7 +91,7 @@ SmallTreePredictor::SmallTreePredictor(const ForestView& forest)
       leaf_values_.insert(leaf_values_.end(), forest.values + i * n_leaf_outputs_, forest.values + (i + 1) * n_leaf_outputs_);
       return n_leaves++;
     };
-    slot_of(root);
+    number_of(root);
     for (std::size_t q = 0; q < order.size(); ++q) {
       const std::int64_t i = order[q];
       const std::vector<double>& cuts = cuts_[forest.feature[i]];
@@ -100,8 +100,8 @@ SmallTreePredictor::SmallTreePredictor(const ForestView& forest)
       split.column = forest.feature[i];
       split.add = forest.default_left[i] ? 1 : 0;  // the code of a missing value wraps to the lowest
       split.bound = static_cast<std::int16_t>(bound + split.add);
-      split.child[0] = slot_of(root + forest.children_right[i]);
-      split.child[1] = slot_of(root + forest.children_left[i]);
+      split.child[0] = number_of(root + forest.children_right[i]);
+      split.child[1] = number_of(root + forest.children_left[i]);
       splits_.push_back(split);
     }
     tree.n_splits = static_cast<std::int32_t>(order.size());
@@ -138,7 +138,7 @@ void SmallTreePredictor::add_groups(std::int64_t t, const ReplacementPlan& plan,
     out.members.push_back({v, value_at[splits[v].column]});
   }
   tree.n_groups = static_cast<std::int32_t>(out.groups.size()) - tree.first_group;
-  // from the leaves up: what lies below a split's children lies below it
+  // From the leaves up: a split holds what its children hold.
   for (std::int32_t g = 0; g < tree.n_groups; ++g) {
     WordGroup& group = out.groups[tree.first_group + g];
     if (group.n_members < 2) continue;

@@ -11,7 +11,7 @@ namespace {
 // int16 codes leave room for the missing code (32767) and for adding 1 to the largest ordinary one.
 constexpr std::size_t kMaxNarrowCuts = 32000;
 // Groups of trees that are summed apart, so that one block of rows can be shared by several threads.
-constexpr std::int64_t kMaxChunks = 16;
+constexpr std::int64_t kMaxBundles = 16;
 
 constexpr std::size_t kFirstLimit = 65536;
 
@@ -308,17 +308,17 @@ class TreeCompiler {
   std::int32_t distinct_ = 0, max_distinct_ = 0;
 };
 
-// Bounds of at most kMaxChunks groups of consecutive trees of about equal work. Depends on the model only: the order of
+// Bounds of at most kMaxBundles groups of consecutive trees of about equal work. Depends on the model only: the order of
 // summation, and so every bit of the result, is the same for any number of rows or threads.
 template <class T>
-std::vector<std::int64_t> balanced_chunks(const std::vector<TreeProgram<T>>& trees) {
+std::vector<std::int64_t> balanced_bundles(const std::vector<TreeProgram<T>>& trees) {
   std::size_t total = 0;
   for (const auto& tree : trees) total += tree.decisions.size();
   std::vector<std::int64_t> bounds{0};
   std::size_t seen = 0;
   for (std::size_t i = 0; i < trees.size(); ++i) {
     seen += trees[i].decisions.size();
-    if (seen * kMaxChunks >= total * bounds.size()) bounds.push_back(static_cast<std::int64_t>(i) + 1);
+    if (seen * kMaxBundles >= total * bounds.size()) bounds.push_back(static_cast<std::int64_t>(i) + 1);
   }
   return bounds;
 }
@@ -354,7 +354,7 @@ ForestProgram<T> compile_forest(const ForestView& forest, int n_threads) {
     program.trees[tree] = compiler->compile(tree);
   });
   std::erase_if(program.trees, [](const TreeProgram<T>& tree) { return tree.ops.empty(); });
-  program.chunks = balanced_chunks(program.trees);
+  program.bundles = balanced_bundles(program.trees);
   for (const auto& tree : program.trees) {
     program.max_levels = std::max(program.max_levels, tree.n_levels);
     program.max_points = std::max(program.max_points, tree.n_points);

@@ -47,7 +47,7 @@ struct TreeProgram {
   std::vector<NodeConstants<T>> constants;
   std::vector<T> leaf_values;  // [decision][side][leaf output], zero where the child is no leaf
   std::vector<CategoryBlock> category_blocks;
-  std::vector<std::int32_t> features;  // of each slot, as a position in ForestProgram::features
+  std::vector<std::int32_t> features;  // by slot: the tree's own features, each as a position in ForestProgram::features
   std::int32_t n_levels = 0;
   std::int32_t n_points = 0;  // ceil(d / 2), d = most distinct features on a path
   std::int32_t output = 0;    // that the tree adds to, if it has one leaf output
@@ -66,7 +66,7 @@ struct ForestProgram {
   std::vector<Column> columns;
   std::vector<std::int32_t> features;  // that the forest splits on, rising
   std::vector<TreeProgram<T>> trees;   // without single-leaf trees, which attribute nothing
-  std::vector<std::int64_t> chunks;    // bounds of the groups of trees that are summed apart (see tree_shap.cpp)
+  std::vector<std::int64_t> bundles;   // bounds of the runs of trees that are summed apart (see tree_shap.cpp)
   std::int32_t max_levels = 0, max_points = 0, max_slots = 0;
   std::size_t max_decisions = 0;
 };

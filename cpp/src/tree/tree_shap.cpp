@@ -13,14 +13,15 @@
 namespace fastexplain {
 namespace {
 
-// Tiles that pass a tree before the next tree: a tree's program is then read from the first cache levels for all but one.
+// Tiles that go through a tree before the next tree does: all but the first find the tree's program in the cache.
 constexpr std::int64_t kMaxBlockTiles = 4;
 // What the accumulators and codes of a block may take, so that they stay in the second cache level beside the tree.
 constexpr std::size_t kBlockBytes = 384 * 1024;
-// Largest buffer for sums of chunks that are worked on apart.
+// Trees are summed in bundles, and the bundles' sums in order: the same bits whether one thread takes all bundles or several.
+// This is the largest buffer for sums of bundles that several threads work on.
 constexpr std::size_t kMaxPartialBytes = 32u << 20;
 
-// Rows of a tile that are explained one by one, because lanes of rows would mostly be idle.
+// A tile of no more rows than this is explained row by row, because with rows in the lanes most lanes would be idle.
 constexpr int kFewRows = 3;
 
 // Points and weights of one pass over a tree; a rule of more than kMaxPassPoints points is cut into several passes.
@@ -62,8 +63,8 @@ const std::vector<PassRule<T>>& pass_rules(int n_points) {
 
 template <class T>
 struct Scratch {
-  AlignedBuffer<char> codes;           // [tile][column][kTileRows]
-  AlignedBuffer<double> total, chunk;  // [tile][output][feature][row]
+  AlignedBuffer<char> codes;            // [tile][column][kTileRows]
+  AlignedBuffer<double> total, bundle;  // [tile][output][feature][row]
   AlignedBuffer<T> products, child_values, tables, phi;
   AlignedBuffer<std::uint64_t> first, follow;
   AlignedBuffer<std::uint8_t> goes;
@@ -128,7 +129,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
           tile_values_(sums_of(kTileRows)),
           tile_codes_(program_.columns.size() * kTileRows * (program_.wide_codes ? 4 : 2)),
           n_tiles_((rows.n_rows + kTileRows - 1) / kTileRows),
-          n_chunks_(static_cast<std::int64_t>(program_.chunks.size()) - 1) {
+          n_bundles_(static_cast<std::int64_t>(program_.bundles.size()) - 1) {
       for (const auto& tree : program_.trees) {
         const auto n_points = static_cast<std::size_t>(std::min(tree.n_points, max_points));
         if (n_points >= rules_.size()) rules_.resize(n_points + 1);
@@ -143,9 +144,9 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       // Small tables: smaller blocks rather than idle threads.
       block_tiles = std::clamp<std::int64_t>(n_tiles_ / (4 * n_threads), 1, block_tiles);
       const std::int64_t n_blocks = (n_tiles_ + block_tiles - 1) / block_tiles;
-      const std::size_t partial = tile_values_ * sizeof(double) * static_cast<std::size_t>(n_tiles_ * n_chunks_);
-      if (n_blocks < 2 * n_threads && n_threads > 1 && n_chunks_ > 1 && partial <= kMaxPartialBytes)
-        run_by_chunks(n_threads, check);
+      const std::size_t partial = tile_values_ * sizeof(double) * static_cast<std::size_t>(n_tiles_ * n_bundles_);
+      if (n_blocks < 2 * n_threads && n_threads > 1 && n_bundles_ > 1 && partial <= kMaxPartialBytes)
+        run_by_bundles(n_threads, check);
       else
         run_by_rows(block_tiles, n_blocks, n_threads, check);
     }
@@ -163,41 +164,41 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
             // Only the last tile may be short, so what the tiles fill has no gaps.
             const std::size_t n = tile_values_ * static_cast<std::size_t>(end - begin - 1) + sums_of(padded_rows(end - 1));
             std::fill_n(mine->total.get(), n, 0.0);
-            for (std::int64_t chunk = 0; chunk < n_chunks_; ++chunk) {
-              std::fill_n(mine->chunk.get(), n, 0.0);
-              sum_chunk(chunk, begin, end, *mine, mine->codes.get(), mine->chunk.get());
-              for (std::size_t i = 0; i < n; ++i) mine->total.get()[i] += mine->chunk.get()[i];
+            for (std::int64_t bundle = 0; bundle < n_bundles_; ++bundle) {
+              std::fill_n(mine->bundle.get(), n, 0.0);
+              sum_bundle(bundle, begin, end, *mine, mine->codes.get(), mine->bundle.get());
+              for (std::size_t i = 0; i < n; ++i) mine->total.get()[i] += mine->bundle.get()[i];
             }
             for (auto tile = begin; tile < end; ++tile) write(tile, mine->total.get() + (tile - begin) * tile_values_);
           },
           check);
     }
 
-    // Few rows for many threads: every (tile, chunk of trees) is a task of its own. The sums are added up in the same order as
+    // Few rows for many threads: every (tile, bundle of trees) is a task of its own. The sums are added up in the same order as
     // above, so the bits are the same.
-    void run_by_chunks(int n_threads, const InterruptCheck& check) const {
+    void run_by_bundles(int n_threads, const InterruptCheck& check) const {
       AlignedBuffer<char> codes(tile_codes_ * static_cast<std::size_t>(n_tiles_));
-      AlignedBuffer<double> sums(tile_values_ * static_cast<std::size_t>(n_tiles_ * n_chunks_));
+      AlignedBuffer<double> sums(tile_values_ * static_cast<std::size_t>(n_tiles_ * n_bundles_));
       std::vector<std::unique_ptr<Scratch<T>>> scratch(n_threads);
       for (std::int64_t tile = 0; tile < n_tiles_; ++tile) encode(tile, codes.get() + tile * tile_codes_);
       parallel_for(
-          n_tiles_ * n_chunks_, n_threads,
+          n_tiles_ * n_bundles_, n_threads,
           [&](std::int64_t task, int worker) {
             auto& mine = scratch[worker];
             if (!mine) mine = allocate(0, false);
-            const std::int64_t tile = task / n_chunks_, chunk = task % n_chunks_;
+            const std::int64_t tile = task / n_bundles_, bundle = task % n_bundles_;
             double* sum = sums.get() + task * tile_values_;
             std::fill_n(sum, sums_of(padded_rows(tile)), 0.0);
-            sum_chunk(chunk, tile, tile + 1, *mine, codes.get() + tile * tile_codes_, sum);
+            sum_bundle(bundle, tile, tile + 1, *mine, codes.get() + tile * tile_codes_, sum);
           },
           check);
       for (std::int64_t tile = 0; tile < n_tiles_; ++tile) {
-        double* total = sums.get() + tile * n_chunks_ * tile_values_;
-        // 0 + first chunk, as run_by_rows does: the sum of negative zeros keeps its sign otherwise.
+        double* total = sums.get() + tile * n_bundles_ * tile_values_;
+        // 0 + first bundle, as run_by_rows does: the sum of negative zeros keeps its sign otherwise.
         const std::size_t n = sums_of(padded_rows(tile));
         for (std::size_t i = 0; i < n; ++i) total[i] = 0.0 + total[i];
-        for (std::int64_t chunk = 1; chunk < n_chunks_; ++chunk)
-          for (std::size_t i = 0; i < n; ++i) total[i] += total[chunk * tile_values_ + i];
+        for (std::int64_t bundle = 1; bundle < n_bundles_; ++bundle)
+          for (std::size_t i = 0; i < n; ++i) total[i] += total[bundle * tile_values_ + i];
         write(tile, total);
       }
     }
@@ -220,7 +221,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
         scratch->codes.resize(tile_codes_ * static_cast<std::size_t>(block_tiles));
         const std::size_t n_sums = few ? sums_of(kFewRows) : tile_values_ * static_cast<std::size_t>(block_tiles);
         scratch->total.resize(n_sums);
-        scratch->chunk.resize(n_sums);
+        scratch->bundle.resize(n_sums);
       }
       return scratch;
     }
@@ -254,10 +255,10 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       kernels_.encode(task);
     }
 
-    // Adds the attributions of one chunk of trees for the tiles [begin, end) to sums, [tile][output][feature][padded row].
-    void sum_chunk(std::int64_t chunk, std::int64_t begin, std::int64_t end, Scratch<T>& scratch, const char* codes,
-                   double* sums) const {
-      for (auto i = program_.chunks[chunk]; i < program_.chunks[chunk + 1]; ++i)
+    // Adds the attributions of one bundle of trees for the tiles [begin, end) to sums, [tile][output][feature][padded row].
+    void sum_bundle(std::int64_t bundle, std::int64_t begin, std::int64_t end, Scratch<T>& scratch, const char* codes,
+                    double* sums) const {
+      for (auto i = program_.bundles[bundle]; i < program_.bundles[bundle + 1]; ++i)
         for (auto tile = begin; tile < end; ++tile)
           explain_tile(i, rows_in(tile), scratch, codes + (tile - begin) * tile_codes_, sums + (tile - begin) * tile_values_);
     }
@@ -362,7 +363,7 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
     const ValuesView& values_;
     const int max_points_;
     const std::size_t tile_values_, tile_codes_;
-    const std::int64_t n_tiles_, n_chunks_;
+    const std::int64_t n_tiles_, n_bundles_;
     std::vector<const std::vector<PassRule<T>>*> rules_;  // by number of points
   };
 

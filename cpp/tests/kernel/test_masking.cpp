@@ -53,18 +53,18 @@ TEST_CASE("masked rows that are the same are found") {
   // Background row 0 differs in players 0 and 1, row 1 in none, row 2 in all three.
   const std::uint8_t differs[] = {1, 1, 0, 0, 0, 0, 1, 1, 1};
   const std::uint8_t masks[] = {1, 0, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1};
-  std::int32_t slot[12], mask[12], background[12];
+  std::int32_t input_of[12], mask[12], background[12];
   const auto n = distinct_masked_rows({.masks = masks,
                                        .differs = differs,
                                        .n_masks = 4,
                                        .n_background = 3,
                                        .n_players = 3,
-                                       .slot = slot,
+                                       .input_of = input_of,
                                        .unique_mask = mask,
                                        .unique_background = background});
   REQUIRE(n == 4);
   const std::int32_t expected[] = {4, 1, 5, 4, 1, 6, 0, 1, 7, 3, 1, 3};  // b: 0-2, the row itself: 3, distinct: 4 and on
-  CHECK(std::memcmp(slot, expected, sizeof expected) == 0);
+  CHECK(std::memcmp(input_of, expected, sizeof expected) == 0);
   CHECK(std::vector<std::int32_t>(mask, mask + n) == std::vector<std::int32_t>{0, 0, 1, 2});
   CHECK(std::vector<std::int32_t>(background, background + n) == std::vector<std::int32_t>{0, 2, 2, 2});
 }

@@ -267,29 +267,29 @@ TEST_CASE("trees of one leaf are left out") {
   CHECK(compile(ForestArrays(1).add_tree(leaf(3))).trees.empty());
 }
 
-TEST_CASE("chunks cover all trees once, at most 16 of them and none empty") {
+TEST_CASE("bundles cover all trees once, at most 16 of them and none empty") {
   for (const int n_trees : {0, 1, 2, 15, 16, 17, 100, 333}) {
     testing::ForestShape shape;
     shape.n_trees = n_trees;
     shape.leaf_chance = 0.4;  // sizes vary
-    const auto chunks = compile(random_forest(shape, 5)).chunks;
-    CAPTURE(n_trees, chunks);
-    CHECK(chunks.front() == 0);
-    CHECK(chunks.back() == n_trees);
-    CHECK(chunks.size() <= 17);
-    CHECK(std::adjacent_find(chunks.begin(), chunks.end(), std::greater_equal<>()) == chunks.end());
+    const auto bundles = compile(random_forest(shape, 5)).bundles;
+    CAPTURE(n_trees, bundles);
+    CHECK(bundles.front() == 0);
+    CHECK(bundles.back() == n_trees);
+    CHECK(bundles.size() <= 17);
+    CHECK(std::adjacent_find(bundles.begin(), bundles.end(), std::greater_equal<>()) == bundles.end());
   }
 }
 
-TEST_CASE("one huge tree does not upset the chunks") {
+TEST_CASE("one huge tree does not upset the bundles") {
   ForestArrays forest(3);
   for (int i = 0; i < 30; ++i) forest.add_tree(stump(i % 3));
   forest.add_tree(chain(500, 3, 1));
   for (int i = 0; i < 30; ++i) forest.add_tree(stump(i % 3));
-  const auto chunks = compile(forest).chunks;
-  CHECK(chunks.front() == 0);
-  CHECK(chunks.back() == 61);
-  CHECK(std::adjacent_find(chunks.begin(), chunks.end(), std::greater_equal<>()) == chunks.end());
+  const auto bundles = compile(forest).bundles;
+  CHECK(bundles.front() == 0);
+  CHECK(bundles.back() == 61);
+  CHECK(std::adjacent_find(bundles.begin(), bundles.end(), std::greater_equal<>()) == bundles.end());
 }
 
 TEST_CASE("the forest's maxima are those of its trees") {
@@ -312,7 +312,7 @@ TEST_CASE("a forest compiles alike on any number of threads") {
   const auto forest = random_forest(shape, 7);
   const auto one = compile(forest, 1), three = compile(forest, 3);
   REQUIRE(one.trees.size() == three.trees.size());
-  CHECK(one.chunks == three.chunks);
+  CHECK(one.bundles == three.bundles);
   for (std::size_t i = 0; i < one.trees.size(); ++i) {
     const auto &a = one.trees[i], &b = three.trees[i];
     CHECK(a.features == b.features);

@@ -25,9 +25,9 @@ void fill_masked_rows(const MaskingTask& task, int n_threads);
 // if they agree on the players whose values differ there.
 //
 // Writes, for mask m and background row b,
-//   slot[m * n_background + b] = b                      where the input is the background row itself,
-//                              = n_background           where it is the explained row,
-//                              = n_background + 1 + u   otherwise, u counting the distinct inputs;
+//   input_of[m * n_background + b] = b                      where the input is the background row itself,
+//                                  = n_background           where it is the explained row,
+//                                  = n_background + 1 + u   otherwise, u counting the distinct inputs;
 // and unique_mask[u], unique_background[u] for each distinct input, in order of first use, background rows innermost.
 struct DistinctTask {
   const std::uint8_t* masks = nullptr;    // (n_masks, n_players): 0 where the player is absent
@@ -35,7 +35,7 @@ struct DistinctTask {
   std::int64_t n_masks = 0;
   std::int64_t n_background = 0;
   std::int64_t n_players = 0;
-  std::int32_t* slot = nullptr;  // this and the next two: n_masks * n_background entries
+  std::int32_t* input_of = nullptr;  // this and the next two: n_masks * n_background entries
   std::int32_t* unique_mask = nullptr;
   std::int32_t* unique_background = nullptr;
 };

@@ -1,8 +1,8 @@
-// Stratified ("Latin") permutations: which row each row takes a feature from, in each repeat.
+// Stratified ("Latin") permutations: which row, its donor, each row takes a feature from, in each repeat.
 //
-// Receivers stand in random order; donors are sorted by the feature and cut into n_repeats bands of equal size. Repeat k
-// shifts the receivers by k bands and shuffles the donors inside each band. Every repeat is a permutation, every donor is
-// equally likely for every row, and over the repeats a row meets every band of the feature once.
+// Receivers, the rows that take, stand in random order; donors are sorted by the feature and cut into n_repeats bands of equal
+// size. Repeat k shifts the receivers by k bands and shuffles the donors inside each band. Every repeat is a permutation, every
+// donor is equally likely for every row, and over the repeats a row meets every band of the feature once.
 #pragma once
 
 #include <cstdint>

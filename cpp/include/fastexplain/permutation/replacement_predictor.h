@@ -18,6 +18,7 @@ namespace fastexplain {
 // Replacements per player that one call can take: they are kept as bits of a word.
 inline constexpr std::int64_t kMaxReplacements = 64;
 
+// Player: a set of features that are replaced together. Job: one replacement of one player in all rows.
 struct ReplacementPlan {
   std::int64_t n_rows = 0;
   std::int64_t n_players = 0;
