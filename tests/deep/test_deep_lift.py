@@ -243,7 +243,7 @@ def test_bad_input_is_named(function: Any) -> None:
     refused(r"weights has shape \(2,\); background has 4 rows", network, X, background, weights=[1, 2])
     refused("weights of background are all zero", network, X, background, weights=np.zeros(4))
     refused("weights holds -1.0 at position 1", network, X, background, weights=[1, -1, 1, 1])
-    refused("weight 2 is nan", network, X, background, weights=[1, 1, np.nan, 1])
+    refused("weights holds nan at position 2", network, X, background, weights=[1, 1, np.nan, 1])
     refused("chunk_bytes must be a positive whole number", network, X, background, chunk_bytes=0)
     refused("device is for torch modules", network, X, background, device="cpu")
     refused("n_threads must be", network, X, background, n_threads=0)

@@ -22,6 +22,7 @@ _NUMBERS = {
         (b"D", ">d", ">f8"),
     )
 }
+_LENGTH = struct.Struct(">q")
 _INT64, _TYPE, _COUNT = ord("L"), ord("$"), ord("#")
 _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 
@@ -60,6 +61,7 @@ class _Reader:
 
     def __init__(self, data: memoryview) -> None:
         self.data = data
+        self.end = len(data)
         self.at = 0
 
     def take(self, n: int) -> memoryview:
@@ -90,17 +92,17 @@ class _Reader:
 
     def length(self) -> int:
         at = self.at
-        if self.data[at] == _INT64 and at + 9 <= len(self.data):  # as XGBoost writes all lengths
-            n = int.from_bytes(self.data[at + 1 : at + 9], "big", signed=True)
+        if self.data[at] == _INT64 and at + 9 <= self.end:  # as XGBoost writes all lengths
+            n = _LENGTH.unpack_from(self.data, at + 1)[0]
             self.at = at + 9
         else:
             n = self.value(self.marker())
-        if not isinstance(n, int) or isinstance(n, bool):
-            raise ValueError(f"Universal Binary JSON: the length at byte {self.at} is {n!r}, not an integer.")
+            if not isinstance(n, int) or isinstance(n, bool):
+                raise ValueError(f"Universal Binary JSON: the length at byte {self.at} is {n!r}, not an integer.")
         # every entry takes a byte at least, and memory for the entries is taken by this number
-        if not 0 <= n <= len(self.data) - self.at:
-            raise ValueError(f"Universal Binary JSON: {n} entries at byte {self.at} of {len(self.data)}.")
-        return n
+        if not 0 <= n <= self.end - self.at:
+            raise ValueError(f"Universal Binary JSON: {n} entries at byte {self.at} of {self.end}.")
+        return int(n)
 
     def text(self) -> str:
         n, at = self.length(), self.at
