@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.arguments import whole_number
-from fastexplain.engine.kernel.kernel_shap import kernel_shap, subset_kernel_shap
+from fastexplain.engine.formulas.find import FormulaMemory
+from fastexplain.engine.kernel.kernel_shap import remembering_kernel_shap, subset_kernel_shap
 from fastexplain.engine.links import resolve_link
 from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.raw.transformer_maps import map_of_parents
@@ -153,6 +154,7 @@ class KernelExplainer(BaseExplainer):
             else:
                 self._background, self._box = background, self._box.after(raw.transform_table)
         self._path: str | None = None
+        self._memory = FormulaMemory()
         super().__init__(
             model,
             rows,
@@ -213,7 +215,9 @@ class KernelExplainer(BaseExplainer):
 
     def _run(self, X: Any, background: Any, show_progress: bool) -> Attribution:
         groups = None if self._players is None else _partition(self._players, count_columns(X))
-        result = kernel_shap(self._box.target, X, background, groups=groups, **self._options(show_progress))
+        result = remembering_kernel_shap(
+            self._memory, self._box.target, X, background, groups=groups, **self._options(show_progress)
+        )
         whole = Attribution(result.values, result.base_values, result.standard_errors, result.method)
         return whole if self._players is None else _spread(whole, self._players)
 
