@@ -17,7 +17,7 @@ from fastexplain.engine.predict import PredictFunction, estimator_kind
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.shared.base import ExplainedModel
 from fastexplain.explainers.shared.checks import check_task, plain_task
-from fastexplain.explainers.shared.dispatch import EXPECTED, check_fitted, class_names
+from fastexplain.explainers.shared.dispatch import check_fitted, nothing_that_predicts
 from fastexplain.explainers.shared.model_facts import ModelFacts, model_facts
 from fastexplain.explainers.shared.predictions import (
     estimator_predictions,
@@ -215,7 +215,7 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
         return model.decision_function, "margin", "classification"
     if callable(getattr(model, "predict", None)):
         return model.predict, None, None
-    raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
+    raise nothing_that_predicts(model)
 
 
 def _own_classes(facts: ModelFacts, task: str, n_columns: int) -> list[Any] | None:
