@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.transparent import Game, SeenThrough, see_through
 from fastexplain.engine.kernel.coalition_games import ScoredGame
-from fastexplain.engine.kernel.masking import RowBuilder, make_builder
+from fastexplain.engine.kernel.masking import MaskedRowBuilder, make_builder
 from fastexplain.engine.predict import PredictFunction
 
 __all__ = ["Formula", "find_formula"]
@@ -24,7 +24,7 @@ class Formula(NamedTuple):
     Attributes
     ----------
     path : str
-    builder : RowBuilder
+    builder : MaskedRowBuilder
         Rows as the formula, or what is left of the model, takes them.
     predict : PredictFunction
         What is left to predict with: the last step of a pipeline, say.
@@ -35,7 +35,7 @@ class Formula(NamedTuple):
     """
 
     path: str
-    builder: RowBuilder
+    builder: MaskedRowBuilder
     predict: PredictFunction
     players: list[NDArray[np.intp]]
     game: Game | None
@@ -74,7 +74,7 @@ class Formula(NamedTuple):
 
 def find_formula(
     predict: PredictFunction,
-    builder: RowBuilder,
+    builder: MaskedRowBuilder,
     players: list[NDArray[np.intp]],
     weights: NDArray[np.float64],
     *,
