@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain._threads import one_blas_thread
 from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import PredictionError
@@ -372,9 +373,10 @@ class ScoredGame:
 
     def evaluate(self, requests: Sequence[Request]) -> list[NDArray[np.float64]]:
         """Weighted means of the formula over the background, (n_masks, n_outputs) for each request."""
-        return [
-            self._game.coalition_values(
-                self._X[request.row], request.masks, n_threads=self._n_threads, backend=self._backend
-            )
-            for request in requests
-        ]
+        with one_blas_thread():  # threads of our own share the work
+            return [
+                self._game.coalition_values(
+                    self._X[request.row], request.masks, n_threads=self._n_threads, backend=self._backend
+                )
+                for request in requests
+            ]

@@ -22,9 +22,11 @@ from fastexplain.engine.progress import progress
 from fastexplain.rows.tables import slice_rows
 
 if TYPE_CHECKING:
-    from fastexplain.engine.formulas.find import Formula
+    from fastexplain.engine.formulas.find import Formula, FormulaMemory
 
-__all__ = ["KernelShapResult", "kernel_shap", "subset_kernel_shap"]
+__all__ = ["KernelShapResult", "kernel_shap", "remembering_kernel_shap", "subset_kernel_shap"]
+
+_CHUNK_BYTES = 64 * 2**20
 
 _CHUNK_BYTES = 64 * 2**20
 # Masked rows of one explained row that are predicted as fast as a formula is found for that row's own background.
@@ -173,22 +175,59 @@ def kernel_shap(
     (5, 4, 3)
     """
     rules = _rules(link, n_samples, tol, l1_reg, seed, n_threads, method, backend)
-    predict = PredictFunction(model_or_predict)
-    rows, background_weights = as_background(background, weights)
-    builder = make_builder(X, rows, n_threads=rules.n_threads, backend=rules.backend)
-    players = _players(groups, builder)
-    options = _Options(
-        rules, predict, builder, players, background_weights, whole_number(chunk_bytes, "chunk_bytes"), show_progress
-    )
+    options = _checked(model_or_predict, X, background, weights, groups, rules, chunk_bytes, show_progress)
     formula = None
     if see_through:
         from fastexplain.engine.formulas.find import find_formula
 
-        formula = find_formula(
-            predict, builder, players, background_weights, n_threads=rules.n_threads, backend=rules.backend
-        )
+        formula = find_formula(*options.game(), n_threads=rules.n_threads, backend=rules.backend)
+    return _explained(model_or_predict, options, formula)
+
+
+def remembering_kernel_shap(
+    memory: FormulaMemory,
+    model_or_predict: Any,
+    X: Any,
+    background: Any,
+    *,
+    groups: Any = None,
+    weights: Any = None,
+    link: Any = "identity",
+    n_samples: int | str = "auto",
+    tol: float = 0.01,
+    seed: int = 0,
+    n_threads: int | None = None,
+    show_progress: bool | None = False,
+) -> KernelShapResult:
+    """`kernel_shap` for an explainer: the model's formula is kept in `memory`, for the same background and groups."""
+    rules = _rules(link, n_samples, tol, False, seed, n_threads, "auto", None)
+    options = _checked(model_or_predict, X, background, weights, groups, rules, _CHUNK_BYTES, show_progress)
+    formula = memory.find(*options.game(), n_threads=rules.n_threads, backend=rules.backend)
+    return _explained(model_or_predict, options, formula)
+
+
+def _checked(
+    model_or_predict: Any,
+    X: Any,
+    background: Any,
+    weights: Any,
+    groups: Any,
+    rules: Rules,
+    chunk_bytes: Any,
+    show_progress: bool | None,
+) -> _Options:
+    predict = PredictFunction(model_or_predict)
+    rows, background_weights = as_background(background, weights)
+    builder = make_builder(X, rows, n_threads=rules.n_threads, backend=rules.backend)
+    players = _players(groups, builder)
+    return _Options(
+        rules, predict, builder, players, background_weights, whole_number(chunk_bytes, "chunk_bytes"), show_progress
+    )
+
+
+def _explained(model_or_predict: Any, options: _Options, formula: Formula | None) -> KernelShapResult:
     result = _by_sampling(options) if formula is None else _by_formula(options, formula)
-    if predict.method == "decision_function" and predict.owner is model_or_predict:
+    if options.predict.method == "decision_function" and options.predict.owner is model_or_predict:
         return result._replace(method=f"{result.method} of decision_function")
     return result
 
@@ -279,6 +318,10 @@ class _Options(NamedTuple):
     chunk_bytes: int
     show_progress: bool | None
 
+    def game(self) -> tuple[PredictFunction, MaskedRowBuilder, list[NDArray[np.intp]], NDArray[np.float64]]:
+        """What a formula is found for."""
+        return self.predict, self.builder, self.players, self.weights
+
 
 def _by_sampling(options: _Options, kept: NDArray[np.bool_] | None = None) -> KernelShapResult:
     """Ask the model for every coalition; `kept` columns are the row's own in each."""
@@ -302,8 +345,11 @@ def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
         left = options._replace(builder=formula.builder, predict=formula.predict, players=formula.players)
         return _prefixed(_by_sampling(left), formula.path)
     settings: dict[str, Any] = {"n_threads": rules.n_threads, "backend": rules.backend}
-    without = predict(copied(builder.background), builder.n_background)
-    full = predict(copied(builder.X), builder.n_rows, without.shape[1])
+    if formula.predictions is None:
+        without = predict(copied(builder.background), builder.n_background)
+        full = predict(copied(builder.X), builder.n_rows, without.shape[1])
+    else:
+        without, full = formula.predictions
     base_values = options.weights @ without
     if rules.linear_link and rules.method in ("auto", "exact") and not rules.l1_reg:
         values = formula.shap_values(full, base_values, **settings)
