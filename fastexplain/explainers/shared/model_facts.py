@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
+from fastexplain.engine.predict import fitted_labels
 from fastexplain.explainers.shared.checks import list_of_names
 from fastexplain.explainers.shared.dispatch import check_callable, is_plain_function, unwrapped
 from fastexplain.explainers.shared.networks import is_network
@@ -113,10 +112,7 @@ def model_facts(model: Any, is_function: bool, *, by_trees: bool = True) -> Mode
 
 def fitted_classes(model: Any) -> list[Any] | None:
     """``classes_`` as a list; None where there are none, or those of several targets."""
-    known = getattr(model, "classes_", None)
-    if isinstance(known, list) and any(isinstance(labels, np.ndarray) for labels in known):
-        return None
-    return list_of_names(known, "classes_")
+    return None if fitted_labels(model) is None else list_of_names(model.classes_, "classes_")
 
 
 def fitted_names(model: Any) -> list[str] | None:
