@@ -17,7 +17,6 @@ from fastexplain.explainers.raw.transformer_maps import map_of_parents
 from fastexplain.explainers.shared.background import explainer_background, representative_rows, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import black_box
-from fastexplain.explainers.shared.dispatch import unwrapped
 from fastexplain.rows.tables import count_columns, count_rows
 
 __all__ = ["KernelExplainer"]
@@ -143,11 +142,11 @@ class KernelExplainer(BaseExplainer):
         self._grouped = raw is not None and raw.aggregate == "group"
         if raw is None or not self._grouped:
             self._background = explainer_background(examples, self.nclusters, seed)
-            self._box = black_box(unwrapped(model), is_function, model_task, classes, self._background.data)
+            self._box = black_box(model, is_function, model_task, classes, self._background.data)
         else:
             background = representative_rows(initialization_examples, raw.examples, rows, self.nclusters, seed)
             engineered = raw.transform(background.data)
-            self._box = black_box(unwrapped(model), is_function, model_task, classes, engineered)
+            self._box = black_box(model, is_function, model_task, classes, engineered)
             # mixing transformed rows is the same as transforming mixed rows, and faster, if each column has one parent
             if raw.by_column:
                 self._players, self._background = raw.groups(), background._replace(data=engineered)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.known import Game, KnownFormula, is_numeric, known_formula
 from fastexplain.engine.kernel.coalition_games import FormulaGame
-from fastexplain.engine.kernel.masking import RowBuilder, copied, make_builder
+from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied, make_builder
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.models.agreement import agrees
 
@@ -28,7 +28,7 @@ class Formula(NamedTuple):
     Attributes
     ----------
     path : str
-    builder : RowBuilder
+    builder : MaskedRowBuilder
         Rows as the formula, or what is left of the model, takes them.
     predict : PredictFunction
         What is left to predict with: the last step of a pipeline, say.
@@ -41,7 +41,7 @@ class Formula(NamedTuple):
     """
 
     path: str
-    builder: RowBuilder
+    builder: MaskedRowBuilder
     predict: PredictFunction
     players: list[NDArray[np.intp]]
     game: Game | None
@@ -81,7 +81,7 @@ class Formula(NamedTuple):
 
 def find_formula(
     predict: PredictFunction,
-    builder: RowBuilder,
+    builder: MaskedRowBuilder,
     players: list[NDArray[np.intp]],
     weights: NDArray[np.float64],
     *,
@@ -98,13 +98,13 @@ def find_formula(
     if not builder.n_rows:
         return None
 
-    seen = _seen_through(predict, builder)
+    seen = _taken_apart(predict, builder)
     if seen is None:
         return None
     return _bound(seen, predict, builder, players, weights, {"n_threads": n_threads, "backend": backend})
 
 
-def _seen_through(predict: PredictFunction, builder: RowBuilder) -> KnownFormula | None:
+def _taken_apart(predict: PredictFunction, builder: MaskedRowBuilder) -> KnownFormula | None:
     def probed(rows: Any) -> NDArray[np.float64]:
         return predict(rows, rows.shape[0])
 
@@ -114,7 +114,7 @@ def _seen_through(predict: PredictFunction, builder: RowBuilder) -> KnownFormula
 def _bound(
     seen: KnownFormula,
     predict: PredictFunction,
-    builder: RowBuilder,
+    builder: MaskedRowBuilder,
     players: list[NDArray[np.intp]],
     weights: NDArray[np.float64],
     settings: dict[str, Any],
@@ -141,7 +141,7 @@ class FormulaMemory:
     def find(
         self,
         predict: PredictFunction,
-        builder: RowBuilder,
+        builder: MaskedRowBuilder,
         players: list[NDArray[np.intp]],
         weights: NDArray[np.float64],
         *,
@@ -157,7 +157,7 @@ class FormulaMemory:
             if again is not None:
                 return again
         self._found = None
-        seen = _seen_through(predict, builder) if builder.n_rows else None
+        seen = _taken_apart(predict, builder) if builder.n_rows else None
         if seen is None:
             return None
         formula = _bound(seen, predict, builder, players, weights, settings)
@@ -175,7 +175,7 @@ class _Found(NamedTuple):
     without: NDArray[np.float64]
     state: list[Any]
 
-    def again(self, predict: PredictFunction, builder: RowBuilder, settings: dict[str, Any]) -> Formula | None:
+    def again(self, predict: PredictFunction, builder: MaskedRowBuilder, settings: dict[str, Any]) -> Formula | None:
         """The formula for other rows; None where it does not predict them as the model does."""
         model = self.seen.model
         if model is None or not is_numeric(builder.X):

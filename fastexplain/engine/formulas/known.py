@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from fastexplain.models.agreement import agrees
 from fastexplain.models.class_registry import ClassRegistry, imported
+from fastexplain.rows.containers import mixed_rows
 from fastexplain.rows.kinds import is_arrow, is_sparse
-from fastexplain.rows.tables import mixed_rows, take_rows
+from fastexplain.rows.tables import take_rows
 
 __all__ = ["FormulaModel", "Game", "KnownFormula", "Peeled", "find_model", "known_formula", "register"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import one_blas_thread
-from fastexplain.engine.kernel.masking import RowBuilder, copied
+from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import PredictionError
 from fastexplain.rows.tables import slice_rows
@@ -144,7 +144,7 @@ class BlackBoxGame:
 
     Parameters
     ----------
-    builder : RowBuilder
+    builder : MaskedRowBuilder
     predict : PredictFunction
     players : list of int arrays
         Columns of each player.
@@ -160,7 +160,7 @@ class BlackBoxGame:
 
     def __init__(
         self,
-        builder: RowBuilder,
+        builder: MaskedRowBuilder,
         predict: PredictFunction,
         players: list[NDArray[np.intp]],
         weights: NDArray[np.float64],
@@ -312,7 +312,7 @@ class BlackBoxGame:
             at += stop - start
 
 
-def _check_repeatable(predict: PredictFunction, builder: RowBuilder, answers: NDArray[np.float64]) -> None:
+def _check_repeatable(predict: PredictFunction, builder: MaskedRowBuilder, answers: NDArray[np.float64]) -> None:
     """Ask for a few background rows once more: values of a game that changes while it is played mean nothing."""
     n_again = min(builder.n_background, _ASKED_TWICE)
     again = predict(copied(slice_rows(builder.background, 0, n_again)), n_again, answers.shape[1])

@@ -13,7 +13,7 @@ from fastexplain.engine.arguments import seed_number, whole_number
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import as_background
 from fastexplain.engine.kernel.coalition_games import BlackBoxGame, CoalitionGame
-from fastexplain.engine.kernel.masking import RowBuilder, copied, make_builder
+from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied, make_builder
 from fastexplain.engine.kernel.sampling import METHODS, Rules, play
 from fastexplain.engine.kernel.selection import checked_l1_reg
 from fastexplain.engine.links import identity, resolve_link
@@ -277,7 +277,7 @@ def subset_kernel_shap(
     return _by_sampling(options, kept)
 
 
-def _has_game(predict: PredictFunction, builder: RowBuilder, weights: NDArray[np.float64], rules: Rules) -> bool:
+def _has_game(predict: PredictFunction, builder: MaskedRowBuilder, weights: NDArray[np.float64], rules: Rules) -> bool:
     """Whether the values of coalitions follow from a known formula."""
     from fastexplain.engine.formulas.find import find_formula
 
@@ -287,7 +287,7 @@ def _has_game(predict: PredictFunction, builder: RowBuilder, weights: NDArray[np
 
 
 def _row_by_row(
-    model_or_predict: Any, builder: RowBuilder, kept: NDArray[np.bool_], columns: NDArray[np.intp], **options: Any
+    model_or_predict: Any, builder: MaskedRowBuilder, kept: NDArray[np.bool_], columns: NDArray[np.intp], **options: Any
 ) -> KernelShapResult:
     """Each row by itself, with background rows that have its own values in the kept columns."""
     nobody = np.zeros(builder.n_background, dtype=np.int32)
@@ -312,13 +312,13 @@ class _Options(NamedTuple):
 
     rules: Rules
     predict: PredictFunction
-    builder: RowBuilder
+    builder: MaskedRowBuilder
     players: list[NDArray[np.intp]]
     weights: NDArray[np.float64]
     chunk_bytes: int
     show_progress: bool | None
 
-    def game(self) -> tuple[PredictFunction, RowBuilder, list[NDArray[np.intp]], NDArray[np.float64]]:
+    def game(self) -> tuple[PredictFunction, MaskedRowBuilder, list[NDArray[np.intp]], NDArray[np.float64]]:
         """What a formula is found for."""
         return self.predict, self.builder, self.players, self.weights
 
@@ -429,7 +429,7 @@ def _l1_reg(l1_reg: Any, method: str) -> Any:
     return checked
 
 
-def _players(groups: Any, builder: RowBuilder) -> list[NDArray[np.intp]]:
+def _players(groups: Any, builder: MaskedRowBuilder) -> list[NDArray[np.intp]]:
     """Columns of each player."""
     if groups is None:
         return [np.array([j], dtype=np.intp) for j in range(builder.n_columns)]
@@ -457,7 +457,7 @@ def _players(groups: Any, builder: RowBuilder) -> list[NDArray[np.intp]]:
     return players
 
 
-def _column(item: Any, positions: Mapping[Any, int], builder: RowBuilder) -> int:
+def _column(item: Any, positions: Mapping[Any, int], builder: MaskedRowBuilder) -> int:
     if item in positions:
         return positions[item]
     if isinstance(item, bool) or not isinstance(item, int | np.integer) or not 0 <= item < builder.n_columns:
