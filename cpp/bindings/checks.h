@@ -198,12 +198,15 @@ class Array {
   template <class Bad, class Expected>
   void refuse_any(Bad bad, const Item* data, Expected expected) const {
     constexpr std::int64_t kBlock = 4096;
+    // As wide as the entries, so that the loop is vectorised.
+    using Mask = std::conditional_t<sizeof(Item) == 1, std::uint8_t,
+                                    std::conditional_t<sizeof(Item) == 4, std::uint32_t, std::uint64_t>>;
     const std::int64_t n = size();
     for (std::int64_t begin = 0; begin < n; begin += kBlock) {
       const std::int64_t end = std::min(n, begin + kBlock);
-      bool found = false;
-      for (std::int64_t i = begin; i < end; ++i) found |= bad(data[i]);
-      if (!found) continue;
+      Mask found = 0;
+      for (std::int64_t i = begin; i < end; ++i) found |= static_cast<Mask>(bad(data[i]));
+      if (found == 0) continue;
       const std::int64_t at = std::find_if(data + begin, data + end, bad) - data;
       throw py::value_error(text_of(full_name(), place_of(at), " is ", +data[at], "; ", expected()));
     }

@@ -20,7 +20,7 @@ from fastexplain.exceptions import FastExplainError, PredictionError, Unsupporte
 from fastexplain.models.networks.forward import is_torch, network_forward
 from fastexplain.rows.arrays import plain_array
 
-__all__ = ["RESPONSES", "PredictFunction", "PredictingModel", "estimator_kind", "predicting_model"]
+__all__ = ["RESPONSES", "PredictFunction", "PredictingModel", "estimator_kind", "fitted_labels", "predicting_model"]
 
 RESPONSES = ("predict", "predict_proba", "decision_function")
 
@@ -227,9 +227,7 @@ def predicting_model(model: Any, possible_labels: NDArray[Any] | None = None) ->
 
 
 def _from_estimator(owner: Any, names: tuple[str, ...], tree_model: Any) -> PredictingModel:
-    classes = getattr(owner, "classes_", None)
-    # multi-output classifiers keep one array per target
-    found = None if classes is None or isinstance(classes, list) else np.asarray(classes)
+    found = fitted_labels(owner)
     responses = {}
     for name in names:
         method = getattr(owner, name, None)
@@ -303,6 +301,13 @@ def estimator_kind(model: Any) -> str | None:
         if check is not None and check(model):
             return kind
     return "clusterer" if isinstance(model, sklearn.base.ClusterMixin) else None
+
+
+def fitted_labels(model: Any) -> NDArray[Any] | None:
+    """Labels that a classifier was fitted on, in the order of its outputs; None without any, or of several targets."""
+    known = getattr(model, "classes_", None)
+    several = isinstance(known, list) and any(np.ndim(label) for label in known)  # one array per target
+    return None if known is None or several else np.asarray(known)
 
 
 def _name_of(function: Any) -> str:

@@ -18,6 +18,7 @@ from fastexplain.explainers.shared.background import explainer_background, rows_
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_task, plain_task
 from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
+from fastexplain.explainers.shared.model_facts import fitted_classes, fitted_names
 from fastexplain.explainers.shared.networks import as_rows, is_network, network_outputs
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions, output_units
 from fastexplain.rows.arrays import dense
@@ -232,7 +233,7 @@ def _explained(model: Any, task: str, background: Any) -> ExplainedModel:
 
 
 def _explained_mlp(model: Any, task: str) -> ExplainedModel:
-    classes = getattr(model, "classes_", None)
+    classes = fitted_classes(model)
     own_task = "regression" if classes is None else "classification"
     check_task(task, own_task, type(model).__name__)
     n_outputs = int(model.n_outputs_)
@@ -244,8 +245,8 @@ def _explained_mlp(model: Any, task: str) -> ExplainedModel:
         n_classes=None if classes is None else len(classes),
         units="model output" if classes is None else "probability",
         predict=partial(estimator_predictions, model, own_task),
-        classes=None if classes is None else list(classes.tolist()),
-        feature_names=None if not hasattr(model, "feature_names_in_") else list(model.feature_names_in_),
+        classes=classes,
+        feature_names=fitted_names(model),
     )
 
 

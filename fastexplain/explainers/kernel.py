@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.arguments import whole_number
-from fastexplain.engine.kernel.kernel_shap import kernel_shap, subset_kernel_shap
+from fastexplain.engine.formulas.find import FormulaMemory
+from fastexplain.engine.kernel.kernel_shap import remembering_kernel_shap, subset_kernel_shap
 from fastexplain.engine.links import resolve_link
 from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.raw.transformer_maps import map_of_parents
 from fastexplain.explainers.shared.background import explainer_background, representative_rows, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import black_box
-from fastexplain.explainers.shared.dispatch import unwrapped
 from fastexplain.rows.tables import count_columns, count_rows
 
 __all__ = ["KernelExplainer"]
@@ -142,17 +142,18 @@ class KernelExplainer(BaseExplainer):
         self._grouped = raw is not None and raw.aggregate == "group"
         if raw is None or not self._grouped:
             self._background = explainer_background(examples, self.nclusters, seed)
-            self._box = black_box(unwrapped(model), is_function, model_task, classes, self._background.data)
+            self._box = black_box(model, is_function, model_task, classes, self._background.data)
         else:
             background = representative_rows(initialization_examples, raw.examples, rows, self.nclusters, seed)
             engineered = raw.transform(background.data)
-            self._box = black_box(unwrapped(model), is_function, model_task, classes, engineered)
+            self._box = black_box(model, is_function, model_task, classes, engineered)
             # mixing transformed rows is the same as transforming mixed rows, and faster, if each column has one parent
             if raw.by_column:
                 self._players, self._background = raw.groups(), background._replace(data=engineered)
             else:
                 self._background, self._box = background, self._box.after(raw.transform_table)
         self._path: str | None = None
+        self._memory = FormulaMemory()
         super().__init__(
             model,
             rows,
@@ -213,7 +214,9 @@ class KernelExplainer(BaseExplainer):
 
     def _run(self, X: Any, background: Any, show_progress: bool) -> Attribution:
         groups = None if self._players is None else _partition(self._players, count_columns(X))
-        result = kernel_shap(self._box.target, X, background, groups=groups, **self._options(show_progress))
+        result = remembering_kernel_shap(
+            self._memory, self._box.target, X, background, groups=groups, **self._options(show_progress)
+        )
         whole = Attribution(result.values, result.base_values, result.standard_errors, result.method)
         return whole if self._players is None else _spread(whole, self._players)
 

@@ -15,8 +15,9 @@ from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.explainers.raw.raw_features import RawFeatures, raw_features
 from fastexplain.explainers.shared.background import rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
-from fastexplain.explainers.shared.checks import check_examples, check_task, list_of_names, plain_task
+from fastexplain.explainers.shared.checks import check_examples, check_task, plain_task
 from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
+from fastexplain.explainers.shared.model_facts import fitted_classes, fitted_names
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions
 from fastexplain.models.agreement import agrees
 from fastexplain.rows.kinds import is_sparse
@@ -170,7 +171,7 @@ def _explained(model: Any, task: str, classes: Any) -> ExplainedModel:
     if isinstance(model, tuple):
         return _explained_pair(model, "classification" if classes is not None else task)
     coef = _coefficients(model)
-    known = getattr(model, "classes_", None)
+    known = fitted_classes(model)
     n_outputs = 1 if coef.ndim == 1 else int(coef.shape[0])
     return ExplainedModel(
         name=type(model).__name__,
@@ -180,8 +181,8 @@ def _explained(model: Any, task: str, classes: Any) -> ExplainedModel:
         n_classes=None if known is None else len(known),
         units="model output" if known is None and not _has_link(model) else "margin",
         predict=partial(estimator_predictions, model, "regression" if known is None else "classification"),
-        classes=list_of_names(known, "classes_"),
-        feature_names=list_of_names(getattr(model, "feature_names_in_", None), "feature_names_in_"),
+        classes=known,
+        feature_names=fitted_names(model),
     )
 
 

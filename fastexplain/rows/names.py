@@ -19,6 +19,12 @@ def check_distinct(names: Iterable[Any], argument: str = "features") -> None:
     argument : str
         Named in the message.
     """
+    names = list(names)
+    try:
+        if len(set(names)) == len(names):  # nearly always, and in one call: explanations of single rows come here
+            return
+    except TypeError:
+        pass
     counts = Counter(name if _is_hashable(name) else repr(name) for name in names)
     twice = [name for name, count in counts.items() if count > 1]
     if twice:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.rows.kinds import is_arrow, is_pandas, is_sparse, is_table
+from fastexplain.rows.kinds import is_arrow, is_pandas, is_sparse
 
 __all__ = [
     "as_table",
@@ -18,7 +18,6 @@ __all__ = [
     "count_columns",
     "count_rows",
     "listed_rows",
-    "mixed_rows",
     "shape_of",
     "slice_rows",
     "take_rows",
@@ -156,35 +155,6 @@ def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
     if is_sparse(X):
         return (X if X.format in ("csr", "csc") else X.tocsr())[rows]
     return X[rows] if hasattr(X, "shape") else np.asarray(X)[rows]
-
-
-def mixed_rows(rows: Any, others: Any, from_rows: NDArray[np.bool_]) -> Any:
-    """Cells of `rows` where True, else of `others`, keeping a table's column types.
-
-    Parameters
-    ----------
-    rows, others : array, sparse matrix, pandas or polars table of shape (n_rows, n_columns)
-        Of one kind.
-    from_rows : bool array of shape (n_rows, n_columns)
-    """
-    if is_sparse(rows):
-        return type(rows)(np.where(from_rows, rows.toarray(), others.toarray()))
-    if not is_table(rows):
-        return np.where(from_rows, rows, others)
-    n = len(from_rows)
-    cells = np.where(from_rows, np.arange(n)[:, None], n + np.arange(n)[:, None])
-    if is_pandas(rows):
-        import pandas
-
-        columns = [
-            pandas.concat([rows.iloc[:, i], others.iloc[:, i]]).iloc[cells[:, i]].reset_index(drop=True)
-            for i in range(cells.shape[1])
-        ]
-        return pandas.concat(columns, axis=1)
-    import polars
-
-    both = polars.concat([rows, others], how="vertical_relaxed")
-    return polars.DataFrame([both[:, i][cells[:, i]] for i in range(cells.shape[1])])
 
 
 def column_of(X: Any, j: int) -> Any:

@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 
 import fastexplain
-from fastexplain import KernelExplainer, TabularExplainer, UnsupportedModelError
+from fastexplain import KernelExplainer, TabularExplainer, UnsupportedModelError, kernel_shap
 from fastexplain.explainers.shared.background import explainer_background
 
 pandas = pytest.importorskip("pandas")
@@ -423,3 +423,34 @@ def test_a_classifier_without_scikit_learn_is_explained_by_its_probabilities() -
     assert explanation.model_task == "classification"
     assert np.shape(explanation.local_importance_values) == (3, 3, 4)
     assert explanation.eval_y_predicted == Plain().predict(rows[:3]).tolist()
+
+
+def _refitted(model: Any, X: Any, y: Any) -> None:
+    model.fit(X, y)
+
+
+def _changed_in_place(model: Any, X: Any, y: Any) -> None:
+    model._intercept_ += 1.0
+    model.intercept_ -= 1.0
+
+
+@pytest.mark.parametrize("change", [_refitted, _changed_in_place])
+def test_the_formula_is_found_once_and_again_after_a_change(change: Any) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4))
+    model = make_pipeline(StandardScaler(), SVC()).fit(X, X[:, 0] * X[:, 1] > 0)
+    explainer = KernelExplainer(model, X[:10])
+    explainer.explain_local(X[20:21])
+    kept = explainer._memory._found
+    assert kept is not None
+    again = explainer.explain_local(X[21:23])
+    assert explainer._memory._found is kept
+    expected = kernel_shap(model.decision_function, X[21:23], X[:10])
+    np.testing.assert_allclose(np.asarray(again.local_importance_values)[-1], expected.values[:, :, 0], atol=1e-12)
+    change(model[-1], model[0].transform(X), X[:, 2] > 0)
+    for rows in (X[21:23], X[30:31]):
+        new = np.asarray(explainer.explain_local(rows).local_importance_values)[-1]
+        expected = kernel_shap(model.decision_function, rows, X[:10])
+        np.testing.assert_allclose(new, expected.values[:, :, 0], atol=1e-12)
+    assert explainer._memory._found is not kept
+    assert pickle.loads(pickle.dumps(explainer))._memory._found is None

@@ -504,3 +504,17 @@ def test_labels_that_the_model_does_not_know_are_refused(metric: Any, labels: li
     explainer = PFIExplainer(model, metric=metric, show_progress=False)
     with pytest.raises(ValueError, match=r"None of the labels in y, \[0, 1\], is among the model's classes"):
         explainer.explain_global(rows, second)
+
+
+def test_labels_of_a_model_may_be_a_list() -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.classes_ = ["no", "yes"]
+
+        def predict(self, rows: Any) -> Any:
+            return np.where(rows[:, 0] > 0, "yes", "no")
+
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    explanation = fastexplain.PFIExplainer(Model(), show_progress=False).explain_global(rows, Model().predict(rows))
+    assert (explanation.model_task, explanation.metric) == ("classification", "accuracy")
+    assert explanation.classes == ["no", "yes"]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from naive_games import naive_shapley
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.product_game import exponential_shap_values, pair_rules, product_shap_values
-from fastexplain.engine.formulas.sine_expansion import LARGEST_MARGIN, largest_margin, sigmoid_shap_values, sine_rules
+from fastexplain.engine.formulas.product_game import exponential_shap_values, product_shap_values
+from fastexplain.engine.formulas.rules import pair_rules, sine_rules
+from fastexplain.engine.formulas.sine_expansion import LARGEST_MARGIN, largest_margin, sigmoid_shap_values
 
 Float = NDArray[np.float64]
 

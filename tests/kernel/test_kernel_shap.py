@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
+import threadpoolctl
 from conftest import run_python
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 
 import fastexplain
 from fastexplain import Background, PredictionError, kernel_shap
+from fastexplain._threads import one_blas_thread
+from fastexplain.engine.kernel import sampling
+from fastexplain.engine.kernel.odd_gp import odd_gp
 
 RNG = np.random.default_rng(0)
 X6 = RNG.normal(size=(30, 6))
@@ -644,3 +648,32 @@ result = kernel_shap({model}, X[:{rows}], rng.normal(size=(1000, 1000)), {option
 print(result.values.shape, peak_bytes() < 2**30)
 """
     assert run_python(code).strip() == f"({rows}, 1000, 1) True"
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_small_systems_are_solved_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spied(*arguments: Any, **options: Any) -> Any:
+        seen.append(blas_threads())
+        return odd_gp(*arguments, **options)
+
+    monkeypatch.setattr(sampling, "odd_gp", spied)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        kernel_shap(smooth, X20[:1], X20[20:25], n_samples=100, tol=0)
+        assert blas_threads() == {2}  # the model's own again
+    assert seen == [{1}]
+
+
+def test_calls_at_the_same_time_leave_the_number_of_blas_threads_alone() -> None:
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        first, second = one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == {2}

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.transparent import Game, SeenThrough, see_through
+from fastexplain.engine.formulas.transparent import Game, SeenThrough, is_numeric, see_through
 from fastexplain.engine.kernel.coalition_games import ScoredGame
-from fastexplain.engine.kernel.masking import RowBuilder, make_builder
+from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied, make_builder
 from fastexplain.engine.predict import PredictFunction
+from fastexplain.models.agreement import agrees
 
-__all__ = ["Formula", "find_formula"]
+__all__ = ["Formula", "FormulaMemory", "find_formula"]
 
+# Arrays of a model up to this size are compared by their content.
+_DIGESTED_BYTES = 2**20
 # Largest part of the predictions by which values of a closed form may fail to add up to them.
 _ADDITIVITY = 1e-6
 
@@ -24,7 +28,7 @@ class Formula(NamedTuple):
     Attributes
     ----------
     path : str
-    builder : RowBuilder
+    builder : MaskedRowBuilder
         Rows as the formula, or what is left of the model, takes them.
     predict : PredictFunction
         What is left to predict with: the last step of a pipeline, say.
@@ -32,13 +36,16 @@ class Formula(NamedTuple):
         Columns of each player in those rows; a player whose columns the model drops has none.
     game : fastexplain.engine.formulas.transparent.Game or None
         None: transformations were peeled off a black box.
+    predictions : tuple of float64 arrays or None
+        The model's own predictions of the background rows and of the explained rows, where they are known already.
     """
 
     path: str
-    builder: RowBuilder
+    builder: MaskedRowBuilder
     predict: PredictFunction
     players: list[NDArray[np.intp]]
     game: Game | None
+    predictions: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def shap_values(
         self,
@@ -74,7 +81,7 @@ class Formula(NamedTuple):
 
 def find_formula(
     predict: PredictFunction,
-    builder: RowBuilder,
+    builder: MaskedRowBuilder,
     players: list[NDArray[np.intp]],
     weights: NDArray[np.float64],
     *,
@@ -91,18 +98,138 @@ def find_formula(
     if not builder.n_rows:
         return None
 
+    seen = _seen_through(predict, builder)
+    if seen is None:
+        return None
+    return _bound(seen, predict, builder, players, weights, {"n_threads": n_threads, "backend": backend})
+
+
+def _seen_through(predict: PredictFunction, builder: MaskedRowBuilder) -> SeenThrough | None:
     def probed(rows: Any) -> NDArray[np.float64]:
         return predict(rows, rows.shape[0])
 
-    seen = see_through(predict.owner, predict.method, probed, builder.background, builder.X)
-    if seen is None:
-        return None
-    encoded = make_builder(
-        seen.encode(builder.X), seen.encode(builder.background), n_threads=n_threads, backend=backend
-    )
+    return see_through(predict.owner, predict.method, probed, builder.background, builder.X)
+
+
+def _bound(
+    seen: SeenThrough,
+    predict: PredictFunction,
+    builder: MaskedRowBuilder,
+    players: list[NDArray[np.intp]],
+    weights: NDArray[np.float64],
+    settings: dict[str, Any],
+) -> Formula:
+    encoded = make_builder(seen.encode(builder.X), seen.encode(builder.background), **settings)
     columns = _encoded_players(seen, players)
     game = None if seen.model is None else seen.model.bind(encoded.background, weights, columns)
     return Formula(seen.path, encoded, predict.around(seen.predict), columns, game)
+
+
+class FormulaMemory:
+    """The formula that was found for an explainer's model and background, so that single rows need not find it again.
+
+    It serves as long as the model's fitted state is what it was, and the formula predicts the rows at hand as the model
+    does; else it is looked for anew. Models of scikit-learn only: the state of others does not show.
+    """
+
+    def __init__(self) -> None:
+        self._found: _Found | None = None
+
+    def __reduce__(self) -> Any:
+        return FormulaMemory, ()  # a copy, or a pickle, finds it again
+
+    def find(
+        self,
+        predict: PredictFunction,
+        builder: MaskedRowBuilder,
+        players: list[NDArray[np.intp]],
+        weights: NDArray[np.float64],
+        *,
+        n_threads: int,
+        backend: str,
+    ) -> Formula | None:
+        """As `find_formula`, for one background, players and weights in all calls."""
+        settings: dict[str, Any] = {"n_threads": n_threads, "backend": backend}
+        state = _fitted_state(predict.owner) if type(predict.owner).__module__.startswith("sklearn.") else None
+        found = self._found
+        if found is not None and state is not None and found.state == state and builder.n_rows:
+            again = found.again(predict, builder, settings)
+            if again is not None:
+                return again
+        self._found = None
+        seen = _seen_through(predict, builder) if builder.n_rows else None
+        if seen is None:
+            return None
+        formula = _bound(seen, predict, builder, players, weights, settings)
+        if state is not None and formula.game is not None:
+            without = predict(copied(builder.background), builder.n_background)
+            full = predict(copied(builder.X), builder.n_rows, without.shape[1])
+            self._found = _Found(seen, formula, without, state)
+            return formula._replace(predictions=(without, full))
+        return formula
+
+
+class _Found(NamedTuple):
+    seen: SeenThrough
+    formula: Formula
+    without: NDArray[np.float64]
+    state: list[Any]
+
+    def again(self, predict: PredictFunction, builder: MaskedRowBuilder, settings: dict[str, Any]) -> Formula | None:
+        """The formula for other rows; None where it does not predict them as the model does."""
+        model = self.seen.model
+        if model is None or not is_numeric(builder.X):
+            return None
+        encoded = self.seen.encode(builder.X)
+        full = predict(copied(builder.X), builder.n_rows, self.without.shape[1])
+        if not np.isfinite(encoded).all() or not agrees(model.predict(encoded), full, model.rtol):
+            return None
+        rows = make_builder(encoded, self.formula.builder.background, **settings)
+        return self.formula._replace(builder=rows, predictions=(self.without, full))
+
+
+def _fitted_state(model: Any) -> list[Any]:
+    """What a fitted model consists of: equal lists, equal state. Large arrays are told apart by identity alone.
+
+    One loop, not a recursion, for it runs in every call. The list holds the arrays, so that no identity is used again.
+    """
+    state: list[Any] = []
+    stack, depth = [(model, 0)], 6
+    while stack:
+        item, level = stack.pop()
+        if isinstance(item, np.ndarray):
+            small = item.nbytes <= _DIGESTED_BYTES and item.dtype != object
+            state.append((item.shape, zlib.crc32(np.ascontiguousarray(item)) if small else _Same(item)))
+        elif item is None or isinstance(item, bool | int | float | str):
+            state.append(repr(item))
+        elif level >= depth:
+            state.append(_Same(item))
+        elif isinstance(item, list | tuple):
+            stack.extend((each, level + 1) for each in item)
+        elif isinstance(item, dict):
+            state.append(tuple(map(str, item)))
+            stack.extend((each, level + 1) for each in item.values())
+        else:
+            state.append(type(item))
+            inside = getattr(item, "__dict__", None)
+            if inside:
+                stack.append((inside, level + 1))
+            else:
+                state.append(_Same(item))
+    return state
+
+
+class _Same:
+    """Equal to another of the same object."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.held is other.held
+
+    def __hash__(self) -> int:
+        return id(self.held)
 
 
 def _encoded_players(seen: SeenThrough, players: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:

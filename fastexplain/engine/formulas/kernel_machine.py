@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.formulas.linear import linear_model
-from fastexplain.engine.formulas.product_game import LANES, in_blocks, shap_values_of_blocks
+from fastexplain.engine.formulas.product_game import in_blocks, shap_values_of_blocks
+from fastexplain.engine.formulas.rules import LANES
 from fastexplain.engine.formulas.transparent import (
     Columns,
     Game,

@@ -13,8 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.product_game import LANES, PairRules
-from fastexplain.engine.formulas.sine_expansion import Fit, Series
+from fastexplain.engine.formulas.rules import LANES, Fit, PairRules, Series
 from fastexplain.engine.numba.tools import compiled, for_each
 
 __all__ = ["product_game", "sigmoid_game"]

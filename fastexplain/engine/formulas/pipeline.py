@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.transparent import Peeled, as_float64, is_numeric
+from fastexplain.rows.containers import mixed_rows
 from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
-from fastexplain.rows.tables import mixed_rows, take_rows
+from fastexplain.rows.tables import take_rows
 
 __all__ = ["see_pipeline"]
 

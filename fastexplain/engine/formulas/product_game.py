@@ -10,95 +10,24 @@ support vector and background row), models with a log link too (one per backgrou
 
 from __future__ import annotations
 
-import functools
-import math
-from typing import TYPE_CHECKING, NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.backends import select_backend
-
-if TYPE_CHECKING:
-    from fastexplain._core import PairRules as NativeRules
+from fastexplain.engine.formulas.rules import LANES, native_rules, pair_rules
 
 __all__ = [
-    "LANES",
-    "PairRules",
     "exponential_shap_values",
     "in_blocks",
-    "native_rules",
-    "pair_rules",
     "product_shap_values",
     "shap_values_of_blocks",
 ]
 
-LANES = 8  # terms per block, as kTermLanes in C++
-EVERY_PAIR = 16  # rules of 1, 2 .. 16 pairs of nodes, then a quarter more each time
-# The last rule: exact up to 1,024 players, and within rounding where D <= 1,400, whatever their number. Larger products
-# than that are flat but for the ends of [0, 1], where the nodes are dense.
-MOST_PAIRS = 256
-ROUNDING = 2.0**-53
 # Factors of explained rows that are held at one time: 32 MiB.
 ROW_CELLS = 2**22
 
 Float = NDArray[np.float64]
-
-
-class PairRules(NamedTuple):
-    """Gauss-Legendre rules on [0, 1] with nodes (1 +- offset) / 2, by rising number of pairs of nodes.
-
-    Attributes
-    ----------
-    n_pairs : int64 array of shape (n_rules,)
-    starts : int64 array of shape (n_rules,)
-        Where a rule begins in `offsets` and `weights`.
-    offsets, weights : float64 arrays
-        Weights are those of one node of a pair.
-    reach : float64 array of shape (n_rules,)
-        With q = 2 n_pairs nodes and every factor scaled to at most 1, the error is at most
-        (q!)^4 / ((2q + 1) (2q)!^3) max |f^(2q)|, and |f^(2q)| <= D^(2q) with D = sum |a - c|: below rounding where
-        D <= reach.
-    """
-
-    n_pairs: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    offsets: Float
-    weights: Float
-    reach: Float
-
-
-@functools.lru_cache(maxsize=64)
-def pair_rules(n_players: int) -> PairRules:
-    """Rules for products over `n_players`: the last is exact whatever the factors (see `MOST_PAIRS`)."""
-    exact = min(MOST_PAIRS, max(1, -(-n_players // 4)))  # 2 * 2 * pairs - 1 >= n_players - 1
-    counts = [1]
-    while counts[-1] < exact:
-        counts.append(min(exact, counts[-1] + 1 if counts[-1] < EVERY_PAIR else -(-counts[-1] * 5 // 4)))
-    offsets, weights, reach = [], [], []
-    for pairs in counts:
-        q = 2 * pairs
-        points, point_weights = np.polynomial.legendre.leggauss(q)
-        offsets.append(points[pairs:])
-        weights.append(point_weights[pairs:] / 2)
-        log_constant = 4 * math.lgamma(q + 1) - math.log(2 * q + 1) - 3 * math.lgamma(2 * q + 1)
-        reach.append(math.exp((math.log(ROUNDING) - log_constant) / (2 * q)))
-    n_pairs = np.array(counts, dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(n_pairs)[:-1]])
-    return PairRules(n_pairs, starts, np.concatenate(offsets), np.concatenate(weights), np.array(reach))
-
-
-@functools.lru_cache(maxsize=64)
-def native_rules(n_players: int) -> NativeRules:
-    """`pair_rules` for the compiled core."""
-    from fastexplain._core import PairRules
-
-    rules = pair_rules(n_players)
-    native = PairRules()
-    for n, start, reach in zip(rules.n_pairs, rules.starts, rules.reach, strict=True):
-        native.add(rules.offsets[start : start + n], rules.weights[start : start + n], float(reach))
-    return native
 
 
 def in_blocks(terms: Float, fill: float) -> Float:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from fastexplain.models.agreement import agrees
 from fastexplain.models.class_registry import ClassRegistry, imported
+from fastexplain.rows.containers import mixed_rows
 from fastexplain.rows.kinds import is_arrow, is_sparse
-from fastexplain.rows.tables import mixed_rows, take_rows
+from fastexplain.rows.tables import take_rows
 
 __all__ = ["Game", "Peeled", "SeenThrough", "TransparentModel", "find_model", "register", "see_through"]
 
@@ -320,7 +321,7 @@ def sums_by_player(cells: NDArray[np.float64], groups: Columns | None) -> NDArra
     """
     if groups is None:
         return cells
-    if all(len(columns) == 1 for columns in groups):
+    if len(groups) == cells.shape[1] and max(map(len, groups)) == 1:
         order = np.concatenate(groups)
         return cells if np.array_equal(order, np.arange(cells.shape[1])) else cells[:, order]
     sums = np.zeros((len(cells), len(groups), *cells.shape[2:]))
@@ -341,7 +342,7 @@ class _Candidate:
 
 def find(owner: Any, method: str | None, background: Any) -> TransparentModel | Peeled | None:
     """What the registered loaders make of a model: not checked yet."""
-    if any(name in _PREDICTS for name in getattr(owner, "__dict__", ())):
+    if not _PREDICTS.isdisjoint(getattr(owner, "__dict__", ())):
         return None  # a predict of its own
     matches = list(_LOADERS.matches(owner))
     for depth, cls in enumerate(type(owner).__mro__):  # most derived first: a subclass is taken for what it extends

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.kernel.masking import RowBuilder, copied
+from fastexplain._threads import one_blas_thread
+from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import PredictionError
 from fastexplain.rows.tables import slice_rows
@@ -143,7 +144,7 @@ class BlackBoxGame:
 
     Parameters
     ----------
-    builder : RowBuilder
+    builder : MaskedRowBuilder
     predict : PredictFunction
     players : list of int arrays
         Columns of each player.
@@ -159,7 +160,7 @@ class BlackBoxGame:
 
     def __init__(
         self,
-        builder: RowBuilder,
+        builder: MaskedRowBuilder,
         predict: PredictFunction,
         players: list[NDArray[np.intp]],
         weights: NDArray[np.float64],
@@ -311,7 +312,7 @@ class BlackBoxGame:
             at += stop - start
 
 
-def _check_repeatable(predict: PredictFunction, builder: RowBuilder, answers: NDArray[np.float64]) -> None:
+def _check_repeatable(predict: PredictFunction, builder: MaskedRowBuilder, answers: NDArray[np.float64]) -> None:
     """Ask for a few background rows once more: values of a game that changes while it is played mean nothing."""
     n_again = min(builder.n_background, _ASKED_TWICE)
     again = predict(copied(slice_rows(builder.background, 0, n_again)), n_again, answers.shape[1])
@@ -320,8 +321,9 @@ def _check_repeatable(predict: PredictFunction, builder: RowBuilder, answers: ND
     if off[worst] > _REPEATABLE * np.abs(answers).max():
         raise PredictionError(
             f"{predict.name} answers differently when it is asked again: {float(answers[worst])!r}, then "
-            f"{float(again[worst])!r} for background row {worst[0]}, output {worst[1]}. What it returns for a row must not depend on chance or on "
-            "the rows beside it: fix its seed, or put a network in evaluation mode (model.eval())."
+            f"{float(again[worst])!r} for background row {worst[0]}, output {worst[1]}. What it returns for a row must "
+            "not depend on chance or on the rows beside it: fix its seed, or put a network in evaluation mode "
+            "(model.eval())."
         )
 
 
@@ -372,9 +374,10 @@ class ScoredGame:
 
     def evaluate(self, requests: Sequence[Request]) -> list[NDArray[np.float64]]:
         """Weighted means of the formula over the background, (n_masks, n_outputs) for each request."""
-        return [
-            self._game.coalition_values(
-                self._X[request.row], request.masks, n_threads=self._n_threads, backend=self._backend
-            )
-            for request in requests
-        ]
+        with one_blas_thread():  # threads of our own share the work
+            return [
+                self._game.coalition_values(
+                    self._X[request.row], request.masks, n_threads=self._n_threads, backend=self._backend
+                )
+                for request in requests
+            ]

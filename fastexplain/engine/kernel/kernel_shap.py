@@ -13,7 +13,7 @@ from fastexplain.engine.arguments import seed_number, whole_number
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import as_background
 from fastexplain.engine.kernel.coalition_games import BlackBoxGame, CoalitionGame
-from fastexplain.engine.kernel.masking import RowBuilder, copied, make_builder
+from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied, make_builder
 from fastexplain.engine.kernel.sampling import METHODS, Rules, play
 from fastexplain.engine.kernel.selection import checked_l1_reg
 from fastexplain.engine.links import identity, resolve_link
@@ -22,9 +22,11 @@ from fastexplain.engine.progress import progress
 from fastexplain.rows.tables import slice_rows
 
 if TYPE_CHECKING:
-    from fastexplain.engine.formulas.find import Formula
+    from fastexplain.engine.formulas.find import Formula, FormulaMemory
 
-__all__ = ["KernelShapResult", "kernel_shap", "subset_kernel_shap"]
+__all__ = ["KernelShapResult", "kernel_shap", "remembering_kernel_shap", "subset_kernel_shap"]
+
+_CHUNK_BYTES = 64 * 2**20
 
 _CHUNK_BYTES = 64 * 2**20
 # Masked rows of one explained row that are predicted as fast as a formula is found for that row's own background.
@@ -173,22 +175,59 @@ def kernel_shap(
     (5, 4, 3)
     """
     rules = _rules(link, n_samples, tol, l1_reg, seed, n_threads, method, backend)
-    predict = PredictFunction(model_or_predict)
-    rows, background_weights = as_background(background, weights)
-    builder = make_builder(X, rows, n_threads=rules.n_threads, backend=rules.backend)
-    players = _players(groups, builder)
-    options = _Options(
-        rules, predict, builder, players, background_weights, whole_number(chunk_bytes, "chunk_bytes"), show_progress
-    )
+    options = _checked(model_or_predict, X, background, weights, groups, rules, chunk_bytes, show_progress)
     formula = None
     if see_through:
         from fastexplain.engine.formulas.find import find_formula
 
-        formula = find_formula(
-            predict, builder, players, background_weights, n_threads=rules.n_threads, backend=rules.backend
-        )
+        formula = find_formula(*options.game(), n_threads=rules.n_threads, backend=rules.backend)
+    return _explained(model_or_predict, options, formula)
+
+
+def remembering_kernel_shap(
+    memory: FormulaMemory,
+    model_or_predict: Any,
+    X: Any,
+    background: Any,
+    *,
+    groups: Any = None,
+    weights: Any = None,
+    link: Any = "identity",
+    n_samples: int | str = "auto",
+    tol: float = 0.01,
+    seed: int = 0,
+    n_threads: int | None = None,
+    show_progress: bool | None = False,
+) -> KernelShapResult:
+    """`kernel_shap` for an explainer: the model's formula is kept in `memory`, for the same background and groups."""
+    rules = _rules(link, n_samples, tol, False, seed, n_threads, "auto", None)
+    options = _checked(model_or_predict, X, background, weights, groups, rules, _CHUNK_BYTES, show_progress)
+    formula = memory.find(*options.game(), n_threads=rules.n_threads, backend=rules.backend)
+    return _explained(model_or_predict, options, formula)
+
+
+def _checked(
+    model_or_predict: Any,
+    X: Any,
+    background: Any,
+    weights: Any,
+    groups: Any,
+    rules: Rules,
+    chunk_bytes: Any,
+    show_progress: bool | None,
+) -> _Options:
+    predict = PredictFunction(model_or_predict)
+    rows, background_weights = as_background(background, weights)
+    builder = make_builder(X, rows, n_threads=rules.n_threads, backend=rules.backend)
+    players = _players(groups, builder)
+    return _Options(
+        rules, predict, builder, players, background_weights, whole_number(chunk_bytes, "chunk_bytes"), show_progress
+    )
+
+
+def _explained(model_or_predict: Any, options: _Options, formula: Formula | None) -> KernelShapResult:
     result = _by_sampling(options) if formula is None else _by_formula(options, formula)
-    if predict.method == "decision_function" and predict.owner is model_or_predict:
+    if options.predict.method == "decision_function" and options.predict.owner is model_or_predict:
         return result._replace(method=f"{result.method} of decision_function")
     return result
 
@@ -238,7 +277,7 @@ def subset_kernel_shap(
     return _by_sampling(options, kept)
 
 
-def _has_game(predict: PredictFunction, builder: RowBuilder, weights: NDArray[np.float64], rules: Rules) -> bool:
+def _has_game(predict: PredictFunction, builder: MaskedRowBuilder, weights: NDArray[np.float64], rules: Rules) -> bool:
     """Whether the values of coalitions follow from a known formula."""
     from fastexplain.engine.formulas.find import find_formula
 
@@ -248,7 +287,7 @@ def _has_game(predict: PredictFunction, builder: RowBuilder, weights: NDArray[np
 
 
 def _row_by_row(
-    model_or_predict: Any, builder: RowBuilder, kept: NDArray[np.bool_], columns: NDArray[np.intp], **options: Any
+    model_or_predict: Any, builder: MaskedRowBuilder, kept: NDArray[np.bool_], columns: NDArray[np.intp], **options: Any
 ) -> KernelShapResult:
     """Each row by itself, with background rows that have its own values in the kept columns."""
     nobody = np.zeros(builder.n_background, dtype=np.int32)
@@ -273,11 +312,15 @@ class _Options(NamedTuple):
 
     rules: Rules
     predict: PredictFunction
-    builder: RowBuilder
+    builder: MaskedRowBuilder
     players: list[NDArray[np.intp]]
     weights: NDArray[np.float64]
     chunk_bytes: int
     show_progress: bool | None
+
+    def game(self) -> tuple[PredictFunction, MaskedRowBuilder, list[NDArray[np.intp]], NDArray[np.float64]]:
+        """What a formula is found for."""
+        return self.predict, self.builder, self.players, self.weights
 
 
 def _by_sampling(options: _Options, kept: NDArray[np.bool_] | None = None) -> KernelShapResult:
@@ -302,8 +345,11 @@ def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
         left = options._replace(builder=formula.builder, predict=formula.predict, players=formula.players)
         return _prefixed(_by_sampling(left), formula.path)
     settings: dict[str, Any] = {"n_threads": rules.n_threads, "backend": rules.backend}
-    without = predict(copied(builder.background), builder.n_background)
-    full = predict(copied(builder.X), builder.n_rows, without.shape[1])
+    if formula.predictions is None:
+        without = predict(copied(builder.background), builder.n_background)
+        full = predict(copied(builder.X), builder.n_rows, without.shape[1])
+    else:
+        without, full = formula.predictions
     base_values = options.weights @ without
     if rules.linear_link and rules.method in ("auto", "exact") and not rules.l1_reg:
         values = formula.shap_values(full, base_values, **settings)
@@ -383,7 +429,7 @@ def _l1_reg(l1_reg: Any, method: str) -> Any:
     return checked
 
 
-def _players(groups: Any, builder: RowBuilder) -> list[NDArray[np.intp]]:
+def _players(groups: Any, builder: MaskedRowBuilder) -> list[NDArray[np.intp]]:
     """Columns of each player."""
     if groups is None:
         return [np.array([j], dtype=np.intp) for j in range(builder.n_columns)]
@@ -411,7 +457,7 @@ def _players(groups: Any, builder: RowBuilder) -> list[NDArray[np.intp]]:
     return players
 
 
-def _column(item: Any, positions: Mapping[Any, int], builder: RowBuilder) -> int:
+def _column(item: Any, positions: Mapping[Any, int], builder: MaskedRowBuilder) -> int:
     if item in positions:
         return positions[item]
     if isinstance(item, bool) or not isinstance(item, int | np.integer) or not 0 <= item < builder.n_columns:

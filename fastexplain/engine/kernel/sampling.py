@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain._threads import one_blas_thread
 from fastexplain.engine.kernel.antithetic import antithetic_estimate, draw_permutations, prefix_masks
 from fastexplain.engine.kernel.coalition_games import CoalitionGame, Request
 from fastexplain.engine.kernel.coalitions import Design, all_coalitions, make_design, n_pairs_in_all
@@ -293,9 +294,10 @@ def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Playe
         y = np.moveaxis(pair_values, 1, 0).reshape(pair_values.shape[1], -1)
         total = group.total[waiting].reshape(-1)
         scale = _scale(y, total, rules)
+        with one_blas_thread():
+            estimate = look.estimate(y / scale, total / scale)
         values, errors = (
-            np.moveaxis((part * scale).reshape(group.n, len(waiting), game.n_outputs), 0, 1)
-            for part in look.estimate(y / scale, total / scale)
+            np.moveaxis((part * scale).reshape(group.n, len(waiting), game.n_outputs), 0, 1) for part in estimate
         )
         rows = np.array([plans[i].row for i in waiting])
         every = played.values[rows]  # what background rows that were enumerated have added so far

@@ -18,7 +18,7 @@ from fastexplain.engine.permutation.replacement import Floats, Jobs, PredictingR
 from fastexplain.engine.predict import PredictFunction, PredictingModel
 from fastexplain.exceptions import FastExplainError
 from fastexplain.models.agreement import agrees
-from fastexplain.rows.stacks import Rows, Segment, _SparseRows, as_rows
+from fastexplain.rows.containers import Rows, Segment, SparseRows, as_rows
 
 __all__ = ["formula_replacer", "open_replacer"]
 
@@ -162,7 +162,7 @@ def _tree_formula(model: PredictingModel, rows: Rows, kernels: Any, n_threads: i
             tree_model = load_model(model.owner)
         except FastExplainError:  # no tree model, or one that the forest cannot hold: the black box takes it
             return None
-    if isinstance(rows, _SparseRows):
+    if isinstance(rows, SparseRows):
         return None
     return _TreeFormula(tree_model, rows, kernels, n_threads)
 
@@ -258,14 +258,14 @@ def _linear_formula(model: PredictingModel, rows: Rows, kernels: Any, n_threads:
     coef = np.atleast_2d(coef).astype(np.float64)
     if coef.ndim != 2 or coef.shape[1] != rows.n_features or np.size(intercept) not in (1, len(coef)):
         return None
-    if not _has_dense(rows) and not isinstance(rows, _SparseRows):
+    if not _has_dense(rows) and not isinstance(rows, SparseRows):
         return None
     return _LinearFormula(coef, np.ravel(np.asarray(intercept, dtype=np.float64)), rows)
 
 
 def _has_dense(rows: Rows) -> bool:
     """Whether all columns are numbers, and a float64 copy is affordable."""
-    if isinstance(rows, _SparseRows) or rows.n_rows * rows.n_features * 8 > MAX_DENSE_BYTES:
+    if isinstance(rows, SparseRows) or rows.n_rows * rows.n_features * 8 > MAX_DENSE_BYTES:
         return False
     return all(rows.column(j).dtype.kind in "fiub" for j in range(rows.n_features))
 
@@ -285,14 +285,14 @@ class _LinearFormula(_Formula):
         self.tolerance = _tolerance_of(rows)
 
     def encode(self, rows: Rows) -> Any:
-        return rows.data if isinstance(rows, _SparseRows) else rows.numeric()
+        return rows.data if isinstance(rows, SparseRows) else rows.numeric()
 
     def raw(self, encoded: Any) -> Floats:
         return np.asarray(encoded @ self._coef.T + self._intercept)
 
     def open(self) -> Floats:
         encoded = self.encode(self._rows)
-        self._columns = encoded.tocsc() if isinstance(self._rows, _SparseRows) else encoded
+        self._columns = encoded.tocsc() if isinstance(self._rows, SparseRows) else encoded
         self._base = self.raw(encoded)
         return self._base
 

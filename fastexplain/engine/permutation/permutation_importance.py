@@ -21,7 +21,7 @@ from fastexplain.engine.predict import predicting_model
 from fastexplain.engine.progress import progress
 from fastexplain.engine.weights import summable
 from fastexplain.rows.arrays import plain_array
-from fastexplain.rows.stacks import Rows, as_rows
+from fastexplain.rows.containers import Rows, as_rows
 
 __all__ = ["PermutationImportanceResult", "permutation_importance"]
 

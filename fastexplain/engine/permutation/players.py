@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.rows.stacks import Rows
+from fastexplain.rows.containers import Rows
 
 __all__ = ["Player", "conditional_strata", "draw_permutations", "find_players"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.predict import PredictFunction
-from fastexplain.rows.stacks import Rows, Segment
+from fastexplain.rows.containers import Rows, Segment
 
 __all__ = ["Jobs", "PredictingReplacer", "Replacer"]
 

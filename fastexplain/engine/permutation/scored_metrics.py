@@ -15,7 +15,7 @@ from fastexplain.engine.permutation.formula_replacement import formula_replacer
 from fastexplain.engine.permutation.replacement import Floats, PredictingReplacer, Replacer
 from fastexplain.engine.permutation.scored_tables import TableReplacer
 from fastexplain.engine.predict import PredictingModel
-from fastexplain.rows.stacks import Rows
+from fastexplain.rows.containers import Rows
 
 __all__ = ["ScoredMetric", "score_metrics"]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fastexplain.engine.metrics.functions import Evaluation, Floats, Truth, check_weights, leaving_out_blocks, number
 from fastexplain.engine.permutation.replacement import Jobs, Replacer
 from fastexplain.engine.predict import RESPONSES
+from fastexplain.rows.containers import Rows, Segment
 from fastexplain.rows.kinds import is_pandas
-from fastexplain.rows.stacks import Rows, Segment
 
 __all__ = ["ScoredTables", "TableReplacer"]
 

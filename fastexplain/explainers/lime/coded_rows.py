@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.rows.containers import as_rows
 from fastexplain.rows.kinds import is_arrow, is_pandas, is_sparse, is_table
-from fastexplain.rows.stacks import as_rows
 from fastexplain.rows.tables import column_of, count_columns, count_rows, take_rows
 
 __all__ = ["CodedRows"]

@@ -19,7 +19,6 @@ from fastexplain.explainers.shared.background import rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import BlackBox, black_box
 from fastexplain.explainers.shared.checks import check_subset, distinct_names
-from fastexplain.explainers.shared.dispatch import unwrapped
 from fastexplain.rows.arrays import dense
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import column_labels, count_columns, count_rows, slice_rows, unwrapped_rows
@@ -145,7 +144,7 @@ class LIMEExplainer(BaseExplainer):
         self.categorical_features = _columns(categorical_features, names, count_columns(rows))
         self._coded = CodedRows(rows, self.categorical_features)
         some_rows = slice_rows(rows, 0, min(count_rows(rows), _ROWS_TO_ASK))
-        self._box = black_box(unwrapped(model), is_function, model_task, None, some_rows)
+        self._box = black_box(model, is_function, model_task, None, some_rows)
         _check_classes(self._box, classes, is_function)
         super().__init__(
             model,

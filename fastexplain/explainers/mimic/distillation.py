@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.explainers.mimic.surrogates._base import BaseExplainableModel
-from fastexplain.explainers.mimic.surrogates._scaling import expit
+from fastexplain.explainers.shared.probability import expit
 from fastexplain.explanation.numbers.fidelity import FidelityReport, classifier_fidelity, regression_fidelity
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import take_rows

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.predict import PredictFunction
-from fastexplain.exceptions import PredictionError, UnsupportedModelError
+from fastexplain.exceptions import PredictionError
 from fastexplain.explainers.shared.black_box import Target, find_target
-from fastexplain.explainers.shared.checks import check_classes, check_task, list_of_names
-from fastexplain.explainers.shared.dispatch import unwrapped
+from fastexplain.explainers.shared.checks import check_classes, check_task
+from fastexplain.explainers.shared.model_facts import model_facts
 from fastexplain.explainers.shared.predictions import estimator_predictions
 from fastexplain.explanation.explanation import Predictions
-from fastexplain.models.trees.registry import is_bare
 
 __all__ = ["Teacher", "find_teacher", "known_teacher"]
 
@@ -101,7 +98,7 @@ def find_teacher(
         An output is not finite.
     """
     target = _target(model, is_function, model_task, classes)
-    known = list_of_names(getattr(target.owner, "classes_", None), "classes_")
+    known = target.facts.classes
     labels_only = target.task == "classification" and target.units == "margin"
     if labels_only:
         outputs, task = _one_hot(target.owner, rows), target.task
@@ -123,7 +120,7 @@ def known_teacher(
 
 
 def _target(model: Any, is_function: bool, model_task: Any, classes: Any) -> Target:
-    target = _booster_target(model) or find_target(unwrapped(model), is_function, model_task, classes)
+    target = find_target(model_facts(model, is_function), model_task, classes)
     if target.units is not None:
         check_task(model_task, target.task, target.name)
     return target
@@ -158,32 +155,3 @@ def _one_hot(owner: Any, rows: Any) -> Float:
 def _indicators(owner: Any, labels: Any) -> Float:
     known, chosen = np.asarray(owner.classes_), np.asarray(labels)
     return np.asarray(np.equal(chosen[:, None], known[None, :]), dtype=np.float64)
-
-
-# ------------------------------------------------------------------------------------------------------ bare boosters
-
-
-def _booster_target(model: Any) -> Target | None:
-    """A model of trees that has no scikit-learn methods, as a Booster: its margins, through the link."""
-    if not is_bare(model):
-        return None
-    from fastexplain.models import load_model
-
-    trees = load_model(model)
-    call = PredictFunction.named(partial(_booster_outputs, trees), trees.library)
-    units = "model output" if trees.task == "regression" else "probability"
-    return Target(None, call, call, trees.task, units, False, trees.library)
-
-
-def _booster_outputs(trees: Any, rows: Any) -> Float:
-    from fastexplain.explainers.mimic.surrogates._scaling import expit
-
-    margins: Float = trees.raw_predict(rows)
-    if trees.task == "regression":
-        return margins
-    if trees.single_margin:
-        return expit(margins)
-    if not np.isfinite(margins).all():
-        raise UnsupportedModelError("The booster's margins are not finite.")
-    powers = np.exp(margins - margins.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -146,7 +146,7 @@ class PFIExplainer:
         self.show_progress, self.n_threads, self.model_task = show_progress, n_threads, model_task
         self.features = distinct_names(features, "features")
         self.classes = self._checked_classes(list_of_names(classes, "classes"))
-        n_features = self._target.n_features
+        n_features = self._target.facts.n_features
         if n_features is not None and transformations is None:
             self._check_features(n_features)
 
@@ -190,7 +190,7 @@ class PFIExplainer:
         if raw is None:
             rows = seen = as_table(rows)[0]
             self._check_features(count_columns(seen))
-            names = self.features or column_labels(rows) or self._target.feature_names
+            names = self.features or column_labels(rows) or self._target.facts.feature_names
         else:
             rows = raw.table(rows)[0]
             seen, names = raw.transform_table(rows), raw.raw_features
@@ -230,12 +230,12 @@ class PFIExplainer:
 
     def _check_features(self, n_columns: int) -> None:
         """Raise ValueError where names or columns are not as many as the model's features."""
-        n_features = self._target.n_features
+        n_features = self._target.facts.n_features
         if n_features is not None and n_columns != n_features:
             raise ValueError(f"evaluation_examples has {n_columns} columns; the model has {n_features} features.")
         if self.features is not None and len(self.features) != n_columns:
             raise ValueError(f"features has {len(self.features)} names; there are {n_columns} features.")
-        names = self.features or self._target.feature_names
+        names = self.features or self._target.facts.feature_names
         if names is not None or not any(isinstance(column, str) for column in self.explain_subset or ()):
             check_subset(self.explain_subset, names, n_columns)  # else names are those of the rows to come
 

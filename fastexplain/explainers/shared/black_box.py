@@ -16,17 +16,16 @@ from fastexplain.engine.links import resolve_link
 from fastexplain.engine.predict import PredictFunction, estimator_kind
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.shared.base import ExplainedModel
-from fastexplain.explainers.shared.checks import check_task, list_of_names, plain_task
-from fastexplain.explainers.shared.dispatch import (
-    EXPECTED,
-    check_callable,
-    check_fitted,
-    class_names,
-    is_plain_function,
+from fastexplain.explainers.shared.checks import check_task, plain_task
+from fastexplain.explainers.shared.dispatch import check_fitted, nothing_that_predicts
+from fastexplain.explainers.shared.model_facts import ModelFacts, model_facts
+from fastexplain.explainers.shared.predictions import (
+    estimator_predictions,
+    output_predictions,
+    output_units,
+    tree_outputs,
 )
-from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions, output_units
 from fastexplain.explanation.explanation import Predictions
-from fastexplain.models.networks.forward import is_torch, network_forward
 from fastexplain.rows.tables import count_rows
 
 __all__ = ["BlackBox", "Target", "black_box", "find_target"]
@@ -37,10 +36,9 @@ class Target(NamedTuple):
 
     Attributes
     ----------
-    owner : object or None
-        The model; None for a function.
+    facts : ModelFacts
     method : callable or network
-        Its bound method, or the function.
+        The model's bound method, the function, or a network that is called itself.
     call : PredictFunction
         Rows -> outputs, checked.
     task : {"unknown", "classification", "regression"}
@@ -48,24 +46,31 @@ class Target(NamedTuple):
         Of the outputs, where the model's kind decides them.
     knows_task : bool
         The model says itself what it does, and predicts with scikit-learn's methods.
-    name : str
-        As messages give it.
     """
 
-    owner: Any
+    facts: ModelFacts
     method: Any
     call: PredictFunction
     task: str
     units: str | None
     knows_task: bool
-    name: str
+
+    @property
+    def owner(self) -> Any:
+        """The model whose method is called; None for functions, and what is called itself."""
+        return self.facts.owner
+
+    @property
+    def name(self) -> str:
+        """As messages give it."""
+        return self.facts.name
 
     def outputs(self, rows: Any) -> NDArray[np.float64]:
         """Outputs of a copy of the rows, (n_rows, n_outputs); UnsupportedModelError for other shapes."""
         return self.call(copied(rows), count_rows(rows))
 
 
-def find_target(model: Any, is_function: bool, model_task: Any, classes: Any) -> Target:
+def find_target(facts: ModelFacts, model_task: Any, classes: Any) -> Target:
     """Find what to call of a model, without calling it.
 
     Raises
@@ -75,16 +80,21 @@ def find_target(model: Any, is_function: bool, model_task: Any, classes: Any) ->
     ValueError
         `model_task` contradicts the model.
     """
-    check_callable(model, is_function)
+    if facts.trees is not None:
+        call = PredictFunction.named(partial(tree_outputs, facts.trees), facts.name)
+        tree_units = "model output" if facts.trees.task == "regression" else "probability"
+        return Target(facts, call, call, facts.trees.task, tree_units, False)
     task = plain_task(model_task)
     if task == "unknown" and classes is not None:
         task = "classification"
-    owner = None if is_function or is_plain_function(model) else model
-    method, units, own_task = (_function(model), None, None) if owner is None else _method_of(owner, task)
+    if facts.called:
+        method = facts.model if facts.is_network else facts.function
+        return Target(facts, method, PredictFunction.named(facts.function, facts.name), task, None, False)
+    method, units, own_task = _method_of(facts.model, task)
     if own_task is not None:
-        check_task(model_task, own_task, type(owner).__name__)
-    call = PredictFunction.named(partial(network_forward, model) if is_torch(method) else method, _name(model))
-    return Target(owner, method, call, own_task or task, units, own_task is not None, _name(model))
+        check_task(model_task, own_task, facts.name)
+    call = PredictFunction.named(method, facts.name)
+    return Target(facts, method, call, own_task or task, units, own_task is not None)
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,7 @@ def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, prob
     ValueError
         `model_task` contradicts the model.
     """
-    target = find_target(model, is_function, model_task, classes)
+    target = find_target(model_facts(model, is_function, by_trees=False), model_task, classes)
     outputs = target.outputs(probe)
     n_columns = outputs.shape[1]
     task = target.task
@@ -171,18 +181,13 @@ def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, prob
         units=units,
         n_columns=n_columns,
         doubles=n_columns == 1 and units == "probability",
-        classes=_own_classes(target.owner, task, n_columns),
-        feature_names=_own_names(target.owner),
+        classes=_own_classes(target.facts, task, n_columns),
+        feature_names=target.facts.feature_names,
     )
 
 
 def _composed(function: Callable[[Any], Any], transform: Callable[[Any], Any], rows: Any) -> Any:
     return function(transform(rows))
-
-
-def _function(model: Any) -> Any:
-    """A function of rows; of something with a predict that is to be called itself, its call."""
-    return model.__call__ if hasattr(model, "predict") else model
 
 
 def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None, str | None]:
@@ -197,7 +202,7 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
         )
     if kind == "outlier_detector":
         return model.decision_function, "model output", "regression"
-    if kind == "regressor" or (kind is None and task == "regression"):
+    if kind == "regressor" or (kind is None and task == "regression" and hasattr(model, "predict")):
         return model.predict, "model output", "regression"
     if hasattr(model, "predict_proba"):
         return model.predict_proba, "probability", "classification"
@@ -210,27 +215,17 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
         return model.decision_function, "margin", "classification"
     if callable(getattr(model, "predict", None)):
         return model.predict, None, None
-    raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
+    raise nothing_that_predicts(model)
 
 
-def _own_classes(owner: Any, task: str, n_columns: int) -> list[Any] | None:
+def _own_classes(facts: ModelFacts, task: str, n_columns: int) -> list[Any] | None:
     """Labels that a classifier was fitted on; an error if its outputs are not one per class."""
-    known = getattr(owner, "classes_", None) if task == "classification" else None
-    if known is None:
+    labels = facts.classes if task == "classification" else None
+    if labels is None:
         return None
-    labels = list_of_names(known, "classes_") or []
     if n_columns not in ((1, 2) if len(labels) == 2 else (len(labels),)):
         raise UnsupportedModelError(
-            f"{_name(owner)} has {len(labels)} classes, but {n_columns} columns of output. Explain a function that "
+            f"{facts.name} has {len(labels)} classes, but {n_columns} columns of output. Explain a function that "
             "returns one per class; a SVC has them with decision_function_shape='ovr'."
         )
     return labels
-
-
-def _own_names(owner: Any) -> list[str] | None:
-    known = getattr(owner, "feature_names_in_", None)
-    return None if known is None else [str(name) for name in known]
-
-
-def _name(model: Any) -> str:
-    return str(getattr(model, "__name__", None) or type(model).__name__)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers.shared.probability import expit
 from fastexplain.models import TreeModel
 from fastexplain.models.trees.registry import rows_for_library
 
-__all__ = ["estimator_predictions", "model_predictions", "output_predictions", "output_units"]
+__all__ = ["estimator_predictions", "model_predictions", "output_predictions", "output_units", "tree_outputs"]
 
 
 def model_predictions(model: TreeModel, X: Any) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
@@ -33,6 +35,30 @@ def model_predictions(model: TreeModel, X: Any) -> tuple[NDArray[Any], NDArray[n
     if model.is_bare:
         return _from_raw(model, model.raw_predict(X)), None
     return estimator_predictions(model.model, model.task, X)
+
+
+def tree_outputs(model: TreeModel, X: Any) -> NDArray[np.float64]:
+    """Outputs of a bare booster: those of a regression, or probabilities made of its margins.
+
+    Returns
+    -------
+    array of shape (n_rows, n_outputs)
+        A single column of a classifier is the probability of class 1.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Margins of several classes are not finite.
+    """
+    margins = model.raw_predict(X)
+    if model.task == "regression":
+        return margins
+    if model.single_margin:
+        return expit(margins)
+    if not np.isfinite(margins).all():
+        raise UnsupportedModelError("The booster's margins are not finite.")
+    powers = np.exp(margins - margins.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def estimator_predictions(model: Any, task: str, X: Any) -> tuple[NDArray[Any], NDArray[np.float64] | None]:

@@ -1,4 +1,4 @@
-"""Values of margins made to add up to probabilities, as interpret-community does it."""
+"""Margins as probabilities, and values of margins made to add up to them, as interpret-community does it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["scaled_to_probability"]
+__all__ = ["expit", "scaled_to_probability"]
 
 Floats = NDArray[np.float64]
 
 # Rows rescaled at a time: what is made of them stays in the cache.
 BLOCK_ROWS = 512
+
+
+def expit(margin: Floats) -> Floats:
+    """1 / (1 + exp(-margin)), without overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * margin)))
 
 
 def scaled_to_probability(

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.explainers.options import SamplingPolicy
+from fastexplain.rows.containers import as_rows
 from fastexplain.rows.kinds import is_sparse
-from fastexplain.rows.stacks import as_rows
 from fastexplain.rows.tables import count_rows, take_rows
 
 __all__ = ["checked_policy", "sampled_rows"]

@@ -25,9 +25,9 @@ from fastexplain.models.trees.lightgbm_text import (
     check_pandas_categories,
     checked_file_text,
     damaged,
+    integer_field,
     numbers,
     read_text,
-    whole_number,
 )
 from fastexplain.models.trees.structure import NodeTable
 from fastexplain.rows.matrix import as_matrix
@@ -134,7 +134,7 @@ class LightGBMModel(TreeModel):
     def _set_task(self, header: Fields) -> None:
         import lightgbm
 
-        num_class = whole_number(header, "num_class")
+        num_class = integer_field(header, "num_class")
         objective = header.get("objective", "").partition(" ")[0]
         if isinstance(self.model, lightgbm.LGBMClassifier):
             self.n_classes, self.classes = len(self.model.classes_), np.asarray(self.model.classes_).tolist()
@@ -274,7 +274,8 @@ def _forest(header: Fields, trees: list[Fields]) -> Forest:
             "and Tree SHAP is exact for constant leaves only. Train with linear_tree=False."
         )
     check_header(header, len(trees))
-    n_features, n_outputs = whole_number(header, "max_feature_idx") + 1, whole_number(header, "num_tree_per_iteration")
+    n_features = integer_field(header, "max_feature_idx") + 1
+    n_outputs = integer_field(header, "num_tree_per_iteration")
     n_leaves = _n_leaves(trees)
     offsets = np.concatenate([[0], np.cumsum(2 * n_leaves - 1)])
     inner, leaf = _node_positions(n_leaves, offsets)
@@ -367,7 +368,7 @@ def _n_averaged(header: Fields, trees: list[Fields]) -> int:
     """
     if "average_output" not in header:
         return 1
-    return max(1, len(trees) // whole_number(header, "num_tree_per_iteration"))
+    return max(1, len(trees) // integer_field(header, "num_tree_per_iteration"))
 
 
 def _cover(

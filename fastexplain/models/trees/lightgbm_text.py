@@ -26,9 +26,9 @@ __all__ = [
     "check_pandas_categories",
     "checked_file_text",
     "damaged",
+    "integer_field",
     "numbers",
     "read_text",
-    "whole_number",
 ]
 
 Fields = dict[str, str]
@@ -86,7 +86,7 @@ def _parsed(text: str, key: str, dtype: Any) -> NDArray[Any]:
         raise damaged(f"{key!r} holds something that is not a number") from None
 
 
-def whole_number(fields: Fields, key: str) -> int:
+def integer_field(fields: Fields, key: str) -> int:
     """A field that is one whole number."""
     text = fields.get(key, "")
     if not re.fullmatch(r"-?\d{1,18}", text):
@@ -96,11 +96,12 @@ def whole_number(fields: Fields, key: str) -> int:
 
 def check_header(header: Fields, n_trees: int) -> None:
     """Refuse a header whose numbers contradict each other: memory for the rows and outputs goes by them."""
-    n_features, n_outputs = whole_number(header, "max_feature_idx") + 1, whole_number(header, "num_tree_per_iteration")
+    n_features = integer_field(header, "max_feature_idx") + 1
+    n_outputs = integer_field(header, "num_tree_per_iteration")
     check_sizes("LightGBM", n_features, n_outputs, n_trees)
     if n_trees % n_outputs:
         raise damaged(f"it has {n_trees} trees for {n_outputs} outputs, which must all have as many")
-    if whole_number(header, "num_class") != n_outputs:
+    if integer_field(header, "num_class") != n_outputs:
         raise damaged(f"num_class={header['num_class']}, but it has {n_outputs} trees per iteration")
     # the library transforms as many outputs as the objective says
     stated = re.search(r"\bnum_class:(\S*)", header.get("objective", ""))
@@ -192,7 +193,7 @@ def _check_tree_sizes(header: Fields, text: str) -> None:
 
 
 def _check_tree(i: int, tree: Fields) -> None:
-    n_leaves = whole_number(tree, "num_leaves")
+    n_leaves = integer_field(tree, "num_leaves")
     missing = [key for key in (*_NEEDED, *(_NEEDED_TO_SPLIT if n_leaves > 1 else ())) if key not in tree]
     if missing:
         raise damaged(f"tree {i} has no {missing[0]!r}")

@@ -24,9 +24,9 @@ from fastexplain.models.trees.xgboost_document import (
     MAX_CATEGORY,
     check_document,
     damaged,
+    integer_field,
     joined,
     read_document,
-    whole_number,
 )
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.matrix import as_matrix, categorical_columns, refuse_non_finite
@@ -392,7 +392,7 @@ def _nodes(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> _Nodes:
     sizes = [len(tree["left_children"]) for tree in trees]
     left = joined(trees, "left_children", np.int32)
     leaf = left < 0
-    vector = bool(trees) and whole_number(trees[0]["tree_param"], "size_leaf_vector", "1") > 1
+    vector = bool(trees) and integer_field(trees[0]["tree_param"], "size_leaf_vector", "1") > 1
     if vector and not all("leaf_weights" in tree and "sum_hessian" in tree for tree in trees):
         raise UnsupportedModelError(
             "This XGBoost model has vector leaves (multi_strategy='multi_output_tree') and comes from a version before "

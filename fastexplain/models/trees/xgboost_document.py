@@ -18,7 +18,7 @@ from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.trees import ubjson
 from fastexplain.models.trees.structure import NodeTable, check_sizes
 
-__all__ = ["MAX_CATEGORY", "check_document", "damaged", "joined", "read_document", "whole_number"]
+__all__ = ["MAX_CATEGORY", "check_document", "damaged", "integer_field", "joined", "read_document"]
 
 # What XGBoost writes as the parent of a root.
 NO_PARENT = (-1, 2**31 - 1)
@@ -101,7 +101,7 @@ def ensemble_of(document: Any) -> tuple[dict[str, Any], dict[str, Any], Any]:
     return learner, ensemble, (booster if name == "dart" else ensemble).get("weight_drop")
 
 
-def whole_number(fields: Mapping[str, Any], key: str, default: str | None = None) -> int:
+def integer_field(fields: Mapping[str, Any], key: str, default: str | None = None) -> int:
     """A parameter, which XGBoost writes as text, as a whole number."""
     text = fields.get(key, default)
     if not (isinstance(text, str) and text.isascii() and text.lstrip("-").isdigit() and len(text) < 19):
@@ -140,8 +140,8 @@ def check_document(document: Any) -> tuple[dict[str, Any], dict[str, Any], list[
     """
     learner, ensemble, weights = ensemble_of(document)
     params = _part(learner, "learner_model_param")
-    n_features = whole_number(params, "num_feature")
-    n_outputs = max(1, whole_number(params, "num_class"), whole_number(params, "num_target", "1"))
+    n_features = integer_field(params, "num_feature")
+    n_outputs = max(1, integer_field(params, "num_class"), integer_field(params, "num_target", "1"))
     _text(_part(learner, "objective"), "name")
     for key in ("feature_names", "feature_types"):
         entries = learner.get(key, [])
@@ -172,8 +172,8 @@ def _arrays_of(i: int, tree: Any) -> dict[str, Any]:
     if tree.get("id") != i:
         raise damaged(f"tree {i} is numbered {tree.get('id')!r}")
     params = _part(tree, "tree_param")
-    n_nodes, found = whole_number(params, "num_nodes"), dict(tree)
-    vector = whole_number(params, "size_leaf_vector", "1") > 1
+    n_nodes, found = integer_field(params, "num_nodes"), dict(tree)
+    vector = integer_field(params, "size_leaf_vector", "1") > 1
     for key, kinds in _PER_NODE.items():
         free = vector and key in _FREE_IN_VECTOR_TREES
         if key in tree or not free:
@@ -230,7 +230,7 @@ def _check_nodes(trees: list[dict[str, Any]], n_features: int, n_outputs: int) -
     table.refuse(~leaf & ((feature < 0) | (feature >= n_features)), problem, feature)
     side = joined(trees, "default_left", np.int64)
     table.refuse((side < 0) | (side > 1), "has default_left={}; expected 0 or 1", side)
-    vector = np.array([whole_number(tree["tree_param"], "size_leaf_vector", "1") > 1 for tree in trees], dtype=bool)
+    vector = np.array([integer_field(tree["tree_param"], "size_leaf_vector", "1") > 1 for tree in trees], dtype=bool)
     if vector.any() and not vector.all():
         raise damaged("some of its trees have vectors in their leaves, and some have not")
     if not vector.any():
@@ -278,7 +278,7 @@ def _check_categories(trees: list[dict[str, Any]], table: NodeTable) -> None:
 
 
 def _check_ensemble(ensemble: Mapping[str, Any], n_trees: int, n_outputs: int) -> None:
-    stated = whole_number(_part(ensemble, "gbtree_model_param"), "num_trees")
+    stated = integer_field(_part(ensemble, "gbtree_model_param"), "num_trees")
     if stated != n_trees:
         raise damaged(f"it says that it has {stated} trees, and has {n_trees}")
     outputs = _numbers(ensemble.get("tree_info"), "tree_info", _INTEGERS)

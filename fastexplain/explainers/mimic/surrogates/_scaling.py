@@ -9,14 +9,9 @@ from numpy.typing import NDArray
 
 from fastexplain.explainers.shared.probability import scaled_to_probability
 
-__all__ = ["expit", "scaled_to"]
+__all__ = ["scaled_to"]
 
 Float = NDArray[np.float64]
-
-
-def expit(margin: Float) -> Float:
-    """1 / (1 + exp(-margin)), without overflow."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * margin)))
 
 
 def scaled_to(values: Float | list[Any], base_values: Float, target: Float) -> Float | list[Any]:
