@@ -320,9 +320,10 @@ def _check_repeatable(predict: PredictFunction, builder: MaskedRowBuilder, answe
     worst = np.unravel_index(int(off.argmax()), off.shape)
     if off[worst] > _REPEATABLE * np.abs(answers).max():
         raise PredictionError(
-            f"{predict.name} answers differently when it is asked again: {answers[worst]!r}, then {again[worst]!r} for "
-            f"background row {worst[0]}, output {worst[1]}. What it returns for a row must not depend on chance or on "
-            "the rows beside it: fix its seed, or put a network in evaluation mode (model.eval())."
+            f"{predict.name} answers differently when it is asked again: {float(answers[worst])!r}, then "
+            f"{float(again[worst])!r} for background row {worst[0]}, output {worst[1]}. What it returns for a row must "
+            "not depend on chance or on the rows beside it: fix its seed, or put a network in evaluation mode "
+            "(model.eval())."
         )
 
 
