@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -306,6 +308,23 @@ def test_explanations_can_be_pickled() -> None:
     assert explanation.num_examples == 3
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_pickle_and_a_copy_explain_the_same(sparse: bool) -> None:
+    rows = scipy.sparse.csr_matrix(X) if sparse else X
+    explainer = lime(REGRESSION, rows)
+    before = explainer.explain_local(rows[:2]).local_importance_values
+    for again in (pickle.loads(pickle.dumps(explainer)), copy.deepcopy(explainer)):
+        assert np.array_equal(again.explain_local(rows[:2]).local_importance_values, before)
+
+
+def test_threads_may_share_an_explainer() -> None:
+    explainer = lime(REGRESSION, num_samples=2000)
+    before = explainer.explain_local(X[:10]).local_importance_values
+    with ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(explainer.explain_local, X[:10]) for _ in range(12)]
+    assert all(np.array_equal(call.result().local_importance_values, before) for call in calls)
+
+
 # Bad input
 
 
@@ -330,6 +349,9 @@ def test_what_cannot_be_is_named() -> None:
     explainer = lime(lambda rows: rows["size"].to_numpy(), table, categorical_features=["colour"])
     with pytest.raises(ValueError, match="Column 'colour' holds 'green', which is not among the labels"):
         explainer.explain_local(pd.DataFrame({"size": [1.0], "colour": ["green"]}))
+    for rows in (X[:2, :3], np.hstack([X, X])[:2], scipy.sparse.csr_matrix(X[:2, :3])):
+        with pytest.raises(ValueError, match=rf"evaluation_examples has {rows.shape[1]} columns; .* 4 features"):
+            lime(REGRESSION).explain_local(rows)
     with pytest.raises(ValueError, match="LIMEExplainer needs initialization_examples"):
         lime(REGRESSION, None)
     with pytest.raises(ValueError, match="num_samples must be a positive whole number"):

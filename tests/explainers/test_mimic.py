@@ -642,6 +642,19 @@ def test_rows_of_another_width_and_batches_are_named() -> None:
         explainer.explain_global(X[:0])
 
 
+def test_columns_in_another_order_or_of_another_name_are_named() -> None:
+    table = pd.DataFrame(X, columns=list("abcd"))
+    explainer = MimicExplainer(
+        LinearRegression().fit(table, MARGIN), table, LGBMExplainableModel, features=list("wxyz")
+    )
+    with pytest.raises(ValueError, match="Column 0 of evaluation_examples is 'd', but 'a' where the explainer was"):
+        explainer.explain_local(table[list("dcba")])
+    with pytest.raises(ValueError, match="Column 2 of evaluation_examples is 'other', but 'c'"):
+        explainer.explain_global(table.rename(columns={"c": "other"}), include_local=False)
+    named = explainer.explain_local(table[:3]).local_importance_values
+    assert explainer.explain_local(X[:3]).local_importance_values == named
+
+
 # Files
 
 

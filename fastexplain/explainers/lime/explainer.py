@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -161,6 +162,14 @@ class LIMEExplainer(BaseExplainer):
             self._training = self._training.tocsc()
         self.explainer = None if is_sparse(self._training) else self._lime(self._varied_of(None))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but lime's explainer, which holds functions that do not pickle and is made again from the rest."""
+        return {name: value for name, value in self.__dict__.items() if name != "explainer"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.explainer = None if is_sparse(self._training) else self._lime(self._varied_of(None))
+
     def _varied_of(self, row: Any) -> NDArray[np.intp]:
         """Columns that are varied: those of the subset, or all; of a sparse row, those that it stores."""
         if self._subset is not None:
@@ -194,6 +203,10 @@ class LIMEExplainer(BaseExplainer):
 
     def _attribute(self, X: Any, show_progress: bool) -> Attribution:
         self._check_columns(X)
+        if count_columns(X) != self._training.shape[1]:
+            raise ValueError(
+                f"evaluation_examples has {count_columns(X)} columns; the model has {self._training.shape[1]} features."
+            )
         n_varied = count_columns(X) if self._subset is None else len(self._subset)
         values = np.zeros((count_rows(X), n_varied, self._n_labels()))
         with progress(len(values), "LIMEExplainer", show_progress) as advance:
@@ -209,14 +222,15 @@ class LIMEExplainer(BaseExplainer):
         varied = self._varied_of(row if stored_only else None)
         if not len(varied):
             return
-        explainer: Any = self._lime(varied) if stored_only else self.explainer
+        # a generator of its own: calls in other threads draw from theirs
+        explainer: Any = self._lime(varied) if stored_only else copy.copy(self.explainer)
+        explainer.random_state = np.random.RandomState(self.seed)
 
         def outputs(numbers: Any) -> NDArray[np.float64]:
             rows = self._coded.rows(_with_columns(row, varied, numbers))
             found = np.asarray(self._box.outputs(rows), dtype=np.float64)
             return found.reshape(len(found), -1) if self._n_labels() > 1 else found.reshape(-1)
 
-        explainer.random_state.seed(self.seed)
         with warnings.catch_warnings():
             if self._box.units != "probability":  # margins do not add up to 1, and need not
                 warnings.filterwarnings("ignore", message=r"\s*Prediction probabilties do not sum to 1")

@@ -39,7 +39,13 @@ from fastexplain.explainers.mimic.values import (
 from fastexplain.explainers.options import ResetIndex, ShapValuesOutput
 from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.shared.base import RowExplainer
-from fastexplain.explainers.shared.checks import check_subset, distinct_names, list_of_names, plain_output
+from fastexplain.explainers.shared.checks import (
+    check_columns,
+    check_subset,
+    distinct_names,
+    list_of_names,
+    plain_output,
+)
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.explanation import Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
@@ -47,6 +53,7 @@ from fastexplain.models.wrapped import with_predict
 from fastexplain.rows.tables import (
     as_table,
     column_labels,
+    column_names,
     count_columns,
     count_rows,
     listed_rows,
@@ -154,6 +161,8 @@ class MimicExplainer(RowExplainer):
     Memory beyond the rows: the surrogate's float64 matrix of them, (n_rows, n_inputs).
     """
 
+    _labels: list[str] | None = None  # of the table that it was built from; files and transformations have none
+
     def __init__(
         self,
         model: Any,
@@ -203,6 +212,7 @@ class MimicExplainer(RowExplainer):
             names = distinct_names(features, "features")
             self.features = feature_names(names, column_labels(rows), count_columns(rows), self._index_names)
             self._columns = self.features
+            self._labels = column_names(rows)
         n_rows = count_rows(rows)
         if augment_data:
             rows = augmented(rows, max_num_of_augmentations)
@@ -428,6 +438,7 @@ class MimicExplainer(RowExplainer):
 
     def _surrogate_columns(self, rows: Any) -> Any:
         """Rows with the columns that the surrogate is trained on: also those of the index, where it is reset."""
+        check_columns(column_names(rows), self._labels)
         return reset_rows(rows, self._index_names)[0] if self._index_names else rows
 
     def _explained(self, X: Any) -> tuple[SurrogateValues, Callable[[], Predictions]]:

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.predict import PredictFunction, estimator_kind
-from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.shared.checks import check_task, plain_task
-from fastexplain.explainers.shared.dispatch import EXPECTED, check_callable, check_fitted, class_names
+from fastexplain.explainers.shared.dispatch import check_callable, check_fitted, nothing_that_predicts
 from fastexplain.explainers.shared.model_facts import ModelFacts, fitted_classes, model_facts
 from fastexplain.explainers.shared.networks import network_outputs
 from fastexplain.explainers.shared.predictions import (
@@ -135,7 +134,7 @@ def _estimator(facts: ModelFacts, task: str) -> ScoredTarget:
     model = facts.model
     if not callable(getattr(model, "predict", None)):
         check_fitted(model)
-        raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
+        raise nothing_that_predicts(model)
     labels, has_proba = facts.classes, hasattr(model, "predict_proba")
     if task == "classification" and not has_proba and labels is None and estimator_kind(model) == "regressor":
         check_task(task, "regression", facts.name)

@@ -18,6 +18,7 @@ from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.explainers.raw.raw_features import RawFeatures
 from fastexplain.explainers.shared.checks import (
     check_classes,
+    check_columns,
     check_examples,
     check_subset,
     distinct_names,
@@ -410,11 +411,7 @@ class BaseExplainer(RowExplainer):
             return
         if len(names) != len(expected):
             raise ValueError(f"evaluation_examples has {len(names)} columns; the model has {len(expected)} features.")
-        i = next(i for i, name in enumerate(names) if name != expected[i])
-        raise ValueError(
-            f"Column {i} of evaluation_examples is {names[i]!r}, but {expected[i]!r} where the explainer was built; "
-            "give the same columns in the same order."
-        )
+        check_columns(names, expected)
 
     def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], Attribution, NDArray[np.float64] | None]:
         """Mean |value| (n_outputs, n_explained) over batches of rows, the last batch, probabilities of all rows."""

@@ -17,7 +17,7 @@ from fastexplain.engine.predict import PredictFunction, estimator_kind
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.shared.base import ExplainedModel
 from fastexplain.explainers.shared.checks import check_task, plain_task
-from fastexplain.explainers.shared.dispatch import EXPECTED, check_fitted, class_names
+from fastexplain.explainers.shared.dispatch import check_fitted, nothing_that_predicts
 from fastexplain.explainers.shared.model_facts import ModelFacts, model_facts
 from fastexplain.explainers.shared.predictions import (
     estimator_predictions,
@@ -104,7 +104,7 @@ class BlackBox:
     Attributes
     ----------
     target : callable or network
-        What `kernel_shap` gets: a model's bound method, so that it can see through it, or the function.
+        What `kernel_shap` gets: a model's bound method, so that its formula may be known, or the function.
     outputs : callable
         Rows -> the explained outputs, (n_rows, n_outputs).
     predictions : callable
@@ -215,7 +215,7 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
         return model.decision_function, "margin", "classification"
     if callable(getattr(model, "predict", None)):
         return model.predict, None, None
-    raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
+    raise nothing_that_predicts(model)
 
 
 def _own_classes(facts: ModelFacts, task: str, n_columns: int) -> list[Any] | None:

@@ -14,6 +14,7 @@ from fastexplain.rows.tables import shape_of
 
 __all__ = [
     "check_classes",
+    "check_columns",
     "check_examples",
     "check_subset",
     "check_task",
@@ -57,6 +58,18 @@ def check_examples(examples: Any, n_features: int, transformed: bool = False) ->
         raise ValueError(f"The transformations make {shape[1]} columns; the model has {n_features} features.")
     if shape[1] != n_features:
         raise ValueError(f"initialization_examples has {shape[1]} columns; the model has {n_features} features.")
+
+
+def check_columns(names: list[str] | None, expected: list[str] | None) -> None:
+    """Raise ValueError at the first column of the rows with another name than expected; None: they have no names."""
+    if names is None or expected is None:
+        return
+    for i, (name, known) in enumerate(zip(names, expected, strict=False)):
+        if name != known:
+            raise ValueError(
+                f"Column {i} of evaluation_examples is {name!r}, but {known!r} where the explainer was built; "
+                "give the same columns in the same order."
+            )
 
 
 def list_of_names(given: Any, argument: str) -> list[Any] | None:

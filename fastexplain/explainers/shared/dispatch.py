@@ -10,17 +10,17 @@ from fastexplain.models.class_registry import ClassRegistry, class_names
 from fastexplain.models.trees.registry import tree_match
 
 __all__ = [
-    "EXPECTED",
     "check_callable",
     "check_fitted",
     "class_names",
     "explainer_kind",
     "is_plain_function",
+    "nothing_that_predicts",
     "unwrapped",
 ]
 
 # What messages say may be passed as a model.
-EXPECTED = (
+_EXPECTED = (
     "a fitted model with predict or predict_proba, a torch or Keras network, a (coef, intercept) tuple, or a function "
     "of rows"
 )
@@ -64,6 +64,11 @@ def check_fitted(model: Any) -> None:
         check_is_fitted(model)
 
 
+def nothing_that_predicts(model: Any) -> UnsupportedModelError:
+    """The error for what was passed as model and is none; it says what is expected."""
+    return UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {_EXPECTED}.")
+
+
 def unwrapped(model: Any) -> Any:
     """The best model of a fitted search (GridSearchCV and its kin), which predicts as the search does; else the model.
 
@@ -105,4 +110,4 @@ def explainer_kind(model: Any) -> str:
         return kind.value
     if callable(getattr(model, "predict", None)) or hasattr(model, "predict_proba") or callable(model):
         return "kernel"
-    raise UnsupportedModelError(f"{class_names(model)[0]} cannot be explained; expected {EXPECTED}.")
+    raise nothing_that_predicts(model)
