@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.transparent import Game, see_through
+from fastexplain.engine.formulas.known import Game, known_formula
 
 Float = NDArray[np.float64]
 
@@ -76,9 +76,9 @@ def median_seconds(call: Callable[[], Any], clock: Callable[[], float] = time.pr
 
 def bound(case: Case) -> tuple[Game, str]:
     predict = getattr(case.model, case.method)
-    seen = see_through(case.model, case.method, predict, case.background, case.X)
+    seen = known_formula(case.model, case.method, predict, case.background, case.X)
     if seen is None or seen.model is None:
-        raise SystemExit(f"{case.name} is not seen through.")
+        raise SystemExit(f"{case.name} has no known formula.")
     game = seen.model.bind(case.background)
     values = game.shap_values(case.X, n_threads=1)
     gain = _two_dimensional(predict(case.X)) - _two_dimensional(predict(case.background)).mean(axis=0)
@@ -120,7 +120,7 @@ def main() -> None:
         if arguments.only not in case.name:
             continue
         game, path = bound(case)
-        model = see_through(case.model, case.method, getattr(case.model, case.method), case.background)
+        model = known_formula(case.model, case.method, getattr(case.model, case.method), case.background)
         assert model is not None
         assert model.model is not None
         times = [

@@ -10,7 +10,7 @@ void bind_kernel_shap(pybind11::module_& m);
 void bind_metrics(pybind11::module_& m);
 void bind_permutation(pybind11::module_& m);
 void bind_product_game(pybind11::module_& m);
-void bind_scorers(pybind11::module_& m);
+void bind_masked_predictions(pybind11::module_& m);
 void bind_tree_shap(pybind11::module_& m);
 
 // For parallel_for on a thread that has released the GIL: raises KeyboardInterrupt after Ctrl-C.

@@ -14,7 +14,7 @@ class BorrowedForest {
  public:
   explicit BorrowedForest(const py::object& forest) : forest_(forest) {
     const std::int64_t n_trees = number("n_trees", 0), n_nodes = number("n_nodes", 0);
-    view_.n_features = static_cast<std::int32_t>(number("n_features", 0));
+    view_.n_features = static_cast<std::int32_t>(number("n_features", 0, kMostFeatures));
     view_.n_outputs = static_cast<std::int32_t>(number("n_outputs", 1));
     view_.n_leaf_outputs = static_cast<std::int32_t>(number("n_leaf_outputs", 1));
     view_.n_trees = n_trees;
@@ -54,9 +54,12 @@ class BorrowedForest {
     return reinterpret_cast<const std::uint8_t*>(array<bool>(name).of_shape({n}));
   }
 
+  // Kernels keep arrays of one place per feature: a damaged count must not ask for all memory.
+  static constexpr std::int64_t kMostFeatures = 1 << 24;
+  static constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max() - 1;
+
   // A count that int32 holds.
-  std::int64_t number(const char* name, std::int64_t least) const {
-    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max() - 1;
+  std::int64_t number(const char* name, std::int64_t least, std::int64_t most = kMost) const {
     const py::object given = forest_.attr(name);
     const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(given.ptr()));
     if (!index) {
@@ -65,7 +68,7 @@ class BorrowedForest {
     }
     int overflow = 0;
     const long long value = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
-    require(overflow == 0 && value >= least && value <= kMost, "Forest.", name, " must be in ", least, " .. ", kMost, "; got ",
+    require(overflow == 0 && value >= least && value <= most, "Forest.", name, " must be in ", least, " .. ", most, "; got ",
             std::string(py::repr(given)));
     return value;
   }

@@ -14,6 +14,6 @@ PYBIND11_MODULE(_core, m) {
   bind_metrics(m);
   bind_permutation(m);
   bind_product_game(m);
-  bind_scorers(m);
+  bind_masked_predictions(m);
   bind_tree_shap(m);
 }

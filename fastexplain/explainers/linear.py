@@ -140,8 +140,8 @@ class LinearExplainer(BaseExplainer):
 
 def _solved(model: Any, examples: Any) -> Any:
     """What `linear_shap` gets: the model, or the coefficients of one that it does not know, if these are the model."""
+    from fastexplain.engine.formulas.known import as_float64, find_model, two_dimensional
     from fastexplain.engine.formulas.linear import LinearModel, linear_model
-    from fastexplain.engine.formulas.transparent import as_float64, find_model, two_dimensional
 
     method = "decision_function" if hasattr(model, "decision_function") else "predict"
     if isinstance(model, tuple) or isinstance(find_model(model, method), LinearModel):

@@ -245,7 +245,7 @@ class _PandasRows(TableRows):
     @cached_property
     def _values(self) -> list[Any]:
         """The columns, without what a series costs at each `take`."""
-        return [self.data.iloc[:, j].array for j in range(self.n_features)]
+        return [column.array for _, column in self.data.items()]
 
     def take(self, rows: Indices) -> Rows:
         return _PandasRows(self.data.take(rows))
@@ -297,8 +297,11 @@ class _PandasRows(TableRows):
     def followed_by(self, other: TableRows) -> TableRows:
         import pandas as pd
 
-        pairs = ((self.data.iloc[:, j], other.data.iloc[:, j]) for j in range(self.n_features))
-        return _PandasRows(self._of_columns([pd.concat(pair, ignore_index=True).array for pair in pairs]))
+        pairs = zip(self.data.items(), other.data.items(), strict=True)
+        columns = [pd.concat([own, theirs], ignore_index=True).array for (_, own), (_, theirs) in pairs]
+        stacked = _PandasRows(self._of_columns(columns))
+        stacked._values = columns
+        return stacked
 
     def typed(self, values: NDArray[Any]) -> Any:
         import pandas as pd

@@ -1,4 +1,7 @@
-"""What holds rows, told by what it can do: no library is imported to ask whether rows are of it."""
+"""What holds rows, told by what it can do: no library is imported to ask whether rows are of it.
+
+Where a table could have a column of the same name, the class is asked: pandas gives columns as attributes.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ __all__ = ["is_arrow", "is_pandas", "is_polars", "is_sparse", "is_table"]
 
 def is_sparse(data: Any) -> bool:
     """Whether this is one of SciPy's sparse matrices or arrays, of any format."""
-    return hasattr(data, "tocsr")
+    return hasattr(type(data), "tocsr")
 
 
 def is_pandas(data: Any) -> bool:
@@ -21,7 +24,7 @@ def is_pandas(data: Any) -> bool:
 
 def is_arrow(data: Any) -> bool:
     """Whether this is a table or a record batch of pyarrow."""
-    return hasattr(data, "column_names")
+    return hasattr(type(data), "column_names")
 
 
 def is_polars(data: Any) -> bool:

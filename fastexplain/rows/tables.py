@@ -179,9 +179,7 @@ def slice_rows(X: Any, start: int, stop: int) -> Any:
 
 def column_labels(X: Any) -> list[Any] | None:
     """Column labels of a table, of any type: what its features are called; None for arrays."""
-    labels = getattr(X, "column_names", None)
-    if labels is None:
-        labels = getattr(X, "columns", None)
+    labels = X.column_names if is_arrow(X) else getattr(X, "columns", None)
     if labels is None:
         return None
     return list(labels.tolist() if hasattr(labels, "tolist") else labels)

@@ -1,4 +1,4 @@
-"""RBF kernel machines seen through: exact Shapley values against enumeration of all coalitions."""
+"""RBF kernel machines by formula: exact Shapley values against enumeration of all coalitions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
 from fastexplain.engine.formulas import kernel_machine
-from fastexplain.engine.formulas.kernel_machine import KernelMachine, see_kernel_machine, support_vector_sum
-from fastexplain.engine.formulas.transparent import see_through
+from fastexplain.engine.formulas.kernel_machine import KernelMachine, kernel_machine_formula, support_vector_sum
+from fastexplain.engine.formulas.known import known_formula
 
 Float = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ def data() -> tuple[Float, Float]:
 
 
 def kernel_machine_of(model: Any, method: str, X: Any) -> KernelMachine:
-    found = see_through(model, method, getattr(model, method), X[:30], X)
+    found = known_formula(model, method, getattr(model, method), X[:30], X)
     assert found is not None
     assert isinstance(found.model, KernelMachine)
     return found.model
@@ -144,9 +144,9 @@ def test_gaussian_process_of_several_outputs() -> None:
 )
 def test_what_is_no_sum_of_gaussians_is_not_seen(model: Any, method: str) -> None:
     X, y = data()
-    assert see_kernel_machine(model, method, None) is None  # not fitted
+    assert kernel_machine_formula(model, method, None) is None  # not fitted
     model.fit(X, (y > 0).astype(float))
-    assert see_kernel_machine(model, method, None) is None
+    assert kernel_machine_formula(model, method, None) is None
 
 
 @pytest.mark.parametrize("model", [SVR(kernel="linear"), SVC(kernel="linear"), OneClassSVM(kernel="linear")], ids=str)
@@ -154,7 +154,7 @@ def test_linear_kernels_are_linear(model: Any) -> None:
     X, y = data()
     method = "predict" if isinstance(model, SVR) else "decision_function"
     model.fit(X, y > 0 if isinstance(model, SVC) else y)
-    found = see_through(model, method, getattr(model, method), X[:30], X)
+    found = known_formula(model, method, getattr(model, method), X[:30], X)
     assert found is not None
     assert found.path == "linear"
 
@@ -163,7 +163,7 @@ def test_sparse_rows() -> None:
     X, y = data()
     X = X * (np.abs(X) > 0.5)
     model = SVR().fit(sparse.csr_matrix(X), y)
-    found = see_through(model, "predict", model.predict, sparse.csr_matrix(X[:30]), sparse.csr_matrix(X))
+    found = known_formula(model, "predict", model.predict, sparse.csr_matrix(X[:30]), sparse.csr_matrix(X))
     assert found is not None
     assert found.model is not None
     values = found.model.bind(X[:9]).shap_values(found.encode(sparse.csr_matrix(X[20:22])))
@@ -178,7 +178,7 @@ def test_a_model_whose_predict_is_overridden_fails_the_probe() -> None:
 
     X, y = data()
     model = Doubled().fit(X, y)
-    assert see_through(model, "predict", model.predict, X[:30], X) is None
+    assert known_formula(model, "predict", model.predict, X[:30], X) is None
 
 
 def test_memory_is_bounded_by_working_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

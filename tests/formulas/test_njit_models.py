@@ -10,7 +10,7 @@ import pytest
 from naive_coalitions import naive_coalition_values, random_masks
 from numba import njit as numba_njit
 
-from fastexplain.engine.formulas.transparent import see_through
+from fastexplain.engine.formulas.known import known_formula
 from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.exceptions import PredictionError
 
@@ -79,7 +79,7 @@ def test_coalition_values_equal_python(name: str, n_rows: int) -> None:
     function, python = CASES[name]
     random = np.random.default_rng(0)
     background, x = random.normal(size=(n_rows, 5)), random.normal(size=5)
-    seen = see_through(function, None, python, background)
+    seen = known_formula(function, None, python, background)
     assert seen is not None
     assert seen.path == "njit"
     assert seen.model is not None

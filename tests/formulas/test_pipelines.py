@@ -1,4 +1,4 @@
-"""Pipelines seen through: what is encoded, which columns are whose, and what must be refused."""
+"""Pipelines taken apart: what is encoded, which columns are whose, and what must be refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from fastexplain.engine.formulas.transparent import see_through
+from fastexplain.engine.formulas.known import known_formula
 from fastexplain.engine.kernel.kernel_shap import kernel_shap
 
 N_ROWS = 80
@@ -99,7 +99,7 @@ def test_each_transformer_is_known_by_column(name: str) -> None:
     transformer, counts = BY_COLUMN[name]
     X, y = numbers()
     model = make_pipeline(transformer, LinearRegression()).fit(X, y)
-    seen = see_through(model, "predict", model.predict, X[:20], X[20:40])
+    seen = known_formula(model, "predict", model.predict, X[:20], X[20:40])
     assert seen is not None
     assert seen.path.startswith("pipeline")
     assert seen.columns_of is not None
@@ -127,13 +127,13 @@ REFUSED = {
 def test_what_mixes_columns_is_refused(name: str) -> None:
     X, y = numbers()
     model = make_pipeline(REFUSED[name], LinearRegression()).fit(X, y)
-    assert see_through(model, "predict", model.predict, X[:20], X[20:40]) is None
+    assert known_formula(model, "predict", model.predict, X[:20], X[20:40]) is None
 
 
 def test_a_last_step_that_fails_the_probe_is_a_black_box() -> None:
     X, y = numbers()
     model = make_pipeline(Binarizer(), KNeighborsRegressor(3)).fit(X, y)  # ties without end
-    seen = see_through(model, "predict", model.predict, X[:20], X[20:40])
+    seen = known_formula(model, "predict", model.predict, X[:20], X[20:40])
     assert seen is not None
     assert seen.model is None
     assert seen.path == "pipeline"
@@ -142,8 +142,8 @@ def test_a_last_step_that_fails_the_probe_is_a_black_box() -> None:
 def test_function_needs_rows_that_differ() -> None:
     X, y = numbers()
     model = make_pipeline(FunctionTransformer(np.exp), LinearRegression()).fit(X, y)
-    assert see_through(model, "predict", model.predict, X[:3], X[20:40]) is None
-    assert see_through(model, "predict", model.predict, X[:20], X[20:40]) is not None
+    assert known_formula(model, "predict", model.predict, X[:3], X[20:40]) is None
+    assert known_formula(model, "predict", model.predict, X[:20], X[20:40]) is not None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_function_needs_rows_that_differ() -> None:
 def test_table_of_mixed_columns(one_hot: dict[str, Any]) -> None:
     frame, y = table()
     model = make_pipeline(encoder(**one_hot), VarianceThreshold(), LogisticRegression()).fit(frame, y)
-    seen = see_through(model, "predict_proba", model.predict_proba, frame[:30], frame[30:50])
+    seen = known_formula(model, "predict_proba", model.predict_proba, frame[:30], frame[30:50])
     assert seen is not None
     assert seen.path == "pipeline:sine_expansion"
     assert seen.columns_of is not None
@@ -167,7 +167,7 @@ def test_tables_of_the_last_step_keep_their_names(recwarn: pytest.WarningsRecord
     frame, y = table()
     steps = encoder(sparse_output=False).set_output(transform="pandas")
     model = make_pipeline(steps, RandomForestClassifier(3, random_state=0)).fit(frame, y)
-    seen = see_through(model, "predict_proba", model.predict_proba, frame[:30], frame[30:50])
+    seen = known_formula(model, "predict_proba", model.predict_proba, frame[:30], frame[30:50])
     assert seen is not None
     assert seen.model is None
     np.testing.assert_array_equal(seen.predict(seen.encode(frame)), model.predict_proba(frame))
@@ -178,7 +178,7 @@ def test_strings_that_reach_the_model_are_left_alone() -> None:
     frame, y = table(missing=False)
     steps = make_column_transformer((StandardScaler(), ["age"]), remainder="passthrough")
     model = make_pipeline(steps, _Lengths()).fit(frame, y)
-    assert see_through(model, "predict", model.predict, frame[:30], frame[30:50]) is None
+    assert known_formula(model, "predict", model.predict, frame[:30], frame[30:50]) is None
 
 
 class _Lengths:

@@ -11,6 +11,7 @@ import scipy.sparse
 from fastexplain.engine.kernel.masking import make_builder
 from fastexplain.rows.containers import Segment, as_rows, mixed_rows
 from fastexplain.rows.pairs import alike
+from fastexplain.rows.tables import column_labels
 
 KINDS = ("numpy", "objects", "pandas", "pandas mixed", "polars", "pyarrow", "csr")
 
@@ -118,3 +119,10 @@ def test_the_model_is_given_explained_rows_in_the_types_of_the_masked_ones(libra
     at = np.zeros(1, dtype=np.int32)
     built = builder.build(np.ones((1, 2), dtype=bool), at, at, at)
     assert types_of(builder.X) == types_of(builder.background) == types_of(built)
+
+
+def test_columns_may_be_called_as_what_tells_containers_apart() -> None:
+    table = rows_of("pandas", 0, 4).set_axis(["tocsr", "column_names", "iloc", "d"], axis=1)
+    assert column_labels(table) == list(table.columns)
+    assert type(as_rows(table)) is type(as_rows(rows_of("pandas", 0, 4)))
+    assert make_builder(table, table, n_threads=1, backend="native").column_names == list(table.columns)

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.transparent import (
+from fastexplain.engine.formulas.known import (
     Columns,
+    FormulaModel,
     Game,
-    TransparentModel,
     equal_weights,
     player_of_columns,
     sums_by_player,
@@ -86,7 +86,7 @@ RESPONSES = {
 }
 
 
-class AdditiveModel(TransparentModel):
+class AdditiveModel(FormulaModel):
     """A response of sums of functions of single columns.
 
     Subclasses say what the columns contribute.

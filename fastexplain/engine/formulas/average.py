@@ -1,4 +1,4 @@
-"""Averages of models that are seen through, such as soft votes; and wrappers that only pass a call on."""
+"""Averages of models with a known formula, such as soft votes; and wrappers that only pass a call on."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.formulas.known import Columns, FormulaModel, Game, Peeled, equal_weights, find
 from fastexplain.engine.formulas.linear import LinearModel, linear_model
 from fastexplain.engine.formulas.support_vectors import support_vector_model
-from fastexplain.engine.formulas.transparent import Columns, Game, Peeled, TransparentModel, equal_weights, find
 
-__all__ = ["AverageModel", "see_average", "see_calibrated", "see_inside"]
+__all__ = ["AverageModel", "average_formula", "calibrated_formula", "inside_formula"]
 
 Float = NDArray[np.float64]
 
 
-class AverageModel(TransparentModel):
+class AverageModel(FormulaModel):
     """A weighted sum of models with the same rows and outputs.
 
     Attributes
     ----------
-    models : list of TransparentModel
+    models : list of FormulaModel
     weights : float64 array of shape (n_models,)
     """
 
-    def __init__(self, models: list[TransparentModel], weights: Float) -> None:
+    def __init__(self, models: list[FormulaModel], weights: Float) -> None:
         self.models, self.weights = models, weights
         self.n_features, self.n_outputs = models[0].n_features, models[0].n_outputs
         self.rtol = max(model.rtol for model in models)
@@ -60,21 +60,21 @@ class _Game(Game):
         return np.asarray(sum(w * each for w, each in zip(self._weights, values, strict=True)))
 
 
-def see_average(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
-    """Loader: scikit-learn's VotingClassifier (soft) and VotingRegressor, where all members are seen through."""
+def average_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | None:
+    """Loader: scikit-learn's VotingClassifier (soft) and VotingRegressor, where all members have a known formula."""
     if method == "predict_proba" and getattr(owner, "voting", None) != "soft":
         return None
     if method not in ("predict", "predict_proba") or (method == "predict" and hasattr(owner, "classes_")):
         return None
     found = [find(estimator, method, background) for estimator in owner.estimators_]
-    models = [model for model in found if isinstance(model, TransparentModel)]
+    models = [model for model in found if isinstance(model, FormulaModel)]
     if len(models) < len(found):
         return None
     weights = [1.0] * len(models) if owner.weights is None else owner._weights_not_none
     return AverageModel(models, np.asarray(weights, dtype=np.float64) / np.sum(weights))
 
 
-def see_calibrated(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
+def calibrated_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | None:
     """Loader: scikit-learn's CalibratedClassifierCV of two classes by sigmoids, over linear models and SVMs."""
     if method != "predict_proba" or len(owner.classes_) != 2:
         return None
@@ -83,7 +83,7 @@ def see_calibrated(owner: Any, method: str | None, background: Any) -> Transpare
     return AverageModel(known, np.full(len(known), 1 / len(known))) if len(known) == len(models) else None
 
 
-def _calibrated(calibrated: Any) -> TransparentModel | None:
+def _calibrated(calibrated: Any) -> FormulaModel | None:
     """1 / (1 + exp(a f + b)) of a decision f that is linear, or a sum of kernels."""
     sigmoid = calibrated.calibrators[0]
     if not hasattr(sigmoid, "a_") or not hasattr(calibrated.estimator, "decision_function"):
@@ -98,7 +98,7 @@ def _calibrated(calibrated: Any) -> TransparentModel | None:
     return None if machine is None else machine.calibrated(slope, shift)
 
 
-def see_inside(owner: Any, method: str | None, background: Any) -> TransparentModel | Peeled | None:
+def inside_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | Peeled | None:
     """Loader: searches and threshold tuners of scikit-learn, which pass the call to one fitted model."""
     inner = getattr(owner, "best_estimator_", None) or getattr(owner, "estimator_", None)
     return None if inner is None else find(inner, method, background)

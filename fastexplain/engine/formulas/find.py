@@ -1,4 +1,4 @@
-"""Models seen through: a formula in place of predict, where it is known and proves itself."""
+"""A formula in place of predict, where a model's formula is known and proves itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.transparent import Game, SeenThrough, is_numeric, see_through
-from fastexplain.engine.kernel.coalition_games import ScoredGame
+from fastexplain.engine.formulas.known import Game, KnownFormula, is_numeric, known_formula
+from fastexplain.engine.kernel.coalition_games import FormulaGame
 from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied, make_builder
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.models.agreement import agrees
@@ -34,7 +34,7 @@ class Formula(NamedTuple):
         What is left to predict with: the last step of a pipeline, say.
     players : list of int arrays
         Columns of each player in those rows; a player whose columns the model drops has none.
-    game : fastexplain.engine.formulas.transparent.Game or None
+    game : fastexplain.engine.formulas.known.Game or None
         None: transformations were peeled off a black box.
     predictions : tuple of float64 arrays or None
         The model's own predictions of the background rows and of the explained rows, where they are known already.
@@ -63,7 +63,7 @@ class Formula(NamedTuple):
         scale = np.abs(full).max(axis=0, initial=0.0) + np.abs(base_values)
         return values if (gap <= _ADDITIVITY * scale).all() else None
 
-    def scored_game(
+    def formula_game(
         self,
         weights: NDArray[np.float64],
         full: NDArray[np.float64],
@@ -71,12 +71,12 @@ class Formula(NamedTuple):
         *,
         n_threads: int,
         backend: str,
-    ) -> ScoredGame | None:
+    ) -> FormulaGame | None:
         """The game of the formula's coalition values; None for a black box."""
         if self.game is None:
             return None
         rows = self.builder.X, self.builder.background
-        return ScoredGame(self.game, *rows, self.players, weights, full, without, n_threads=n_threads, backend=backend)
+        return FormulaGame(self.game, *rows, self.players, weights, full, without, n_threads=n_threads, backend=backend)
 
 
 def find_formula(
@@ -98,21 +98,21 @@ def find_formula(
     if not builder.n_rows:
         return None
 
-    seen = _seen_through(predict, builder)
+    seen = _taken_apart(predict, builder)
     if seen is None:
         return None
     return _bound(seen, predict, builder, players, weights, {"n_threads": n_threads, "backend": backend})
 
 
-def _seen_through(predict: PredictFunction, builder: MaskedRowBuilder) -> SeenThrough | None:
+def _taken_apart(predict: PredictFunction, builder: MaskedRowBuilder) -> KnownFormula | None:
     def probed(rows: Any) -> NDArray[np.float64]:
         return predict(rows, rows.shape[0])
 
-    return see_through(predict.owner, predict.method, probed, builder.background, builder.X)
+    return known_formula(predict.owner, predict.method, probed, builder.background, builder.X)
 
 
 def _bound(
-    seen: SeenThrough,
+    seen: KnownFormula,
     predict: PredictFunction,
     builder: MaskedRowBuilder,
     players: list[NDArray[np.intp]],
@@ -157,7 +157,7 @@ class FormulaMemory:
             if again is not None:
                 return again
         self._found = None
-        seen = _seen_through(predict, builder) if builder.n_rows else None
+        seen = _taken_apart(predict, builder) if builder.n_rows else None
         if seen is None:
             return None
         formula = _bound(seen, predict, builder, players, weights, settings)
@@ -170,7 +170,7 @@ class FormulaMemory:
 
 
 class _Found(NamedTuple):
-    seen: SeenThrough
+    seen: KnownFormula
     formula: Formula
     without: NDArray[np.float64]
     state: list[Any]
@@ -232,7 +232,7 @@ class _Same:
         return id(self.held)
 
 
-def _encoded_players(seen: SeenThrough, players: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
+def _encoded_players(seen: KnownFormula, players: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
     if seen.columns_of is None:
         return players
     none = np.empty(0, dtype=np.intp)

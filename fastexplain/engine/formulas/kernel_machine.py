@@ -1,4 +1,4 @@
-"""RBF kernel machines seen through: support vector machines, kernel ridge, Gaussian process regression.
+"""The formula of RBF kernel machines: support vector machines, kernel ridge, Gaussian process regression.
 
 Each output is offset + sum_j coef_j exp(-sum_c scale_c (x_c - s_jc)^2), a sum of products over columns: a product game
 for every support vector and background row (`fastexplain.engine.formulas.product_game`). Unlike methods that give a
@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.formulas.linear import linear_model
-from fastexplain.engine.formulas.product_game import in_blocks, shap_values_of_blocks
-from fastexplain.engine.formulas.rules import LANES
-from fastexplain.engine.formulas.transparent import (
+from fastexplain.engine.formulas.known import (
     Columns,
+    FormulaModel,
     Game,
-    TransparentModel,
     equal_weights,
     player_of_columns,
     sums_by_player,
 )
+from fastexplain.engine.formulas.linear import linear_model
+from fastexplain.engine.formulas.product_game import in_blocks, shap_values_of_blocks
+from fastexplain.engine.formulas.rules import LANES
 from fastexplain.rows.arrays import dense
 
-__all__ = ["KernelMachine", "KernelSum", "KernelSumGame", "see_kernel_machine", "support_vector_sum"]
+__all__ = ["KernelMachine", "KernelSum", "KernelSumGame", "kernel_machine_formula", "support_vector_sum"]
 
 Float = NDArray[np.float64]
 
@@ -186,7 +186,7 @@ class KernelSumGame:
         return sums_by_player(distance, self._groups)
 
 
-class KernelMachine(TransparentModel):
+class KernelMachine(FormulaModel):
     """A `KernelSum`, and what the model makes of it (nothing, mostly).
 
     Attributes
@@ -235,7 +235,7 @@ class _KernelMachineGame(Game):
         return values
 
 
-def see_kernel_machine(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
+def kernel_machine_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | None:
     """Loader: scikit-learn's kernel machines with Gaussian kernels; support vector machines with linear ones too."""
     names = {cls.__name__ for cls in type(owner).__mro__}
     if names & {"SVC", "NuSVC", "SVR", "NuSVR", "OneClassSVM"}:
@@ -263,7 +263,7 @@ def support_vector_sum(owner: Any) -> KernelSum | None:
     return KernelSum([Part(scale, vectors, np.ascontiguousarray(dual.T))], np.asarray(owner.intercept_))
 
 
-def _support_vector_machine(owner: Any, method: str | None) -> TransparentModel | None:
+def _support_vector_machine(owner: Any, method: str | None) -> FormulaModel | None:
     classes = getattr(owner, "classes_", None)
     if method != ("predict" if _is_regressor(owner) else "decision_function"):
         return None
@@ -313,7 +313,7 @@ def _votes(sums: Float, n_classes: int) -> Float:
     return np.asarray(votes + confidence / (3 * (np.abs(confidence) + 1)))
 
 
-def _kernel_ridge(owner: Any) -> TransparentModel | None:
+def _kernel_ridge(owner: Any) -> FormulaModel | None:
     if owner.kernel != "rbf" or not hasattr(owner, "dual_coef_"):
         return None
     vectors = _dense(owner.X_fit_)
@@ -323,7 +323,7 @@ def _kernel_ridge(owner: Any) -> TransparentModel | None:
     return KernelMachine(KernelSum([part], np.zeros(coefficients.shape[1])))
 
 
-def _gaussian_process(owner: Any) -> TransparentModel | None:
+def _gaussian_process(owner: Any) -> FormulaModel | None:
     if not hasattr(owner, "alpha_"):
         return None
     vectors = _dense(owner.X_train_)

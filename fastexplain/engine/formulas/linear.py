@@ -1,4 +1,4 @@
-"""Linear and generalised linear models of scikit-learn, seen through."""
+"""The formulas of scikit-learn's linear and generalised linear models."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.additive import AdditiveModel
-from fastexplain.engine.formulas.transparent import TransparentModel
+from fastexplain.engine.formulas.known import FormulaModel
 from fastexplain.rows.arrays import dense
 
-__all__ = ["LinearModel", "linear_model", "see_linear"]
+__all__ = ["LinearModel", "linear_formula", "linear_model"]
 
 Float = NDArray[np.float64]
 
@@ -41,10 +41,10 @@ class LinearModel(AdditiveModel):
         return X @ self.coef.T + self.offset
 
 
-def see_linear(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
+def linear_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | None:
     """Loader: scikit-learn's linear models, whichever response `method` gives."""
     if hasattr(owner, "estimator_") and not hasattr(owner, "coef_"):  # RANSACRegressor
-        return see_linear(owner.estimator_, method, background) if method == "predict" else None
+        return linear_formula(owner.estimator_, method, background) if method == "predict" else None
     response = _response(owner, method)
     if response is None:
         return None

@@ -1,4 +1,4 @@
-"""Naive Bayes of scikit-learn, seen through: log odds are additive, probabilities a function of them."""
+"""The formula of scikit-learn's naive Bayes: log odds are additive, probabilities a function of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.additive import AdditiveModel
-from fastexplain.engine.formulas.transparent import TransparentModel
+from fastexplain.engine.formulas.known import FormulaModel
 
-__all__ = ["NaiveBayes", "see_naive_bayes"]
+__all__ = ["NaiveBayes", "naive_bayes_formula"]
 
 Float = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class NaiveBayes(AdditiveModel):
         return np.diff(shares, axis=2) if self._binary else shares
 
 
-def see_naive_bayes(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
+def naive_bayes_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | None:
     """Loader: ``predict_proba`` of scikit-learn's five kinds."""
     if method != "predict_proba" or len(getattr(owner, "classes_", ())) < 2:
         return None

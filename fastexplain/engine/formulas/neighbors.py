@@ -1,4 +1,4 @@
-"""k nearest neighbours, seen through: the distance of a masked row to a training row is a sum over columns."""
+"""The formula of k nearest neighbours: the distance of a masked row to a training row is a sum over columns."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.scorers import average_neighbors, padded
-from fastexplain.engine.formulas.table_game import TableGame
-from fastexplain.engine.formulas.transparent import (
+from fastexplain.engine.formulas.known import (
     Columns,
+    FormulaModel,
     Game,
-    TransparentModel,
     as_float64,
     equal_weights,
     sums_by_player,
 )
+from fastexplain.engine.formulas.masked_predictions import average_neighbors, padded
+from fastexplain.engine.formulas.table_game import TableGame
 
-__all__ = ["NeighborsModel", "see_neighbors"]
+__all__ = ["NeighborsModel", "neighbors_formula"]
 
 Float = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ Float = NDArray[np.float64]
 MOST_CELLS = 2**24
 
 
-class NeighborsModel(TransparentModel):
+class NeighborsModel(FormulaModel):
     """Mean target of the nearest training rows.
 
     Attributes
@@ -101,7 +101,7 @@ class _Game(TableGame):
         )
 
 
-def see_neighbors(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
+def neighbors_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | None:
     """Loader: scikit-learn's KNeighborsClassifier and KNeighborsRegressor with a Minkowski distance.
 
     Where training rows are equally distant the library takes any of them; the probe rows then differ, as a rule.

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.formulas.transparent import (
+from fastexplain.engine.formulas.known import (
     Columns,
+    FormulaModel,
     Game,
-    TransparentModel,
     as_float64,
     equal_weights,
     is_numeric,
     player_of_columns,
 )
 
-__all__ = ["NjitModel", "is_njit", "njit_predict", "see_njit"]
+__all__ = ["NjitModel", "is_njit", "njit_formula", "njit_predict"]
 
 Float = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class _Form(NamedTuple):
     n_outputs: int
 
 
-class NjitModel(TransparentModel):
+class NjitModel(FormulaModel):
     """A compiled function of one row, or of a matrix.
 
     Attributes
@@ -109,7 +109,7 @@ def njit_predict(function: Any, rows: Any) -> Any:
     return NjitModel(function, X.shape[1], form).predict(X)
 
 
-def see_njit(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
+def njit_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | None:
     """Loader: functions compiled by Numba."""
     if not is_njit(owner) or not is_numeric(background):
         return None

@@ -1,4 +1,4 @@
-"""Pipelines seen through: transformations that work column by column are applied once, not to every masked row.
+"""Pipelines taken apart: transformations that work column by column are applied once, not to every masked row.
 
 Masking commutes with such steps: transforming a mixture of two rows is mixing the two transformed rows. So the rows to
 explain and the background are transformed once, and the last step is explained, each of the user's columns being the
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.transparent import Peeled, as_float64, is_numeric
+from fastexplain.engine.formulas.known import Peeled, as_float64, is_numeric
 from fastexplain.rows.containers import mixed_rows
 from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
 from fastexplain.rows.tables import take_rows
 
-__all__ = ["see_pipeline"]
+__all__ = ["pipeline_formula"]
 
 Spans = list[NDArray[np.intp]]  # for each input column, the output columns that are made of it
 
@@ -29,7 +29,7 @@ LEAST_DISTINCT = 8
 METHODS = ("predict", "predict_proba", "decision_function")
 
 
-def see_pipeline(owner: Any, method: str | None, background: Any) -> Peeled | None:
+def pipeline_formula(owner: Any, method: str | None, background: Any) -> Peeled | None:
     """Loader: scikit-learn's Pipeline, where all steps but the last work column by column."""
     if method not in METHODS or not hasattr(owner, "steps"):
         return None

@@ -1,4 +1,4 @@
-"""Support vector machines scored on coalitions: probabilities, votes, and kernels other than the RBF.
+"""Support vector machines predicted on coalitions: probabilities, votes, and kernels other than the RBF.
 
 The distance, or the dot product, of a masked row and a support vector is a sum over columns, so that every kernel value
 follows from one number per player and support vector. (Decision values of RBF kernels have a closed form, elsewhere.)
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.additive import sigmoid
-from fastexplain.engine.formulas.scorers import couple_probabilities, expand, padded
+from fastexplain.engine.formulas.known import Columns, FormulaModel, Game, equal_weights, sums_by_player
+from fastexplain.engine.formulas.masked_predictions import couple_probabilities, expand, padded
 from fastexplain.engine.formulas.table_game import TableGame
-from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights, sums_by_player
 from fastexplain.rows.arrays import dense
 
-__all__ = ["SupportVectorModel", "see_support_vectors", "support_vector_model"]
+__all__ = ["SupportVectorModel", "support_vector_model", "support_vectors_formula"]
 
 Float = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ TERMS = {"rbf": "product", "linear": "power", "poly": "power", "sigmoid": "tanh"
 PATHS = {"identity": "svm_kernel", "sigmoid": "svm_sigmoid", "votes": "svm_votes", "probabilities": "svc_platt"}
 
 
-class SupportVectorModel(TransparentModel):
+class SupportVectorModel(FormulaModel):
     """Kernel values of support vectors, their weighted sums (decisions), and a response of the decisions.
 
     Attributes
@@ -161,7 +161,7 @@ def _votes(decisions: Float, n_classes: int) -> Float:
     return np.asarray(votes + confidence / (3 * (np.abs(confidence) + 1)), dtype=np.float64)
 
 
-def see_support_vectors(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
+def support_vectors_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | None:
     """Loader: scikit-learn's SVC, NuSVC, SVR, NuSVR and OneClassSVM, where their output has no closed form."""
     model = support_vector_model(owner, method)
     return None if model is None or (model.response == "identity" and model.kernel == "rbf") else model

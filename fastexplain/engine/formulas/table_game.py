@@ -1,4 +1,4 @@
-"""Games of models that are scored from tables of what each player contributes to each term.
+"""Games of models that are predicted from tables of what each player contributes to each term.
 
 A term is a support vector, a hidden unit or a training row.
 """
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.scorers import averaged
-from fastexplain.engine.formulas.transparent import Game
+from fastexplain.engine.formulas.known import Game
+from fastexplain.engine.formulas.masked_predictions import averaged
 
 __all__ = ["TableGame"]
 
@@ -23,7 +23,7 @@ TABLE_BYTES = 64 * 2**20
 
 
 class TableGame(Game):
-    """The game of a model that is scored from tables; subclasses say what the tables hold, and score blocks.
+    """The game of a model that is predicted from tables; subclasses say what the tables hold, and predict blocks.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class TableGame(Game):
     n_terms, n_outputs : int
         n_terms with padding.
     width : int
-        Numbers that scoring holds per background row and mask.
+        Numbers that a prediction holds per background row and mask.
     """
 
     def __init__(self, background: Float, weights: Float, *, n_terms: int, n_outputs: int, width: int) -> None:
@@ -44,7 +44,7 @@ class TableGame(Game):
 
     @abc.abstractmethod
     def tables(self, rows: Float) -> Float:
-        """Of encoded rows: (n_rows, n_players, n_terms), from `fastexplain.engine.formulas.scorers.padded`."""
+        """Of encoded rows: (n_rows, n_players, n_terms), from ``padded`` in `masked_predictions`."""
 
     @abc.abstractmethod
     def score(

@@ -1,7 +1,7 @@
 """Cooperative games of explained rows: what the model predicts on average when only a coalition's features are known.
 
 v(S) of a row is the weighted mean, over the background rows, of the prediction with the columns of S taken from the row
-and all others from the background row. `BlackBoxGame` asks the model; `ScoredGame` computes from a formula that is
+and all others from the background row. `BlackBoxGame` asks the model; `FormulaGame` computes from a formula that is
 known.
 """
 
@@ -21,7 +21,7 @@ from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import PredictionError
 from fastexplain.rows.tables import slice_rows
 
-__all__ = ["BlackBoxGame", "CoalitionGame", "Request", "ScoredGame"]
+__all__ = ["BlackBoxGame", "CoalitionGame", "FormulaGame", "Request"]
 
 # Masked rows of one request that are planned together (four bytes each, and eight per prediction).
 _PLANNED_ROWS = 2**20
@@ -327,12 +327,12 @@ def _check_repeatable(predict: PredictFunction, builder: MaskedRowBuilder, answe
         )
 
 
-class ScoredGame:
-    """A game whose coalition values follow from a known formula (`fastexplain.engine.formulas.transparent.Game`).
+class FormulaGame:
+    """A game whose coalition values follow from a known formula (`fastexplain.engine.formulas.known.Game`).
 
     Parameters
     ----------
-    game : fastexplain.engine.formulas.transparent.Game
+    game : fastexplain.engine.formulas.known.Game
     X, background : float64 arrays of shape (n_rows, n_columns) and (n_background, n_columns)
         As the formula takes them.
     players : list of int arrays

@@ -49,7 +49,7 @@ class KernelShapResult(NamedTuple):
     converged : bool array of shape (n_rows,)
         Whether every standard error of the row is within the tolerance.
     method : str
-        What ran: ``"exact"``, ``"odd_gp"``, ``"wls"`` or ``"permutation"``; for models that were seen through the
+        What ran: ``"exact"``, ``"odd_gp"``, ``"wls"`` or ``"permutation"``; for models with a known formula the
         formula, such as ``"product_form"``, or ``"svc_platt+odd_gp"`` where the formula replaced only the model's
         predict. ``"... of decision_function"`` where a model was given that has no probabilities.
     """
@@ -85,7 +85,7 @@ def kernel_shap(
 
     Each row is a game: v(S) is the mean, over the background, of the prediction with the features in S taken from the
     row and the others from the background row. Players whose values equal those of every background row get exactly 0.
-    Games are solved exactly where that is affordable: by formula for models that are seen through (linear, kernel
+    Games are solved exactly where that is affordable: by formula for models whose formula is known (linear, kernel
     machines, naive Bayes and others), by enumeration for up to 14 features, and for each background row that differs
     from the row in few features. Elsewhere coalitions are sampled until the standard errors are small.
 
@@ -362,7 +362,7 @@ def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
                 np.ones(len(values), dtype=bool),
                 formula.path,
             )
-    game = formula.scored_game(options.weights, full, without, **settings)
+    game = formula.formula_game(options.weights, full, without, **settings)
     assert game is not None
     return _prefixed(_played(game, options), formula.path)
 

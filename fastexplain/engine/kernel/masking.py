@@ -76,15 +76,10 @@ def make_builder(X: Any, background: Any, *, n_threads: int, backend: str) -> Ma
         They are nothing that holds rows.
     """
     X, background = alike(X, background)
-    if is_sparse(X):
-        return _SparseBuilder(X, background, n_threads, backend)
-    if not is_table(X):
-        return _array_builder(X, background, n_threads, backend)
-    rows, others = table_rows(X), table_rows(background)
-    blocks = rows.as_block(), others.as_block()
-    if blocks[0] is not None and blocks[1] is not None and blocks[0].dtype == blocks[1].dtype:
-        return _BlockBuilder(rows, others, (blocks[0], blocks[1]), n_threads, backend)
-    return _TableBuilder(rows, others)
+    if is_table(X):
+        return _table_builder(table_rows(X), table_rows(background), n_threads, backend)
+    build = _SparseBuilder if is_sparse(X) else _array_builder
+    return build(X, background, n_threads, backend)
 
 
 def copied(rows: Any) -> Any:
@@ -219,6 +214,13 @@ class _TableBuilder(MaskedRowBuilder):
         taken = masks[mask]
         below = background_row + np.int32(self.n_rows)
         return self._stacked.cells([np.where(taken[:, j], row, below) for j in range(self.n_columns)])
+
+
+def _table_builder(X: TableRows, background: TableRows, n_threads: int, backend: str) -> MaskedRowBuilder:
+    blocks = X.as_block(), background.as_block()
+    if blocks[0] is not None and blocks[1] is not None and blocks[0].dtype == blocks[1].dtype:
+        return _BlockBuilder(X, background, (blocks[0], blocks[1]), n_threads, backend)
+    return _TableBuilder(X, background)
 
 
 # ---------------------------------------------------------------------------------------------------------- sparse

@@ -154,8 +154,8 @@ def _coefficients(model: Any, X: Any) -> tuple[Float, Float]:
                 "number, or (n_outputs, n_features) and (n_outputs,)."
             )
         return coef, np.broadcast_to(intercept, (len(coef),))
+    from fastexplain.engine.formulas.known import as_float64, find_model, two_dimensional
     from fastexplain.engine.formulas.linear import LinearModel
-    from fastexplain.engine.formulas.transparent import as_float64, find_model, two_dimensional
 
     method = "decision_function" if hasattr(model, "decision_function") else "predict"
     found = find_model(model, method)
@@ -175,7 +175,7 @@ def _coefficients(model: Any, X: Any) -> tuple[Float, Float]:
 
 
 def _checked_rows(rows: Any, n_features: int, name: str) -> Float:
-    from fastexplain.engine.formulas.transparent import as_float64
+    from fastexplain.engine.formulas.known import as_float64
 
     array = as_float64(rows)
     if array.ndim != 2 or array.shape[1] != n_features:

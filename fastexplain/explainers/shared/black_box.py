@@ -104,7 +104,7 @@ class BlackBox:
     Attributes
     ----------
     target : callable or network
-        What `kernel_shap` gets: a model's bound method, so that it can see through it, or the function.
+        What `kernel_shap` gets: a model's bound method, so that its formula may be known, or the function.
     outputs : callable
         Rows -> the explained outputs, (n_rows, n_outputs).
     predictions : callable

@@ -163,6 +163,6 @@ def _kernels(backend: str | None) -> Any:
     """The module that holds the kernels: the same functions in both."""
     if select_backend(backend) == "native":
         return core()
-    from fastexplain.engine.formulas import numba_scorers
+    from fastexplain.engine.formulas import numba_masked_predictions
 
-    return numba_scorers
+    return numba_masked_predictions

@@ -1,6 +1,6 @@
-"""Time of one prediction of a masked row: the model's own predict against its scorer.
+"""Time of one prediction of a masked row: the model's own predict against its formula.
 
-    python benchmarks/formulas/scorers.py [--n-masks 600] [--repeats 5]
+    python benchmarks/formulas/masked_predictions.py [--n-masks 600] [--repeats 5]
 
 prints a Markdown table. Both do the same work: the predictions of every coalition on every background row, and their
 means. One thread: set OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1. The answers are compared before they are timed.
@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from fastexplain.engine.formulas.transparent import see_through
+from fastexplain.engine.formulas.known import known_formula
 
 N_BACKGROUND = 10
 TOLERANCE = 1e-8
@@ -56,11 +56,11 @@ def seconds(function: Callable[[], Any], repeats: int) -> float:
 
 
 def measure(model: Any, X: NDArray[np.float64], n_masks: int, repeats: int) -> tuple[str, float, float, float]:
-    """What ran, and seconds of the model's predict, the native scorer and its Numba twin."""
+    """What ran, and seconds of the model's predict, the formula compiled in C++ and by Numba."""
     background, x = X[:N_BACKGROUND] + 1e-3, X[200]
     random = np.random.default_rng(0)
     masks = random.random((n_masks, X.shape[1])) < random.random((n_masks, 1))
-    seen = see_through(model, "predict_proba", model.predict_proba, background, X[150:200])
+    seen = known_formula(model, "predict_proba", model.predict_proba, background, X[150:200])
     assert seen is not None
     assert seen.model is not None
     game = seen.model.bind(seen.encode(background), None, seen.columns_of)
@@ -90,7 +90,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     n_rows = arguments.n_masks * N_BACKGROUND
     print(f"microseconds per masked row, {arguments.n_masks} coalitions x {N_BACKGROUND} background rows, one thread\n")
-    print("| model | path | predict | scorer | scorer, Numba | times faster |")
+    print("| model | path | predict | formula | formula, Numba | times faster |")
     print("|---|---|---|---|---|---|")
     for name, model, X in models():
         path, own, native, numba = measure(model, X, arguments.n_masks, arguments.repeats)

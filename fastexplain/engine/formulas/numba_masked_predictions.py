@@ -1,4 +1,4 @@
-"""Scorers compiled by Numba: the twins of ``cpp/src/formulas/expansion.cpp`` and ``cpp/src/formulas/neighbors.cpp``."""
+"""Predictions of masked rows compiled by Numba: the twins of ``expansion.cpp`` and ``neighbors.cpp``."""
 
 from __future__ import annotations
 

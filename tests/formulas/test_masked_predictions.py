@@ -19,9 +19,9 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.svm import SVC, SVR, LinearSVC, NuSVC, OneClassSVM
 
-from fastexplain.engine.formulas import scorers
-from fastexplain.engine.formulas.support_vectors import SupportVectorModel, see_support_vectors
-from fastexplain.engine.formulas.transparent import SeenThrough, see_through
+from fastexplain.engine.formulas import masked_predictions
+from fastexplain.engine.formulas.known import KnownFormula, known_formula
+from fastexplain.engine.formulas.support_vectors import SupportVectorModel, support_vectors_formula
 from fastexplain.engine.kernel.kernel_shap import kernel_shap
 
 Float = NDArray[np.float64]
@@ -90,12 +90,12 @@ MODELS: dict[str, tuple[Any, str, int]] = {
 
 
 @pytest.fixture(params=list(MODELS))
-def case(request: pytest.FixtureRequest) -> tuple[Callable[[Any], Any], SeenThrough, Float]:
+def case(request: pytest.FixtureRequest) -> tuple[Callable[[Any], Any], KnownFormula, Float]:
     model, method, n_classes = MODELS[request.param]
     X, y = data(n_classes)
     model = quietly_fitted(model, X, y)
     predict = getattr(model, method)
-    seen = see_through(model, method, predict, X[:9] + 0.01, X[9:20])
+    seen = known_formula(model, method, predict, X[:9] + 0.01, X[9:20])
     assert seen is not None
     assert seen.model is not None
     return predict, seen, X
@@ -140,9 +140,9 @@ def test_small_blocks_give_the_same(case: Any, monkeypatch: pytest.MonkeyPatch) 
     masks = random_masks(50, N_COLUMNS)
     whole = seen.model.bind(X[:9], None).coalition_values(X[30], masks)
     monkeypatch.setattr("fastexplain.engine.formulas.table_game.TABLE_BYTES", 20_000)
-    monkeypatch.setattr("fastexplain.engine.formulas.scorers.BLOCK_CELLS", 100)
-    monkeypatch.setattr("fastexplain.engine.formulas.network_scorer.BLOCK_CELLS", 100)
-    monkeypatch.setattr("fastexplain.engine.formulas.network_scorer.TABLE_CELLS", 500)
+    monkeypatch.setattr("fastexplain.engine.formulas.masked_predictions.BLOCK_CELLS", 100)
+    monkeypatch.setattr("fastexplain.engine.formulas.networks.BLOCK_CELLS", 100)
+    monkeypatch.setattr("fastexplain.engine.formulas.networks.TABLE_CELLS", 500)
     blocks = seen.model.bind(X[:9], None).coalition_values(X[30], masks)
     np.testing.assert_allclose(blocks, whole, rtol=1e-12, atol=1e-14)
 
@@ -188,22 +188,22 @@ def test_overridden_predict_is_refused() -> None:
 
     X, y = data()
     model = quietly_fitted(Sharper(probability=True, random_state=0), X, y)
-    assert see_through(model, "predict_proba", model.predict_proba, X[:9], X[9:20]) is None
+    assert known_formula(model, "predict_proba", model.predict_proba, X[:9], X[9:20]) is None
 
 
 def test_svm_without_probabilities_has_none_to_see() -> None:
     X, y = data()
-    assert see_support_vectors(SVC().fit(X, y), "predict_proba", X) is None
+    assert support_vectors_formula(SVC().fit(X, y), "predict_proba", X) is None
 
 
 def test_custom_kernel_and_custom_weights_are_refused() -> None:
     X, y = data()
     svm = SVC(kernel=lambda a, b: a @ b.T).fit(X, y)
-    assert see_through(svm, "decision_function", svm.decision_function, X[:9], X[9:20]) is None
+    assert known_formula(svm, "decision_function", svm.decision_function, X[:9], X[9:20]) is None
     knn = KNeighborsClassifier(weights=lambda d: d + 1).fit(X, y)
-    assert see_through(knn, "predict_proba", knn.predict_proba, X[:9], X[9:20]) is None
+    assert known_formula(knn, "predict_proba", knn.predict_proba, X[:9], X[9:20]) is None
     cosine = KNeighborsClassifier(metric="cosine").fit(X, y)
-    assert see_through(cosine, "predict_proba", cosine.predict_proba, X[:9], X[9:20]) is None
+    assert known_formula(cosine, "predict_proba", cosine.predict_proba, X[:9], X[9:20]) is None
 
 
 def test_neighbors_at_distance_zero_share_the_weight() -> None:
@@ -211,7 +211,7 @@ def test_neighbors_at_distance_zero_share_the_weight() -> None:
     model = KNeighborsRegressor(4, weights="distance", algorithm="brute").fit(
         np.concatenate([X, X[:3]]), [*y, 1.0, 2.0, 3.0]
     )
-    seen = see_through(model, "predict", model.predict, X[:9], X[9:20])
+    seen = known_formula(model, "predict", model.predict, X[:9], X[9:20])
     assert seen is not None
     assert seen.model is not None
     got = seen.model.bind(X[:1]).coalition_values(X[1], np.array([[False] * N_COLUMNS, [True] * N_COLUMNS]))
@@ -220,6 +220,6 @@ def test_neighbors_at_distance_zero_share_the_weight() -> None:
 
 def test_kernels_name_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="multiple of 64"):
-        scorers.expand(
+        masked_predictions.expand(
             "product", np.ones((2, 3)), np.ones((1, 2, 3)), np.ones((1, 3)), np.ones((1, 2), np.uint8), backend="native"
         )

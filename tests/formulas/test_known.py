@@ -1,4 +1,4 @@
-"""Models seen through: recognised, proved on probe rows, and equal to the definition in every form of rows."""
+"""Models with a known formula: recognised, proved on probe rows, and equal to the definition in every form of rows."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ from sklearn.svm import SVR, LinearSVC, LinearSVR
 
 import fastexplain
 from fastexplain.engine.formulas.additive import RESPONSES
+from fastexplain.engine.formulas.known import KnownFormula, as_float64, known_formula, player_of_columns
 from fastexplain.engine.formulas.linear import LinearModel
-from fastexplain.engine.formulas.transparent import SeenThrough, as_float64, player_of_columns, see_through
 
 Float = NDArray[np.float64]
 
@@ -66,8 +66,8 @@ def fitted(model: Any, X: Any, y: Any) -> Any:
         return model.fit(X, y)
 
 
-def seen(model: Any, method: str, background: Any, X: Any) -> SeenThrough | None:
-    return see_through(model, method, getattr(model, method), background, X)
+def seen(model: Any, method: str, background: Any, X: Any) -> KnownFormula | None:
+    return known_formula(model, method, getattr(model, method), background, X)
 
 
 def check_against_definition(model: Any, method: str, X: Any, background: Any, path: str, backend: str) -> None:
@@ -229,9 +229,9 @@ def test_one_background_row_and_one_player() -> None:
 def test_labels_and_unfitted_models_are_not_seen() -> None:
     X, y = data()
     assert seen(LogisticRegression().fit(X, y > 0), "predict", X[:30], X) is None
-    assert see_through(LinearRegression(), "predict", lambda rows: rows[:, 0], X[:30], X) is None
-    assert see_through(None, None, lambda rows: rows[:, 0], X[:30], X) is None
-    assert see_through({}, "predict", lambda rows: rows[:, 0], X[:30], X) is None
+    assert known_formula(LinearRegression(), "predict", lambda rows: rows[:, 0], X[:30], X) is None
+    assert known_formula(None, None, lambda rows: rows[:, 0], X[:30], X) is None
+    assert known_formula({}, "predict", lambda rows: rows[:, 0], X[:30], X) is None
 
 
 class Clipped(LinearRegression):  # type: ignore[misc]
@@ -254,9 +254,9 @@ def test_a_model_whose_predict_is_overridden_fails_the_probe() -> None:
 def test_a_wrapped_predict_fails_the_probe() -> None:
     X, y = data()
     model = LinearRegression().fit(X, y)
-    assert see_through(model, "predict", lambda rows: model.predict(rows) + 1e-5, X[:30], X) is None
-    assert see_through(model, "predict", lambda rows: np.full(len(rows), np.nan), X[:30], X) is None
-    assert see_through(model, "predict", lambda rows: model.predict(rows)[:, None].repeat(2, 1), X[:30], X) is None
+    assert known_formula(model, "predict", lambda rows: model.predict(rows) + 1e-5, X[:30], X) is None
+    assert known_formula(model, "predict", lambda rows: np.full(len(rows), np.nan), X[:30], X) is None
+    assert known_formula(model, "predict", lambda rows: model.predict(rows)[:, None].repeat(2, 1), X[:30], X) is None
 
 
 def test_errors_of_predict_pass() -> None:
@@ -267,7 +267,7 @@ def test_errors_of_predict_pass() -> None:
         raise RuntimeError("no licence")
 
     with pytest.raises(RuntimeError, match="no licence"):
-        see_through(model, "predict", predict, X[:30], X)
+        known_formula(model, "predict", predict, X[:30], X)
 
 
 def test_tables_are_probed_as_tables() -> None:
@@ -281,7 +281,7 @@ def test_tables_are_probed_as_tables() -> None:
     assert found is not None
     np.testing.assert_array_equal(found.encode(frame)[:, 3], X[:, 3] > 0)
     mixed = frame.assign(a=[str(i) for i in range(len(frame))])
-    assert see_through(model, "predict_proba", model.predict_proba, mixed[:30], mixed) is None
+    assert known_formula(model, "predict_proba", model.predict_proba, mixed[:30], mixed) is None
 
 
 def test_polars_tables_are_probed_as_tables() -> None:
@@ -307,7 +307,7 @@ def test_sparse_rows_are_probed_as_sparse_rows(form: Any) -> None:
         forms.append(type(probe))
         return model.predict(probe)
 
-    assert see_through(model, "predict", predict, rows.tocsr()[:30], rows.tocsr()) is not None
+    assert known_formula(model, "predict", predict, rows.tocsr()[:30], rows.tocsr()) is not None
     assert all(issubclass(each, sparse.csr_matrix | sparse.csr_array) for each in forms)
 
 
@@ -321,7 +321,7 @@ def test_lists_and_a_missing_X_are_probed() -> None:
     X, y = data()
     model = LinearRegression().fit(X, y)
     assert seen(model, "predict", X[:30].tolist(), X.tolist()) is not None
-    assert see_through(model, "predict", model.predict, X[:30]) is not None
+    assert known_formula(model, "predict", model.predict, X[:30]) is not None
 
 
 def test_missing_values_are_not_seen_through() -> None:
@@ -329,7 +329,7 @@ def test_missing_values_are_not_seen_through() -> None:
     model = LinearRegression().fit(X, y)
     background = X[:30].copy()
     background[:, 0] = np.nan
-    assert see_through(model, "predict", lambda rows: model.predict(np.nan_to_num(rows)), background, X) is None
+    assert known_formula(model, "predict", lambda rows: model.predict(np.nan_to_num(rows)), background, X) is None
 
 
 def test_margins_beyond_reach_have_no_closed_form() -> None:

@@ -1,7 +1,7 @@
-"""Models seen through: prediction functions whose formula is known, so that coalitions need no call of ``predict``.
+"""Models with a known formula: prediction functions that can be computed without a call of ``predict``.
 
-One file per kind of model holds a `TransparentModel`, its `Game` and a loader; `register` names the loader by the
-dotted name of the classes that it understands, and `see_through` finds it, importing no library until one is needed.
+One file per kind of model holds a `FormulaModel`, its `Game` and a loader; `register` names the loader by the
+dotted name of the classes that it understands, and `known_formula` finds it, importing no library until one is needed.
 Nothing is trusted: what a loader returns is compared with the real prediction on probe rows before it is used.
 """
 
@@ -21,7 +21,7 @@ from fastexplain.rows.containers import mixed_rows
 from fastexplain.rows.kinds import is_arrow, is_sparse
 from fastexplain.rows.tables import take_rows
 
-__all__ = ["Game", "Peeled", "SeenThrough", "TransparentModel", "find_model", "register", "see_through"]
+__all__ = ["FormulaModel", "Game", "KnownFormula", "Peeled", "find_model", "known_formula", "register"]
 
 Columns = Sequence[NDArray[np.intp]]
 Predict = Callable[[Any], Any]
@@ -37,7 +37,7 @@ FLOAT32_RTOL = 2e-5
 
 
 class Game(abc.ABC):
-    """The coalition game of a `TransparentModel` on one background; immutable, and safe from several threads.
+    """The coalition game of a `FormulaModel` on one background; immutable, and safe from several threads.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Game(abc.ABC):
         """
 
 
-class TransparentModel(abc.ABC):
+class FormulaModel(abc.ABC):
     """A prediction function whose formula is known, on float64 rows as the model itself sees them ("encoded" rows).
 
     Attributes
@@ -149,7 +149,7 @@ class Peeled:
 
 
 @dataclass(frozen=True)
-class SeenThrough:
+class KnownFormula:
     """A prediction function taken apart, checked against the real one.
 
     Attributes
@@ -158,7 +158,7 @@ class SeenThrough:
         Rows in the user's form to float64 (n_rows, n_encoded).
     columns_of : list of int arrays or None
         The encoded columns of each of the user's columns; None: the same columns.
-    model : TransparentModel or None
+    model : FormulaModel or None
         None: transformations were peeled off, and what is left is a black box.
     predict : callable
         What is left to predict with, on encoded rows.
@@ -167,58 +167,62 @@ class SeenThrough:
 
     encode: Callable[[Any], NDArray[np.float64]]
     columns_of: list[NDArray[np.intp]] | None
-    model: TransparentModel | None
+    model: FormulaModel | None
     predict: Predict
     path: str
 
 
-# "module:function": a loader (owner, method, background) -> TransparentModel | Peeled | None; a class may have several,
+# "module:function": a loader (owner, method, background) -> FormulaModel | Peeled | None; a class may have several,
 # asked in order.
 _LOADERS: ClassRegistry[list[str]] = ClassRegistry()
 
 
 def register(name: str, loader: str) -> None:
-    """Say which function sees through a class.
+    """Say which function knows the formula of a class.
 
     Parameters
     ----------
     name : str
         Dotted name of the class, e.g. ``"sklearn.svm._classes.SVR"``, or a prefix of it that ends with a dot.
     loader : str
-        ``"fastexplain.engine.formulas.linear:see_linear"``, a function ``(owner, method, background)`` that returns a
-        `TransparentModel`, a `Peeled`, or None where it does not know the model, its options, or the method.
+        ``"fastexplain.engine.formulas.linear:linear_formula"``, a function ``(owner, method, background)`` that returns
+        a `FormulaModel`, a `Peeled`, or None where it does not know the model, its options, or the method.
         ``owner`` is the function itself where no model is known; ``background`` holds rows as the owner takes them.
     """
     _LOADERS.register(name, [*(_LOADERS.get(name) or ()), loader])
 
 
-register("sklearn.linear_model.", "fastexplain.engine.formulas.linear:see_linear")
-register("sklearn.discriminant_analysis.LinearDiscriminantAnalysis", "fastexplain.engine.formulas.linear:see_linear")
-register("sklearn.svm._classes.LinearSVC", "fastexplain.engine.formulas.linear:see_linear")
-register("sklearn.svm._classes.LinearSVR", "fastexplain.engine.formulas.linear:see_linear")
-register("sklearn.cross_decomposition._pls.", "fastexplain.engine.formulas.linear:see_linear")
-register("sklearn.naive_bayes.", "fastexplain.engine.formulas.naive_bayes:see_naive_bayes")
-register("sklearn.svm._classes.", "fastexplain.engine.formulas.kernel_machine:see_kernel_machine")
-register("sklearn.kernel_ridge.KernelRidge", "fastexplain.engine.formulas.kernel_machine:see_kernel_machine")
-register("sklearn.gaussian_process._gpr.", "fastexplain.engine.formulas.kernel_machine:see_kernel_machine")
-register("sklearn.svm._classes.", "fastexplain.engine.formulas.support_vectors:see_support_vectors")
+register("sklearn.linear_model.", "fastexplain.engine.formulas.linear:linear_formula")
 register(
-    "sklearn.neighbors._classification.KNeighborsClassifier", "fastexplain.engine.formulas.neighbors:see_neighbors"
+    "sklearn.discriminant_analysis.LinearDiscriminantAnalysis", "fastexplain.engine.formulas.linear:linear_formula"
 )
-register("sklearn.neighbors._regression.KNeighborsRegressor", "fastexplain.engine.formulas.neighbors:see_neighbors")
-register("sklearn.neural_network.", "fastexplain.engine.formulas.network_scorer:see_network")
-register("torch.nn.modules.", "fastexplain.engine.formulas.network_scorer:see_network")
-register("sklearn.pipeline.Pipeline", "fastexplain.engine.formulas.pipeline:see_pipeline")
-register("sklearn.ensemble._voting.", "fastexplain.engine.formulas.average:see_average")
-register("sklearn.calibration.CalibratedClassifierCV", "fastexplain.engine.formulas.average:see_calibrated")
-register("sklearn.model_selection._search.", "fastexplain.engine.formulas.average:see_inside")
-register("sklearn.model_selection._search_successive_halving.", "fastexplain.engine.formulas.average:see_inside")
-register("sklearn.model_selection._classification_threshold.", "fastexplain.engine.formulas.average:see_inside")
-register("numba.core.registry.CPUDispatcher", "fastexplain.engine.formulas.njit:see_njit")
-register("keras.", "fastexplain.engine.formulas.network_scorer:see_network")
+register("sklearn.svm._classes.LinearSVC", "fastexplain.engine.formulas.linear:linear_formula")
+register("sklearn.svm._classes.LinearSVR", "fastexplain.engine.formulas.linear:linear_formula")
+register("sklearn.cross_decomposition._pls.", "fastexplain.engine.formulas.linear:linear_formula")
+register("sklearn.naive_bayes.", "fastexplain.engine.formulas.naive_bayes:naive_bayes_formula")
+register("sklearn.svm._classes.", "fastexplain.engine.formulas.kernel_machine:kernel_machine_formula")
+register("sklearn.kernel_ridge.KernelRidge", "fastexplain.engine.formulas.kernel_machine:kernel_machine_formula")
+register("sklearn.gaussian_process._gpr.", "fastexplain.engine.formulas.kernel_machine:kernel_machine_formula")
+register("sklearn.svm._classes.", "fastexplain.engine.formulas.support_vectors:support_vectors_formula")
+register(
+    "sklearn.neighbors._classification.KNeighborsClassifier", "fastexplain.engine.formulas.neighbors:neighbors_formula"
+)
+register("sklearn.neighbors._regression.KNeighborsRegressor", "fastexplain.engine.formulas.neighbors:neighbors_formula")
+register("sklearn.neural_network.", "fastexplain.engine.formulas.networks:network_formula")
+register("torch.nn.modules.", "fastexplain.engine.formulas.networks:network_formula")
+register("sklearn.pipeline.Pipeline", "fastexplain.engine.formulas.pipeline:pipeline_formula")
+register("sklearn.ensemble._voting.", "fastexplain.engine.formulas.average:average_formula")
+register("sklearn.calibration.CalibratedClassifierCV", "fastexplain.engine.formulas.average:calibrated_formula")
+register("sklearn.model_selection._search.", "fastexplain.engine.formulas.average:inside_formula")
+register("sklearn.model_selection._search_successive_halving.", "fastexplain.engine.formulas.average:inside_formula")
+register("sklearn.model_selection._classification_threshold.", "fastexplain.engine.formulas.average:inside_formula")
+register("numba.core.registry.CPUDispatcher", "fastexplain.engine.formulas.njit:njit_formula")
+register("keras.", "fastexplain.engine.formulas.networks:network_formula")
 
 
-def see_through(owner: Any, method: str | None, predict: Predict, background: Any, X: Any = None) -> SeenThrough | None:
+def known_formula(
+    owner: Any, method: str | None, predict: Predict, background: Any, X: Any = None
+) -> KnownFormula | None:
     """Take a prediction function apart, if its formula is known and proves itself on probe rows.
 
     Parameters
@@ -234,7 +238,7 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
 
     Returns
     -------
-    SeenThrough or None
+    KnownFormula or None
         None where nothing is recognised, the rows are not numbers, or the probe differs.
 
     Notes
@@ -261,10 +265,10 @@ def see_through(owner: Any, method: str | None, predict: Predict, background: An
     return None
 
 
-def find_model(owner: Any, method: str | None, background: Any = None) -> TransparentModel | None:
+def find_model(owner: Any, method: str | None, background: Any = None) -> FormulaModel | None:
     """The model that a loader makes of `owner`, not compared with anything; None for wrappers and what is not known."""
     found = find(owner, method, background)
-    return found if isinstance(found, TransparentModel) else None
+    return found if isinstance(found, FormulaModel) else None
 
 
 def as_float64(rows: Any) -> NDArray[np.float64]:
@@ -335,19 +339,19 @@ def sums_by_player(cells: NDArray[np.float64], groups: Columns | None) -> NDArra
 class _Candidate:
     """Taken apart, not yet checked."""
 
-    seen: SeenThrough
+    seen: KnownFormula
     rtol: float
     accepts: Callable[[Any], bool]
 
 
-def find(owner: Any, method: str | None, background: Any) -> TransparentModel | Peeled | None:
+def find(owner: Any, method: str | None, background: Any) -> FormulaModel | Peeled | None:
     """What the registered loaders make of a model: not checked yet."""
     if not _PREDICTS.isdisjoint(getattr(owner, "__dict__", ())):
         return None  # a predict of its own
     matches = list(_LOADERS.matches(owner))
     for depth, cls in enumerate(type(owner).__mro__):  # most derived first: a subclass is taken for what it extends
         for target in [target for match in matches if match.depth == depth for target in match.value]:
-            found: TransparentModel | Peeled | None = imported(target)(owner, method, background)
+            found: FormulaModel | Peeled | None = imported(target)(owner, method, background)
             if found is not None:
                 return found
         if _PREDICTS.intersection(vars(cls)) and not cls.__module__.startswith(_TRUSTED):
@@ -366,19 +370,19 @@ def _peel(owner: Any, method: str | None, background: Any) -> list[_Candidate]:
         ]
     if found is None or not is_numeric(background):
         return []
-    return [_Candidate(SeenThrough(as_float64, None, found, found.predict, found.path), found.rtol, is_numeric)]
+    return [_Candidate(KnownFormula(as_float64, None, found, found.predict, found.path), found.rtol, is_numeric)]
 
 
-def _compose(outer: Peeled, inner: _Candidate | None) -> SeenThrough:
+def _compose(outer: Peeled, inner: _Candidate | None) -> KnownFormula:
     """Encode for the wrapper, then for what it wraps."""
     if inner is None:
-        return SeenThrough(outer.encode, outer.columns_of, None, outer.predict, outer.path)
+        return KnownFormula(outer.encode, outer.columns_of, None, outer.predict, outer.path)
     seen = inner.seen
     columns = outer.columns_of
     if seen.columns_of is not None:
         own = seen.columns_of
         columns = own if columns is None else [np.concatenate([own[c] for c in each]) for each in columns]
-    return SeenThrough(
+    return KnownFormula(
         lambda rows: seen.encode(outer.encode(rows)), columns, seen.model, seen.predict, f"{outer.path}:{seen.path}"
     )
 

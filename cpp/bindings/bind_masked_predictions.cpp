@@ -1,4 +1,4 @@
-// Scorers of models with a known formula for Python.
+// Predictions of masked rows by a known formula, for Python.
 #include "bindings.h"
 #include "checks.h"
 #include "fastexplain/formulas/expansion.h"
@@ -94,7 +94,7 @@ void average_neighbors(const Row& row, const Background& background, const In<"t
 
 }  // namespace
 
-void bind_scorers(py::module_& m) {
+void bind_masked_predictions(py::module_& m) {
   m.def("expand", &expand, py::arg("kind"), py::arg("degree"), py::arg("row"), py::arg("background"), py::arg("coefficients"),
         py::arg("masks"), py::arg("out"), py::arg("n_threads"),
         "Write a weighted sum over terms for every background row and coalition; see expansion.h.");

@@ -1,4 +1,4 @@
-"""Networks scored on coalitions: the first layer of a masked row is a sum over columns, so no masked row is built."""
+"""Networks predicted on coalitions: the first layer of a masked row is a sum over columns; no masked row is built."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.formulas.scorers import expand, padded
+from fastexplain.engine.formulas.known import Columns, FormulaModel, Game, equal_weights, sums_by_player
+from fastexplain.engine.formulas.masked_predictions import expand, padded
 from fastexplain.engine.formulas.table_game import TableGame
-from fastexplain.engine.formulas.transparent import Columns, Game, TransparentModel, equal_weights, sums_by_player
 from fastexplain.exceptions import ModelConversionError
 from fastexplain.models.networks.network import Network, try_load_network
 
-__all__ = ["NetworkModel", "see_network"]
+__all__ = ["NetworkModel", "network_formula"]
 
 Float = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ TABLE_CELLS = 2**23
 FLOAT32_RTOL = 1e-4
 
 
-class NetworkModel(TransparentModel):
+class NetworkModel(FormulaModel):
     """A `Network` as a transparent model."""
 
     path = "mlp"
@@ -130,10 +130,10 @@ class _DenseGame(Game):
             yield np.ascontiguousarray(change), rows @ first.weight + first.bias, self._weights[begin : begin + step]
 
 
-def see_network(owner: Any, method: str | None, background: Any) -> TransparentModel | None:
+def network_formula(owner: Any, method: str | None, background: Any) -> FormulaModel | None:
     """Loader: scikit-learn's MLPs, and torch and Keras stacks of dense layers.
 
-    A network that cannot be read, or does not reproduce its library's forward, is not seen through.
+    A network that cannot be read, or does not reproduce its library's forward, has no known formula.
     """
     expected = "predict_proba" if hasattr(owner, "predict_proba") else "predict"
     if method not in (expected, "forward", "__call__", None) or getattr(owner, "out_activation_", "") is None:
