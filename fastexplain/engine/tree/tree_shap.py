@@ -17,6 +17,7 @@ __all__ = ["TreeShapResult", "tree_shap"]
 
 # Gauss-Legendre points per tree with exact=False.
 FEW_POINTS = 8
+FEW_ROWS = 64  # of these no bar: asking whether someone watches costs a tenth of a row
 # float32 lanes hold leaf values up to here with room for sums and products of them.
 FLOAT32_LIMIT = 1e30
 # Rows per call of the kernel under a progress bar: often enough to watch, seldom enough to cost nothing.
@@ -123,7 +124,7 @@ def tree_shap(
         else:
             _numba(forest, rows[part], values[part], exact, threads)
 
-    if show_progress is False or not is_watched():
+    if show_progress is False or len(rows) <= FEW_ROWS or not is_watched():
         explain(slice(None))
     else:
         _with_progress(explain, len(rows), show_progress)
