@@ -114,8 +114,8 @@ def test_sparse_values_are_shown_without_making_them_dense(monkeypatch: pytest.M
 @pytest.mark.parametrize("text", ["<b>x</b>", "a'b\"c", "<script>alert(1)</script>"])
 def test_all_names_are_escaped(text: str) -> None:
     explanation = LocalExplanation(
-        VALUES[:1], [0.5], features=[text] * 3, classes=[text, text + "2"], method=text, path=text, units=text,
-        eval_data=np.array([[text] * 3], dtype=object), model_type=text,
+        VALUES[:1], [0.5], features=[text, text + "2", text + "3"], classes=[text, text + "2"], method=text, path=text,
+        units=text, eval_data=np.array([[text] * 3], dtype=object), model_type=text,
     )  # fmt: skip
     view = explanation._repr_html_()
     assert text not in view

@@ -84,7 +84,8 @@ def test_with_all_pairs_every_estimator_is_exact(
 ) -> None:
     values = table(n_players, seed)
     found = estimate(lookup(values), sampled(n_players, 10**6))
-    np.testing.assert_allclose(found.values, shapley_values(values), atol=1e-8)
+    # Two players make one pair, fewer than unknowns: the ridge of 1e-8 that least squares then takes shows.
+    np.testing.assert_allclose(found.values, shapley_values(values), atol=1e-7 if n_players == 2 else 1e-8)
     if estimate is wls:
         np.testing.assert_allclose(found.standard_errors, 0, atol=1e-10)
 
