@@ -208,6 +208,8 @@ class Explanation(shap_class("Explanation", object)):  # type: ignore[misc]
             if not isinstance(names, list) or item not in names:
                 raise KeyError(f"No {axis} is named {item!r}; {axis}s are named {names!r}.")
             return names.index(item)
+        if isinstance(item, list) and any(isinstance(each, str) for each in item):
+            item = [self._position(axis, each) for each in item]
         return np.asarray(item) if isinstance(item, list) else item
 
     # Operations
