@@ -73,28 +73,40 @@ void draw(RandomStream stream, int n, int size, std::uint8_t* mask) {
   }
 }
 
-// Largest size, at most `size`, whose pairs are numbered: a table need not reach further.
-int largest_numbered(int n_players, int size) {
-  const std::vector<std::uint64_t> pairs = pairs_of_sizes(n_players, size);
-  while (size > 0 && pairs[static_cast<std::size_t>(size)] >= kCountless) --size;
-  return size;
-}
-
-}  // namespace
-
-// C(n, k + 1) = C(n, k) (n - k) / (k + 1), which rises up to n / 2: once countless even when halved, so are all larger sizes.
-std::vector<std::uint64_t> pairs_of_sizes(int n_players, int largest_size) {
-  std::vector<std::uint64_t> pairs(static_cast<std::size_t>(largest_size) + 1, kCountless);
+// Pairs of each size 0, 1 .. `largest_size` up to the last that may be numbered: no more entries than that, however many
+// players. C(n, k + 1) = C(n, k) (n - k) / (k + 1), which rises up to n / 2: once countless even when halved, so are all larger
+// sizes.
+std::vector<std::uint64_t> pairs_while_numbered(int n_players, int largest_size) {
+  std::vector<std::uint64_t> pairs;
   Wide count = 1;
   for (int size = 0; size <= largest_size && count < 2 * Wide{kCountless}; ++size) {
     const bool half = size > 0 && 2 * std::int64_t{size} == n_players;  // a pair holds two sets of this size
-    pairs[static_cast<std::size_t>(size)] = static_cast<std::uint64_t>(std::min(half ? count / 2 : count, Wide{kCountless}));
+    pairs.push_back(static_cast<std::uint64_t>(std::min(half ? count / 2 : count, Wide{kCountless})));
     count = count * static_cast<unsigned>(n_players - size) / static_cast<unsigned>(size + 1);
   }
   return pairs;
 }
 
-std::uint64_t pairs_of_size(int n_players, int size) { return pairs_of_sizes(n_players, size).back(); }
+// Largest size, at most `size`, whose pairs are numbered: a table need not reach further.
+int largest_numbered(int n_players, int size) {
+  const std::vector<std::uint64_t> pairs = pairs_while_numbered(n_players, size);
+  int largest = static_cast<int>(pairs.size()) - 1;
+  while (largest > 0 && pairs[static_cast<std::size_t>(largest)] >= kCountless) --largest;
+  return largest;
+}
+
+}  // namespace
+
+std::vector<std::uint64_t> pairs_of_sizes(int n_players, int largest_size) {
+  std::vector<std::uint64_t> pairs = pairs_while_numbered(n_players, largest_size);
+  pairs.resize(static_cast<std::size_t>(largest_size) + 1, kCountless);
+  return pairs;
+}
+
+std::uint64_t pairs_of_size(int n_players, int size) {
+  const std::vector<std::uint64_t> pairs = pairs_while_numbered(n_players, size);
+  return static_cast<std::size_t>(size) < pairs.size() ? pairs.back() : kCountless;
+}
 
 void fill_coalitions(const CoalitionTask& task, int n_threads) {
   if (task.n_pairs == 0) return;
