@@ -55,7 +55,8 @@ def test_modules_hand_over(module: str) -> None:
         if getattr(mine, name) is not getattr(theirs, name):
             assert getattr(mine, name).__module__.startswith("fastexplain.")
             own += 1
-    assert own == {"plots": 0, "utils": 2, "maskers": 3, "datasets": 0, "explainers": 18}[module]
+    # two more explainers in shap 0.51 than in 0.54
+    assert own in {"plots": (0,), "utils": (2,), "maskers": (3,), "datasets": (0,), "explainers": (18, 20)}[module]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         mine.nothing  # noqa: B018
 

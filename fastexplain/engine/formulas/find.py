@@ -199,7 +199,7 @@ def _fitted_state(model: Any) -> list[Any]:
         item, level = stack.pop()
         if isinstance(item, np.ndarray):
             small = item.nbytes <= _DIGESTED_BYTES and item.dtype != object
-            state.append((item.shape, zlib.crc32(np.ascontiguousarray(item)) if small else _Same(item)))
+            state.append((item.shape, zlib.crc32(item.tobytes()) if small else _Same(item)))
         elif item is None or isinstance(item, bool | int | float | str):
             state.append(repr(item))
         elif level >= depth:

@@ -108,7 +108,8 @@ def _get_feature_map_from_list_of_indexes(indices_list: Sequence[Sequence[int]])
     feature_map = np.zeros((len(indices_list), 1 + max(max(columns) for columns in indices_list)))
     for raw, columns in enumerate(indices_list):
         feature_map[raw, list(columns)] = 1.0
-    return feature_map / np.maximum(feature_map.sum(axis=0), 1.0)
+    shared: NDArray[np.float64] = feature_map / np.maximum(feature_map.sum(axis=0), 1.0)
+    return shared
 
 
 def _get_dense_examples(examples: Any) -> Any:
