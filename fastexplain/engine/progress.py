@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Bar", "is_watched", "progress", "steps"]
+__all__ = ["Bar", "counted", "is_watched", "progress", "steps"]
 
 # Work that no one asked a bar for shows one after this many seconds.
 PATIENCE = 1.0
@@ -100,7 +101,7 @@ class Bar:
             self._name = f"{before}: {name}"
         try:
             yield
-            self._done = end
+            self(end - self._done)
         finally:
             self._portion, self._name = 0.0, before
 
@@ -113,7 +114,7 @@ class Bar:
                 return
             self._drawn = self._opened()
         self._drawn.set_description(self._name, refresh=False)
-        self._drawn.n = self._done if self._total is None else min(self._done, self._total)
+        self._drawn.n = _Count(self._done if self._total is None else min(self._done, self._total))
         self._drawn.refresh()
 
     def close(self, *, finished: bool) -> None:
@@ -126,25 +127,31 @@ class Bar:
         self._drawn.close()
 
     def _opened(self) -> Any:
+        columns, lines = shutil.get_terminal_size()  # tqdm itself shows nothing where a terminal says 0 x 0
         # delay: so that nothing is drawn before the clock is set to when the work began
         drawn = _bar_class()(
-            total=self._total, desc=self._name, unit=self._unit, unit_scale=True, leave=self._leave, delay=1e-9,
-            disable=False, dynamic_ncols=True,
+            total=self._total, desc=self._name, unit=self._unit, leave=self._leave, delay=1e-9,
+            disable=False, **({} if _in_notebook() else {"ncols": columns - 1, "nrows": lines}),
         )  # fmt: skip
         drawn.start_t = drawn.last_print_t - (time.perf_counter() - self._began)
         return drawn
 
 
-class _Nested(Bar):
-    """A bar within another's `part`, which it moves; shown is the outer one alone."""
+class _Count(float):
+    """A number of units as a bar shows it."""
 
-    __slots__ = ("_outer", "_share")
+    def __str__(self) -> str:
+        return f"{self:.0f}" if abs(self - round(self)) < 0.05 else f"{self:.1f}"
 
-    def __init__(self, total: float | None, outer: Bar) -> None:
-        super().__init__(total, "", "", leave=False, is_seen=False, now=False)
-        # whoever cuts work into steps asks it
-        self.is_seen, self._outer = outer.is_seen, outer
-        self._share = outer._portion / total if total else 0.0
+
+class _Told(Bar):
+    """A bar that is not drawn: it tells a function how many units were done, times a factor."""
+
+    __slots__ = ("_factor", "_tell")
+
+    def __init__(self, tell: Callable[[float], Any], factor: float, *, is_seen: bool) -> None:
+        super().__init__(None, "", "", leave=False, is_seen=is_seen, now=False)
+        self._tell, self._factor = tell, factor
 
     def __enter__(self) -> Bar:
         _under_way.bars.append(self)
@@ -155,7 +162,7 @@ class _Nested(Bar):
 
     def __call__(self, n: float = 1) -> None:
         self._done += n
-        self._outer(n * self._share)
+        self._tell(n * self._factor)
 
 
 class _Unseen(Bar):
@@ -266,11 +273,17 @@ def progress(
         return _unseen
     bars = _under_way.bars
     if bars:
-        return _Nested(total, bars[-1])
+        outer = bars[-1]
+        return _Told(outer, outer._portion / total if total else 0.0, is_seen=outer.is_seen)
     if not (is_watched() or (always and show)):
         return _unseen
     is_seen = show is not False and total != 0
     return Bar(total, name, unit, leave=leave, is_seen=is_seen, now=bool(show))
+
+
+def counted(tell: Callable[[float], Any]) -> Bar:
+    """A bar that is not drawn, for work whose units are not counted one after the other: `tell` hears how many."""
+    return _Told(tell, 1.0, is_seen=bool(_under_way.bars) and _under_way.bars[-1].is_seen)
 
 
 def steps(n: int, bar: Bar, least: int = 1) -> Iterator[slice]:
@@ -303,7 +316,7 @@ def steps(n: int, bar: Bar, least: int = 1) -> Iterator[slice]:
 
 
 def _bar_class() -> Any:
-    """tqdm for where we are. Not ``tqdm.auto``: it warns in a notebook that has no widgets."""
+    """Tqdm for where we are. Not ``tqdm.auto``: it warns in a notebook that has no widgets."""
     if _in_notebook():
         from tqdm import notebook
 
