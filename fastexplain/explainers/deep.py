@@ -41,7 +41,8 @@ class DeepExplainer(BaseExplainer):
     ----------
     model : torch.nn.Module, Keras model or scikit-learn MLP
         A network of a table's rows. A scikit-learn MLP gets DeepLIFT only here: `TabularExplainer` gives it to
-        `KernelExplainer`, as interpret-community does.
+        `KernelExplainer`, as interpret-community does. Of a pipeline, the last step is explained, and the steps before
+        it act as `transformations`.
     initialization_examples : array-like, table or tensor of shape (n_rows, n_features)
         Background rows: all, or a summary (see `nclusters`). Something with ``.data`` and ``.weights``, such as
         `fastexplain.summarize_background` returns, is used as it is.

@@ -38,7 +38,8 @@ class LinearExplainer(BaseExplainer):
     ----------
     model : object or tuple
         A fitted scikit-learn linear model (with ``coef_`` and ``intercept_``), a search over them, or ``(coef,
-        intercept)`` with coef (n_features,) or (n_outputs, n_features).
+        intercept)`` with coef (n_features,) or (n_outputs, n_features). Of a pipeline, the last step is explained, and
+        the steps before it act as `transformations`.
     initialization_examples : array-like or table of shape (n_rows, n_features)
         Numbers, whose means are the background: those of all rows. (interpret-community takes 100 of them.)
     explain_subset : sequence of int or str, optional

@@ -32,13 +32,20 @@ class TabularExplainer:
                                                                            or a forest's probability
     scikit-learn linear models, ``(coef, intercept)``    `LinearExplainer` margin, or prediction
     torch and Keras networks                             `DeepExplainer`   the network's output
-    all else with predict: pipelines, kernel machines,   `KernelExplainer` probability, or prediction
+    pipelines that end in one of these                   that of the       as the last step's
+                                                         last step
+    all else with predict: kernel machines,              `KernelExplainer` probability, or prediction
     scikit-learn MLPs, ensembles of any; functions
     ==================================================== ================= =============================
 
     The choice is in `method` and in the log (logger ``fastexplain``, level INFO). It follows from the type alone: an
     error of the chosen method is raised, and no other is tried in its place. A search (GridSearchCV) is explained by
     its best model.
+
+    A pipeline's steps before the last act as `transformations`, so that explanations are of the columns which the
+    pipeline takes: a column gets the sum over the columns that were made of it. Where a step makes columns of several
+    columns (PCA, polynomial features), or the last step has no explainer of its own, the pipeline is explained as a
+    whole, by Kernel SHAP; `choice` says why. `KernelExplainer` itself explains any pipeline as a whole.
 
     Parameters
     ----------

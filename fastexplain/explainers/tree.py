@@ -33,7 +33,7 @@ class TreeExplainer(BaseExplainer):
     Parameters
     ----------
     model : object
-        The fitted model.
+        The fitted model; of a pipeline, the last step is explained, and the steps before it act as `transformations`.
     explain_subset : sequence of int or str, optional
         Features, by index or name, that explanations are cut down to. The values are those of the full explanation.
     features : sequence of str, optional

@@ -190,7 +190,8 @@ def _matrix(rows: Any) -> NDArray[Any]:
 def _agree(got: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]:
     """Which cells are the same, but for the rounding of arithmetic in other rows' company."""
     if got.dtype.kind == expected.dtype.kind == "f":
-        return np.isclose(got, expected, rtol=1e-6, atol=1e-9, equal_nan=True)
+        close: NDArray[np.bool_] = np.isclose(got, expected, rtol=1e-6, atol=1e-9, equal_nan=True)
+        return close
     missing = [[_is_missing(column) for column in cells.T] for cells in (got, expected)]
     both = np.transpose(missing[0]) & np.transpose(missing[1])
     return np.asarray(both | (got == expected), dtype=bool)

@@ -96,10 +96,8 @@ class RawFeatures:
         self.transformations = transformations
         self.allow_all_transformations = bool(allow_all_transformations)
         self.aggregate = checked_aggregate(aggregate)
-        given = None if transformations is None else as_transformer(transformations)
-        self._tuples = given if isinstance(given, ColumnTuples) else None
-        before = [] if given is None else [("transformations", given)]
-        self._transformer = Chain([*before, *steps]) if steps else given
+        before = [] if transformations is None else [("transformations", as_transformer(transformations))]
+        self._transformer: Any = Chain([*before, *steps]) if steps else before[0][1]
         self._given_names = distinct_names(features, "features")
         self._schema: _Schema | None = None
         # the rows alone, where they came with weights
@@ -222,8 +220,9 @@ class RawFeatures:
         names = self._given_names or column_labels(X) or (None if own is None or len(own) != n_raw else list(own))
         if names is not None and len(names) != n_raw:
             raise ValueError(f"features has {len(names)} names; the raw rows have {n_raw} columns.")
-        if self._tuples is not None:
-            self._tuples.names = names
+        first = self._transformer.steps[0][1] if isinstance(self._transformer, Chain) else self._transformer
+        if isinstance(first, ColumnTuples):
+            first.names = names
         columns = list(range(n_raw)) if names is None else names
         if not count_rows(X):
             raise ValueError("There are no rows to follow the transformations with; at least one is needed.")
