@@ -72,7 +72,7 @@ _EXPLAINED_BY: ClassRegistry[str] = ClassRegistry(
 _WRAPPED: ClassRegistry[str] = ClassRegistry(
     {
         "sklearn.model_selection.": " Explain the model inside: best_estimator_.",
-        "sklearn.pipeline.": " Explain its last step, model[-1], on the rows that it sees: model[:-1].transform(X).",
+        "sklearn.pipeline.": " TabularExplainer(model, rows) explains pipelines, by their last step where that can be.",
     }
 )
 
