@@ -150,7 +150,7 @@ class DeepExplainer(BaseExplainer):
         outputs = _outputs(self._network, choice.probe)
         self._background = choice.rows(outputs)
         self._background_words = choice.words(self._background)
-        choice.check(self._background, outputs, partial(_outputs, self._network), explained.name)
+        choice.check(self._background, outputs, partial(_outputs, self._network), explained.name, stacklevel=2)
         super().__init__(
             model,
             rows,

@@ -168,11 +168,11 @@ class KernelExplainer(BaseExplainer):
         """The background, of the rows that are mixed: raw where raw features play and cannot be told apart later."""
         if grouped is None:
             background = choice.rows(outputs)
-            choice.check(background, outputs, self._box.outputs, self._box.name)
+            choice.check(background, outputs, self._box.outputs, self._box.name, stacklevel=3)
             return background
         raw_rows = choice.occurring_rows(grouped.examples, outputs)
         engineered = raw_rows._replace(data=grouped.transform(raw_rows.data))
-        choice.check(engineered, outputs, self._box.outputs, self._box.name)
+        choice.check(engineered, outputs, self._box.outputs, self._box.name, stacklevel=3)
         # mixing transformed rows is the same as transforming mixed rows, and faster, if each column has one parent
         if grouped.by_column:
             self._players = grouped.groups()

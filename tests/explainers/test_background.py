@@ -43,8 +43,8 @@ TABLE.loc[::7, "b"] = np.nan
 MODEL = LogisticRegression(C=10.0, max_iter=1000).fit(X, LABELS)
 
 
-def rare_product(rows: Any) -> Any:
-    return (rows[:, 0] * rows[:, 1] > 6).astype(float)
+def scatter(rows: Any) -> Any:
+    return np.abs(rows - 1.5).sum(axis=1)  # convex: more at the rows than at their centre
 
 
 def pipeline() -> Any:
@@ -170,13 +170,16 @@ def test_many_examples_are_predicted_in_part(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_network_has_the_same_background() -> None:
-    model = MLPRegressor(hidden_layer_sizes=(5,), max_iter=300, random_state=0).fit(X, np.abs(X[:, 0] - 2))
+    model = MLPRegressor(hidden_layer_sizes=(2,), solver="lbfgs", max_iter=1).fit(X, X[:, 0])
+    model.coefs_ = [np.array([[1.0, -1.0]] + [[0.0, 0.0]] * 3), np.ones((2, 1))]  # the distance of a from 2
+    model.intercepts_ = [np.array([-2.0, 2.0]), np.zeros(1)]
     explanation = DeepExplainer(model, X).explain_local(X[:2])
     outputs = model.predict(X)
     assert abs(explanation.base_values[0] - outputs.mean()) < 0.5 * standard_error(outputs)
     assert explanation.background == "100 of 600 rows"
-    with pytest.warns(BackgroundWarning, match="of MLPRegressor on the initialization_examples"):
+    with pytest.warns(BackgroundWarning, match="of MLPRegressor on the initialization_examples") as caught:
         DeepExplainer(model, X, nclusters=1)
+    assert caught[0].filename == __file__
 
 
 # What is said of it
@@ -184,12 +187,12 @@ def test_a_network_has_the_same_background() -> None:
 
 def test_centres_that_predict_elsewhere_are_told_once() -> None:
     with pytest.warns(BackgroundWarning) as caught:
-        explainer = KernelExplainer(rare_product, X, nclusters=3, show_progress=False)
+        explainer = KernelExplainer(scatter, X, nclusters=1, show_progress=False)
     message = str(caught[0].message)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert f"base value {explainer.explain_local(X[0]).base_values[0]:.4g} is not" in message
-    assert f"mean prediction {rare_product(X).mean():.4g} of rare_product" in message
+    assert f"mean prediction {scatter(X).mean():.4g} of scatter" in message
     assert "Leave nclusters out" in message
     with warnings.catch_warnings():
         warnings.simplefilter("error", BackgroundWarning)
@@ -222,7 +225,7 @@ def test_by_how_much_a_base_value_may_differ(monkeypatch: pytest.MonkeyPatch) ->
         mean = outputs[: len(choice.probe)].mean()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            choice.check(background, outputs[: len(choice.probe)], lambda _: np.array([[mean + off]]), "model")
+            choice.check(background, outputs[: len(choice.probe)], lambda _: np.array([[mean + off]]), "model", 1)
         return bool(caught)
 
     for off in (-1.1, -0.9, 0.9, 1.1):
@@ -240,7 +243,7 @@ def test_explainers_name_their_background() -> None:
     assert "background: 2 rows, weighted" in repr(KernelExplainer(MODEL, weighted))
     assert "background: the means of 600 rows" in repr(LinearExplainer(MODEL, X))
     with pytest.warns(BackgroundWarning):
-        assert "background: 3 centres of 600 rows, weighted" in repr(KernelExplainer(rare_product, X, nclusters=3))
+        assert "background: 2 centres of 600 rows, weighted" in repr(KernelExplainer(scatter, X, nclusters=2))
 
 
 def test_the_background_is_saved(tmp_path: Any) -> None:

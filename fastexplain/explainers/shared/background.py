@@ -140,7 +140,9 @@ class BackgroundChoice:
         nearest, weights = _nearest_to_centres(self.examples, self.nclusters, self.seed)
         return Background(take_rows(rows, nearest), weights)
 
-    def check(self, background: Background, outputs: Floats, predict: Callable[[Any], Floats], name: str) -> None:
+    def check(
+        self, background: Background, outputs: Floats, predict: Callable[[Any], Floats], name: str, stacklevel: int
+    ) -> None:
         """Warn where the background's mean output is not that of the examples.
 
         By how much it may differ: the mean's standard error, where all examples were predicted; where a sample of them
@@ -154,6 +156,8 @@ class BackgroundChoice:
             Rows -> outputs.
         name : str
             The model, as messages give it.
+        stacklevel : int
+            Frames between the warning and the user's call, as `warnings.warn` counts them.
         """
         if self.takes_all or self.nclusters is None:
             return  # equal by construction, or chosen to be
@@ -172,7 +176,7 @@ class BackgroundChoice:
             f"all {self.n_examples:,}, and values explain the distance to that base value. Leave nclusters out, which "
             "chooses 100 rows that do, or pass more rows: a larger nclusters, or a Background of your own.",
             BackgroundWarning,
-            stacklevel=4,
+            stacklevel=stacklevel + 1,
         )
 
     def words(self, background: Background) -> str:
