@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from fastexplain.engine.background import as_background, has_weights
 from fastexplain.engine.deep.deep_lift import deep_lift
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.shared.background import BackgroundChoice, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_examples, check_task, plain_task
-from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
+from fastexplain.explainers.shared.dispatch import check_fitted, class_names
 from fastexplain.explainers.shared.model_facts import fitted_classes, fitted_names
 from fastexplain.explainers.shared.networks import as_rows, is_network, network_outputs
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions, output_units
@@ -39,7 +40,8 @@ class DeepExplainer(BaseExplainer):
     ----------
     model : torch.nn.Module, Keras model or scikit-learn MLP
         A network of a table's rows. A scikit-learn MLP gets DeepLIFT only here: `TabularExplainer` gives it to
-        `KernelExplainer`, as interpret-community does.
+        `KernelExplainer`, as interpret-community does. Of a pipeline, the last step is explained, and the steps before
+        it act as `transformations`.
     initialization_examples : array-like, table or tensor of shape (n_rows, n_features)
         Background rows. Up to 100 are used as they are; of more, 100 are chosen that stand for all, as
         `KernelExplainer` chooses them. Something with ``.data`` and ``.weights``, such as
@@ -125,6 +127,7 @@ class DeepExplainer(BaseExplainer):
     ) -> None:
         if initialization_examples is None:
             raise ValueError("DeepExplainer needs initialization_examples: outputs are compared with theirs.")
+        parts = taken_apart(model)
         raw = raw_features(
             transformations,
             as_rows(initialization_examples),
@@ -132,6 +135,7 @@ class DeepExplainer(BaseExplainer):
             allow_all_transformations,
             explain_subset,
             aggregate,
+            parts.steps,
         )
         if raw is not None:
             if raw.aggregate == "group":
@@ -141,7 +145,7 @@ class DeepExplainer(BaseExplainer):
                 )
             initialization_examples = _dense(raw.transform_examples(as_rows(initialization_examples)))
         self.is_classifier, self.check_additivity, self.seed = is_classifier, check_additivity, seed
-        self._network = unwrapped(model)
+        self._network = parts.last
         rows = as_rows(rows_of(initialization_examples))
         choice = BackgroundChoice.of(as_rows(initialization_examples), nclusters, seed)
         self.nclusters = choice.nclusters
@@ -159,6 +163,7 @@ class DeepExplainer(BaseExplainer):
             features=features,
             classes=classes,
             raw=raw,
+            parts=parts,
             n_threads=n_threads,
             show_progress=show_progress,
         )

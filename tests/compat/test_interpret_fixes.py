@@ -12,6 +12,7 @@ import scipy.sparse
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -198,6 +199,8 @@ def test_an_error_of_the_method_is_not_hidden_by_another(monkeypatch: pytest.Mon
 
 def test_a_pipeline_and_a_function_say_what_explains_them() -> None:
     pipeline = make_pipeline(StandardScaler(), logistic()).fit(X, Y)
+    assert TabularExplainer(pipeline, X[:50]).method == "shap.linear"
+    pipeline = make_pipeline(PCA(2), logistic()).fit(X, Y)
     assert TabularExplainer(pipeline, X[:50]).method.startswith("shap.kernel")
     assert TabularExplainer(lambda rows: rows[:, 0], X[:50]).method.startswith("shap.kernel")
 

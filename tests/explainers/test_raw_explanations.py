@@ -20,7 +20,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PolynomialFeatures, StandardScaler
 
 from fastexplain import Background
@@ -96,6 +96,8 @@ def model(request: pytest.FixtureRequest) -> Any:
 def explainer_of(model: Any, examples: Any = ROWS, **options: Any) -> Any:
     if isinstance(model, MLPClassifier | MLPRegressor):
         return DeepExplainer(model, examples, **options)
+    if isinstance(model, Pipeline):
+        return KernelExplainer(model, examples, **options)
     return TabularExplainer(model, examples, **options)
 
 
