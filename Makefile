@@ -1,7 +1,7 @@
 # Everything happens in a virtual environment of its own, one per interpreter:
 #   make demo                      trains two models on real data, explains every row, writes pictures and Parquet
 #   make test                      installs the package and runs its tests
-#   PYTHON=python3.12 make test    the same with another interpreter (3.11 and up)
+#   PYTHON=python3.13 make test    the same with another interpreter (3.11 and up)
 PYTHON ?= python3
 TAG := $(shell $(PYTHON) -c 'import sys; print("py%d%d" % sys.version_info[:2])')
 VENV ?= .venv/$(TAG)

@@ -151,9 +151,10 @@ def test_a_bar_comes_while_one_unit_lasts_and_ends_whole(monkeypatch: pytest.Mon
         time.sleep(0.4)
         assert "one unit:   0%" in stream.getvalue()
     assert "one unit: 100%" in stream.getvalue().splitlines()[-1]
-    with pytest.raises(KeyboardInterrupt), progress(1, "stopped", None):
-        time.sleep(0.4)
-        raise KeyboardInterrupt
+    stopped = progress(1, "stopped", None)
+    stopped.__enter__()
+    time.sleep(0.4)
+    stopped.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert "stopped:   0%" in stream.getvalue().splitlines()[-1]
 
 

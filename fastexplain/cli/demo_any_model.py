@@ -115,16 +115,9 @@ def _show_permutation_importance(model: Any, X: pd.DataFrame, y: Any, n_threads:
 
 
 def _draw(explanation: GlobalLocalExplanation, importance: PermutationExplanation, X: pd.DataFrame, path: Path) -> None:
-    from matplotlib.figure import Figure
+    from fastexplain.cli.demo_pictures import draw_any_model
 
-    figure = Figure(figsize=(13.5, 5.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-    explanation.plot.beeswarm(X, ax=left, max_display=10)
-    left.set_xlabel("SHAP value of each row, margin of benign")
-    importance.plot.bar(ax=right, max_display=10)
-    right.set_xlabel("drop in accuracy when permuted, 95% interval")
-    figure.suptitle(f"{TITLE} ({len(X)} held-out rows)", x=0.012, ha="left", fontsize="large", fontweight="bold")
-    figure.savefig(path, dpi=150)
+    draw_any_model(explanation, importance, X, TITLE, path)
     say()
     say("Files")
-    say(f"{INDENT}{path}  beeswarm and permutation importance")
+    say(f"{INDENT}{path}  permutation importance and beeswarm")

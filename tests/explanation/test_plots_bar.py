@@ -108,6 +108,10 @@ def test_permutation_importances_keep_their_sign_and_order() -> None:
     assert ax.get_xlabel() == "importance (drop in score)"
 
 
+def test_an_importance_that_is_not_shown_does_not_colour_the_others() -> None:
+    assert {to_hex(bar.get_facecolor()) for bar in bars(plot_bar(pfi(), max_display=2))} == {LOW}
+
+
 def test_importance_errors_are_95_percent_intervals() -> None:
     ax = plot_bar(pfi())
     # of features b, d and a; c is exact

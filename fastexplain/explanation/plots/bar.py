@@ -109,7 +109,7 @@ def plot_bar(
     if stacked:
         _stack(ax, explanation, shares, shown)
     else:
-        colours = direction(total[shown]) if (total < 0).any() else LOW
+        colours = direction(total[shown]) if (total[shown] < 0).any() else LOW
         ax.barh(np.arange(len(shown))[::-1], total[shown], height=0.68, color=colours, zorder=2)
     half = np.zeros(len(shown)) if errors is None else HALF_95 * np.nan_to_num(errors[shown])
     _label_ends(ax, total[shown], half, names)

@@ -11,9 +11,12 @@ __all__ = ["ExplanationDashboard"]
 class ExplanationDashboard:
     """Shows nothing, as in interpret-community 0.32; warns, and says what there is.
 
+    Calls of three generations are accepted: ``ExplanationDashboard(explanation, model, x_test)`` of azureml's packages,
+    ``datasetX=`` and ``trueY=`` of interpret_community.widget, and those of raiwidgets, whose order the arguments have.
+
     Parameters
     ----------
-    explanation, model, dataset, true_y, classes, features, port, datasetX, trueY, locale, public_ip, \
+    explanation, model, dataset, true_y, classes, features, public_ip, port, locale, datasetX, trueY, \
 with_credentials, use_cdn
         Ignored.
 
@@ -27,16 +30,16 @@ with_credentials, use_cdn
         self,
         explanation: Any,
         model: Any = None,
-        *,
         dataset: Any = None,
         true_y: Any = None,
         classes: Any = None,
         features: Any = None,
+        public_ip: str | None = None,
         port: int | None = None,
+        locale: str | None = None,
+        *,
         datasetX: Any = None,
         trueY: Any = None,
-        locale: str | None = None,
-        public_ip: str | None = None,
         with_credentials: bool = False,
         use_cdn: bool | None = None,
     ) -> None:
