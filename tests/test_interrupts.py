@@ -38,7 +38,9 @@ def _networks(n_rows: int, **options: Any) -> np.ndarray:
     from sklearn.neural_network import MLPRegressor
 
     # at ease with what it has after a step or two
-    model = MLPRegressor((300, 300), tol=1e9, n_iter_no_change=1, random_state=0).fit(X[:50], X[:50, 0])
+    model = MLPRegressor(hidden_layer_sizes=(300, 300), tol=1e9, n_iter_no_change=1, random_state=0).fit(
+        X[:50], X[:50, 0]
+    )
     return fastexplain.deep_lift(model, np.tile(X[:n_rows], (10, 1)), X[:n_rows], **options).values
 
 
