@@ -14,7 +14,7 @@ from fastexplain.engine.linear.linear_shap import PROBE_ROWS, PROBE_RTOL, linear
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import RawFeatures, raw_features
-from fastexplain.explainers.shared.background import rows_of
+from fastexplain.explainers.shared.background import row_words, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_examples, check_task, plain_task
 from fastexplain.explainers.shared.dispatch import check_fitted, class_names
@@ -22,7 +22,7 @@ from fastexplain.explainers.shared.model_facts import fitted_classes, fitted_nam
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions
 from fastexplain.models.agreement import agrees
 from fastexplain.rows.kinds import is_sparse
-from fastexplain.rows.tables import slice_rows, unwrapped_rows
+from fastexplain.rows.tables import count_rows, slice_rows, unwrapped_rows
 
 __all__ = ["LinearExplainer"]
 
@@ -129,6 +129,7 @@ class LinearExplainer(BaseExplainer):
         check_task(model_task, explained.task, explained.name)
         check_examples(rows, explained.n_features, transformed=raw is not None)
         self._mean = _means(initialization_examples)
+        self._background_words = f"the means of {row_words(count_rows(rows))}"
         self._solved = _solved(self._linear, rows)
         super().__init__(
             model,

@@ -51,6 +51,7 @@ class Context(TypedDict, total=False):
     method: str
     path: str | None
     units: str
+    background: str | None
     init_data: Any
     eval_data: Any
     feature_columns: Sequence[int] | None
@@ -113,6 +114,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         The computation that ran, where the method has several, e.g. ``"odd_gp"``.
     units : str
         The explained output, e.g. ``"margin"`` or ``"probability"``.
+    background : str, optional
+        What `base_values` are the mean of, in words, e.g. ``"100 of 26,048 rows"``.
     init_data, eval_data : array-like, optional
         What the explainer was built on, and the explained rows. Kept as they are, without a copy.
     feature_columns : sequence of int, optional
@@ -160,6 +163,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         self._method: str = context.get("method") or "unknown"
         self._path: str | None = context.get("path")
         self._units: str = context.get("units", "model output")
+        self._background: str | None = context.get("background")
         self._init_data = context.get("init_data")
         self._eval_data = context.get("eval_data")
         self._feature_columns = context.get("feature_columns")
@@ -235,6 +239,15 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     def units(self) -> str:
         """The output that the values add up to: ``"margin"``, ``"probability"`` or ``"model output"``."""
         return self._units
+
+    @property
+    def background(self) -> str | None:
+        """What hidden features were drawn from, and `base_values` are the mean of, e.g. ``"100 of 26,048 rows"``.
+
+        Values of another background are others, however exact: they explain the distance to its mean output. None where
+        it is not known, or the method has none.
+        """
+        return self._background
 
     @property
     def fidelity(self) -> FidelityReport | None:
@@ -412,6 +425,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
             method=self._method,
             path=self._path,
             units=self._units,
+            background=self._background,
             init_data=self._init_data,
             eval_data=self._eval_data,
             feature_columns=self._feature_columns,
@@ -439,6 +453,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     def _summary(self) -> list[tuple[str, str]]:
         """What `repr` and the HTML view say, in order."""
         facts = [("method", self._method), ("task", self._model_task), ("units", self._units)]
+        if self._background is not None:
+            facts.append(("background", self._background))
         facts.append(("features", f"{self._n_features} {shortened(self._features)}"))
         if self._model_task == "classification":
             labels = "" if self._classes is None else f" {shortened(self._classes)}"

@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from fastexplain import (
+    BackgroundWarning,
     DatasetWrapper,
     DeepExplainer,
     KernelExplainer,
@@ -152,9 +153,10 @@ def test_binary_classifiers_have_both_classes(kind: str) -> None:
 
 
 def test_kernel_uses_nclusters() -> None:
-    few = KernelExplainer(logistic(), X, nclusters=2, show_progress=False)
+    with pytest.warns(BackgroundWarning, match="nclusters=2"):
+        few = KernelExplainer(logistic(), X, nclusters=2, show_progress=False)
     assert len(few._background.data) == 2
-    assert len(KernelExplainer(logistic(), X, show_progress=False)._background.data) == 10
+    assert len(KernelExplainer(logistic(), X, show_progress=False)._background.data) == 100
     assert len(KernelExplainer(logistic(), X, nclusters=15, show_progress=False)._background.data) == 150
 
 

@@ -126,6 +126,8 @@ class Attribution(NamedTuple):
 def explainer_repr(explainer: Any) -> str:
     """An explainer in a line: its class and model, method, features and classes."""
     facts = [explainer.method]
+    if getattr(explainer, "_background_words", None) is not None:
+        facts.append(f"background: {explainer._background_words}")
     if explainer.features is not None:
         facts.append(f"{len(explainer.features)} features {shortened(explainer.features)}")
     if explainer.classes is not None:
@@ -230,6 +232,8 @@ class BaseExplainer(RowExplainer):
     _method: str
     # what the log calls the method
     _title: str
+    # what hidden features are drawn from, for whoever reads a repr
+    _background_words: str | None = None
     # whether a sampling policy acts: where a row costs much
     _samples: ClassVar[bool] = False
 
@@ -471,6 +475,7 @@ class BaseExplainer(RowExplainer):
             "method": self._method.replace(".", "_"),
             "path": path,
             "units": self._explained.units,
+            "background": self._background_words,
             "predict": predict,
         }
         return context

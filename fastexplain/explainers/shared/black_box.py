@@ -151,8 +151,10 @@ class BlackBox:
         return resolve_link(link)(background.weights @ self.outputs(background.data))
 
 
-def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any) -> BlackBox:
-    """Find what to call, and what kind of output it has, by its outputs of the background rows.
+def black_box(
+    model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any
+) -> tuple[BlackBox, NDArray[np.float64]]:
+    """Find what to call, and what kind of output it has, by its outputs of some rows, which are returned too.
 
     Raises
     ------
@@ -172,7 +174,7 @@ def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, prob
         predictions: Callable[[Any], Predictions] = partial(estimator_predictions, target.owner, task)
     else:
         predictions = partial(output_predictions, target.call, task, units)
-    return BlackBox(
+    box = BlackBox(
         target=target.method,
         outputs=target.call,
         predictions=predictions,
@@ -184,6 +186,7 @@ def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, prob
         classes=_own_classes(target.facts, task, n_columns),
         feature_names=target.facts.feature_names,
     )
+    return box, outputs
 
 
 def _composed(function: Callable[[Any], Any], transform: Callable[[Any], Any], rows: Any) -> Any:
