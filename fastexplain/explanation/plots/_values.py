@@ -51,7 +51,7 @@ class Values:
         if not has_rows(explanation):
             raise ValueError(
                 f"This picture needs local values, and this {type(explanation).__name__} has none: "
-                "call explain_local, or explain_global with include_local=True."
+                f"{_where_values_are(explanation)}"
             )
         values: Any = explanation.values  # type: ignore[attr-defined]
         self._matrix = values[column] if isinstance(values, list) else values[:, :, column]
@@ -84,6 +84,12 @@ class Values:
         matrix = self._matrix if rows is None else self._matrix[rows]
         means: NDArray[np.float64] = _mean_abs([matrix])[0]
         return means
+
+
+def _where_values_are(explanation: Explanation) -> str:
+    if explanation.method.startswith("pfi"):
+        return "permutation importance is of all rows together. Draw plot.bar, or explain rows with another explainer."
+    return "call explain_local, or explain_global with include_local=True."
 
 
 def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
