@@ -163,8 +163,8 @@ def _solved(model: Any, examples: Any) -> Any:
     expected, got = two_dimensional(getattr(model, method)(probe)), found.margins(as_float64(probe))
     if not agrees(got, expected, PROBE_RTOL):
         raise ModelConversionError(
-            f"{method} of {class_names(model)[0]} is not what its coef_ and intercept_ give. Pass them as a (coef, "
-            "intercept) tuple, or use KernelExplainer, which explains any model."
+            f"{method} of {class_names(model)[0]} is not what its coef_ and intercept_ give, so that these do not "
+            "explain it. KernelExplainer(model, rows) explains what it predicts."
         )
     return found.coef, found.offset
 

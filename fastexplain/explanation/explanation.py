@@ -480,6 +480,16 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         return html_view(self, self._summary())
 
 
+def wanted_for_rows(explanation: Explanation) -> str:
+    """What to do for local values, as the end of a sentence that says that an explanation has none."""
+    if explanation.__dict__.get("_method") == "pfi":
+        return (
+            "permutation importances are of the model as a whole, and plot.bar() shows them. TabularExplainer and "
+            "MimicExplainer explain rows."
+        )
+    return "call explain_local(rows), or explain_global(rows, include_local=True)."
+
+
 def _absent(explanation: Explanation, name: str) -> str:
     """Why an explanation has no such attribute, for AttributeError."""
     from fastexplain.explanation.global_explanation import GlobalExplanation
@@ -491,7 +501,7 @@ def _absent(explanation: Explanation, name: str) -> str:
             return f"{name} belongs to global explanations, and this one is local: call explain_global, or to_global()."
         has = hasattr(cls, name) or issubclass(cls, LocalExplanation)
         if (hasattr(LocalExplanation, name) or name == "values") and not has:
-            return f"{name} needs local values, which this explanation lacks: call explain_global(include_local=True)."
+            return f"{name} needs local values, which this explanation lacks: {wanted_for_rows(explanation)}"
         if "per_class" in name and hasattr(cls, name) and facts.get("_model_task") == "classification":
             return f"{name} does not exist: {facts['_method']} measures the model as a whole."
         if name in _ABSENT:

@@ -73,7 +73,8 @@ def as_transformer(transformations: Any) -> Any:
     given = "an empty list" if isinstance(transformations, list) else f"of type {type(transformations).__name__}"
     raise ValueError(
         f"Non-supported transformations argument passed. It is {given}; expected a fitted ColumnTransformer, Pipeline "
-        "or FeatureUnion, a fitted DataFrameMapper, or a list of (columns, fitted transformer or None) tuples."
+        "or FeatureUnion, a fitted DataFrameMapper, or a list of (columns, fitted transformer or None) tuples. A "
+        "transformer of all columns goes into a pipeline: make_pipeline(transformer)."
     )
 
 

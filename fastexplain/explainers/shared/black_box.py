@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.background import Background
 from fastexplain.engine.kernel.masking import copied
 from fastexplain.engine.links import resolve_link
-from fastexplain.engine.predict import PredictFunction, estimator_kind
+from fastexplain.engine.predict import PredictFunction, estimator_kind, without_scale
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.shared.base import ExplainedModel
 from fastexplain.explainers.shared.checks import check_task, plain_task
@@ -199,10 +199,7 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
         check_fitted(model)
     kind = estimator_kind(model)
     if kind == "clusterer":
-        raise UnsupportedModelError(
-            f"{type(model).__name__} numbers clusters, and the numbers have no scale. Explain a function that has one, "
-            "e.g. the distance to a centre: lambda X: model.transform(X)."
-        )
+        raise UnsupportedModelError(without_scale(model, kind))
     if kind == "outlier_detector":
         return model.decision_function, "model output", "regression"
     if kind == "regressor" or (kind is None and task == "regression" and hasattr(model, "predict")):
@@ -211,10 +208,7 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
         return model.predict_proba, "probability", "classification"
     if kind == "classifier":
         if not hasattr(model, "decision_function"):
-            raise UnsupportedModelError(
-                f"{type(model).__name__} has neither predict_proba nor decision_function: class labels alone have no "
-                "scale. Explain a function of your choice, e.g. lambda X: model.predict(X) == label."
-            )
+            raise UnsupportedModelError(without_scale(model, kind))
         return model.decision_function, "margin", "classification"
     if callable(getattr(model, "predict", None)):
         return model.predict, None, None
