@@ -61,8 +61,9 @@ class LinearExplainer(BaseExplainer):
         "group" refuses others.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
-    show_progress : bool, default False
-        Show a progress bar over the batches of a streamed global explanation.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
 
     Attributes
     ----------
@@ -104,7 +105,7 @@ class LinearExplainer(BaseExplainer):
         *,
         model_task: str = "unknown",
         n_threads: int | None = None,
-        show_progress: bool = False,
+        show_progress: bool | None = None,
         aggregate: str = "sum",
     ) -> None:
         if initialization_examples is None:
@@ -144,7 +145,7 @@ class LinearExplainer(BaseExplainer):
             show_progress=show_progress,
         )
 
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         self._check_columns(X)
         return Attribution(*linear_shap(self._solved, X, mean=self._mean, n_threads=self.n_threads))
 

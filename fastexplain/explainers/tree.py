@@ -61,8 +61,9 @@ class TreeExplainer(BaseExplainer):
         player needs background rows, which path-dependent Tree SHAP does without.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
-    show_progress : bool, default False
-        Show a progress bar on long work; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
 
     Attributes
     ----------
@@ -106,7 +107,7 @@ class TreeExplainer(BaseExplainer):
         initialization_examples: Any = None,
         model_task: str = "unknown",
         n_threads: int | None = None,
-        show_progress: bool = False,
+        show_progress: bool | None = None,
         aggregate: str = "sum",
     ) -> None:
         parts = taken_apart(model)
@@ -150,7 +151,7 @@ class TreeExplainer(BaseExplainer):
     def _size(self) -> str:
         return f"{self._tree_model.forest.n_trees} trees, "
 
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         result = tree_shap(
             self._tree_model, self._tree_model.dense(X), n_threads=self.n_threads, show_progress=show_progress
         )

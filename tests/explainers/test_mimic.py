@@ -194,21 +194,24 @@ def test_the_model_of_a_torch_network_predicts(classifier: bool) -> None:
 def test_steps_of_the_construction_are_shown(monkeypatch: pytest.MonkeyPatch, fidelity: bool) -> None:
     from contextlib import contextmanager
 
+    from fastexplain.engine.progress import Bar, progress
     from fastexplain.explainers.mimic import explainer as mimic
 
     seen: list[Any] = []
 
     @contextmanager
-    def recorded(total: int, name: str, show: Any, **_: Any) -> Iterator[Any]:
-        seen.append((total, name, show))
-        yield seen.append
+    def recorded(total: int, name: str, show: Any, **options: Any) -> Iterator[Bar]:
+        with progress(total, name, show, **options) as bar:
+            part = bar.part
+            seen.append((total, name, show))
+            monkeypatch.setattr(type(bar), "part", lambda _, n=1, name=None: seen.append((n, name)) or part(n, name))
+            yield bar
+        monkeypatch.undo()
 
     monkeypatch.setattr(mimic, "progress", recorded)
     MimicExplainer(lambda rows: rows[:, 0], X, LinearExplainableModel, fidelity=fidelity)
-    assert seen[0] == (2 + fidelity, "MimicExplainer", None)
-    assert sum(seen[1:]) == 2 + fidelity
-    MimicExplainer(lambda rows: rows[:, 0], X, LinearExplainableModel, fidelity=False, show_progress=False)
-    assert (2, "MimicExplainer", False) in seen
+    named = [(1, "asking the teacher"), (1, "training"), (int(fidelity), "measuring fidelity")]
+    assert seen == [(2 + fidelity, "MimicExplainer", None), *named]
 
 
 def test_small_data_may_have_single_rows_in_a_leaf() -> None:
