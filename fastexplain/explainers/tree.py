@@ -16,8 +16,8 @@ from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_task
 from fastexplain.explainers.shared.predictions import model_predictions
-from fastexplain.explainers.shared.probability import scaled_to_probability
-from fastexplain.explanation.explanation import Predictions
+from fastexplain.explainers.shared.probability import scaled_to_probability, warn_of_rescaled_values
+from fastexplain.explanation.explanation import RESCALED_MARGINS, Predictions
 from fastexplain.models import TreeModel, load_model
 from fastexplain.models.trees.registry import rows_for_library
 
@@ -42,8 +42,9 @@ class TreeExplainer(BaseExplainer):
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
     shap_values_output : {"default", "probability"}, default "default"
         ``"default"``: the raw output. ``"probability"``: values of each class that add up, with its expected value, to
-        the model's ``predict_proba``. Where the raw output is a margin, each class's values are rescaled to that end
-        (see `scaled_to_probability`), and expected values stay margins; a forest's are as by default.
+        the model's ``predict_proba``. Where the raw output is a margin, this is interpret-community's rescaling (see
+        `scaled_to_probability`): expected values stay margins, and values are no Shapley values of the probability, as
+        `KernelExplainer` has them; a `RescaledValuesWarning` says so. A forest's are as by default.
     transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
         Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
         the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
@@ -128,6 +129,10 @@ class TreeExplainer(BaseExplainer):
         check_task(model_task, self._tree_model.task, self._tree_model.library)
         self._shap_values_output = _checked_output(shap_values_output, self._tree_model)
         self._rescales = self._shap_values_output == "probability" and self._tree_model.units == "margin"
+        if self._rescales:
+            warn_of_rescaled_values(
+                self._tree_model.library, "probability", "the base value stays a margin", stacklevel=2
+            )
         super().__init__(
             model,
             initialization_examples
@@ -175,7 +180,7 @@ def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
         n_outputs=model.n_classes if rescales and model.n_classes else model.forest.n_outputs,
         task=model.task,
         n_classes=model.n_classes,
-        units="probability" if rescales else model.units,
+        units=RESCALED_MARGINS if rescales else model.units,
         predict=partial(model_predictions, model),
         classes=model.classes,
         feature_names=None if model.feature_names is None else list(model.feature_names),

@@ -46,8 +46,9 @@ from fastexplain.explainers.shared.checks import (
     list_of_names,
     plain_output,
 )
+from fastexplain.explainers.shared.probability import warn_of_rescaled_values
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
-from fastexplain.explanation.explanation import Context, Predictions
+from fastexplain.explanation.explanation import RESCALED, Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 from fastexplain.models.wrapped import with_predict
 from fastexplain.rows.matrix import categorical_columns
@@ -230,6 +231,9 @@ class MimicExplainer(RowExplainer):
             with bar.part(steps - 2, "measuring fidelity"):
                 self.fidelity = held_out_fidelity(explainable_model, *args, outputs, n_rows) if fidelity else None
         self._warn_of_poor_fidelity()
+        if self._units == RESCALED:
+            base = "the base value is the probability at the mean margin"
+            warn_of_rescaled_values("the surrogate", self._shap_values_output, base, stacklevel=2)
         if n_threads is not None:
             self.surrogate_model.n_threads = resolve_num_threads(n_threads)
 
@@ -526,8 +530,9 @@ class MimicExplainer(RowExplainer):
     def _units(self) -> str:
         if self._teacher.task == "regression":
             return "model output"
-        scaled = self._shap_values_output != ShapValuesOutput.DEFAULT
-        return "probability" if scaled or getattr(self.surrogate_model, "_gives_probabilities", False) else "margin"
+        if getattr(self.surrogate_model, "_gives_probabilities", False):
+            return "probability"
+        return "margin" if self._shap_values_output == ShapValuesOutput.DEFAULT else RESCALED
 
 
 def _returned(predictions: Predictions) -> Predictions:
