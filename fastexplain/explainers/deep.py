@@ -74,6 +74,9 @@ class DeepExplainer(BaseExplainer):
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, default False
         Show a progress bar on long work; it stays away where stderr is not a terminal.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -121,6 +124,7 @@ class DeepExplainer(BaseExplainer):
         n_threads: int | None = None,
         show_progress: bool = False,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if initialization_examples is None:
             raise ValueError("DeepExplainer needs initialization_examples: outputs are compared with theirs.")
@@ -154,6 +158,7 @@ class DeepExplainer(BaseExplainer):
             raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _size(self) -> str:

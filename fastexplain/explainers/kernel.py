@@ -75,6 +75,9 @@ class KernelExplainer(BaseExplainer):
         row nearest to its centre.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -126,6 +129,7 @@ class KernelExplainer(BaseExplainer):
         seed: int = 0,
         n_threads: int | None = None,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if initialization_examples is None:
             raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
@@ -164,6 +168,7 @@ class KernelExplainer(BaseExplainer):
             raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     @property

@@ -61,6 +61,9 @@ class LinearExplainer(BaseExplainer):
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, default False
         Show a progress bar over the batches of a streamed global explanation.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -104,6 +107,7 @@ class LinearExplainer(BaseExplainer):
         n_threads: int | None = None,
         show_progress: bool = False,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if initialization_examples is None:
             raise ValueError("LinearExplainer needs initialization_examples: the features' means are theirs.")
@@ -131,6 +135,7 @@ class LinearExplainer(BaseExplainer):
             raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:

@@ -51,8 +51,7 @@ class TreeExplainer(BaseExplainer):
         Whether a transformer of several columns may mix them, as PCA does. Each column that it makes is then shared out
         equally among those that it is made of.
     initialization_examples : array-like or table of shape (n_rows, n_features), optional
-        Give names, column types of single rows, and the explanation's ``init_data``. They are no background: the
-        trees' own covers are.
+        Give names and column types of single rows. They are no background: the trees' own covers are.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Checked against the model, which knows its task.
     aggregate : {"sum", "group"}, default "sum"
@@ -62,6 +61,9 @@ class TreeExplainer(BaseExplainer):
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, default False
         Show a progress bar on long work; it stays away where stderr is not a terminal.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -107,6 +109,7 @@ class TreeExplainer(BaseExplainer):
         n_threads: int | None = None,
         show_progress: bool = False,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         raw = raw_features(
             transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate
@@ -132,6 +135,7 @@ class TreeExplainer(BaseExplainer):
             raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _size(self) -> str:

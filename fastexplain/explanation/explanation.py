@@ -32,9 +32,11 @@ _ABSENT = {
         ("base_values", "expected_values"), "does not exist for this method: its importances add up to no output."
     ),
     **dict.fromkeys(
-        ("init_data", "eval_data", "eval_y_predicted", "eval_y_predicted_proba"),
+        ("eval_data", "eval_y_predicted", "eval_y_predicted_proba"),
         "is absent: this explanation was made without data sets.",
     ),
+    "init_data": "is absent: rows that the explainer was built on are kept only if it is made with "
+    "include_init_data=True.",
     "model_id": "is absent: this explanation was made without one.",
 }
 # arrays as the model gives them; lists, or a dataset's id, where an explanation was built by hand
@@ -114,7 +116,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     units : str
         The explained output, e.g. ``"margin"`` or ``"probability"``.
     init_data, eval_data : array-like, optional
-        What the explainer was built on, and the explained rows. Kept as they are, without a copy.
+        What the explainer was built on, and the explained rows. Kept as they are, without a copy. Explainers give the
+        first only if they are made with ``include_init_data=True``.
     feature_columns : sequence of int, optional
         Column of `eval_data` that each feature stands for, where only some are explained.
     predict : callable, optional
@@ -312,10 +315,10 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
 
     @property
     def init_data(self) -> Any:
-        """Rows that the explainer was built on, as nested lists where they are an array or a data frame.
+        """Rows that the explainer was built on, if it was made with ``include_init_data=True``; else None.
 
-        Sparse matrices, data set wrappers and ids come back as they are. None where there are none; like the other
-        three data sets, absent where the explanation has no data set at all.
+        Nested lists where they are an array or a data frame; sparse matrices, data set wrappers and ids come back as
+        they are. Like the other three data sets, absent where the explanation has no data set at all.
         """
         self._needs_datasets("init_data")
         return _as_list(self._init_data)

@@ -127,6 +127,9 @@ class MimicExplainer(RowExplainer):
     show_progress : bool, default True
         Show a progress bar over the steps of construction (the teacher's answers, training, fidelity) that take longer
         than a second, and over the batches of a streamed explanation, in a terminal or notebook.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -185,11 +188,12 @@ class MimicExplainer(RowExplainer):
         fidelity: bool = True,
         n_threads: int | None = None,
         show_progress: bool = True,
+        include_init_data: bool = False,
     ) -> None:
         check_surrogate_class(explainable_model)
         if transformations is not None and explain_subset is not None:
             raise ValueError("explain_subset not supported with transformations")
-        self.is_function = is_function
+        self.is_function, self.include_init_data = is_function, include_init_data
         self.show_progress = show_progress
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,15 @@ from fastexplain.explainers.raw.transformations import ColumnTuples, as_transfor
 from fastexplain.explainers.raw.transformer_maps import width
 from fastexplain.explainers.shared.checks import distinct_names
 from fastexplain.rows.kinds import is_arrow, is_pandas, is_sparse
-from fastexplain.rows.tables import as_table, column_names, count_columns, count_rows, listed_rows, slice_rows
+from fastexplain.rows.tables import (
+    as_table,
+    column_names,
+    count_columns,
+    count_rows,
+    listed_rows,
+    slice_rows,
+    without_rows,
+)
 
 __all__ = ["RawFeatures", "checked_aggregate", "raw_features"]
 
@@ -93,6 +102,13 @@ class RawFeatures:
         if self.examples is not None:
             self.examples = _plain_table(as_table(self.examples)[0])
             self._learn(self.examples)
+
+    def without_rows(self) -> RawFeatures:
+        """A copy that keeps of the examples the columns and their types alone, once it has followed them."""
+        bare = copy.copy(self)
+        if self.examples is not None:
+            bare.examples = without_rows(self.examples)
+        return bare
 
     @property
     def n_raw(self) -> int:

@@ -38,6 +38,7 @@ from fastexplain.rows.tables import (
     slice_rows,
     take_rows,
     unwrapped_rows,
+    without_rows,
 )
 
 __all__ = ["Attribution", "BaseExplainer", "ExplainedModel", "RowExplainer", "explainer_repr"]
@@ -135,6 +136,12 @@ def explainer_repr(explainer: Any) -> str:
 class RowExplainer(abc.ABC):
     """Takes rows as the user has them, before or after `transformations`, and says whose an explanation is.
 
+    An explanation is handed on, and one of a single row must not carry the rows that the explainer was made with. So
+    explanations have no `init_data`, neither in memory nor in files or pickles, unless the explainer was made with
+    ``include_init_data=True``. A pickled explainer is handed on too: it keeps of `initialization_examples` the columns
+    alone, and of the rows what its method computes with (the background of `KernelExplainer` and `DeepExplainer`, the
+    training rows of `LIMEExplainer`), again unless ``include_init_data=True``.
+
     Attributes
     ----------
     model : object
@@ -142,6 +149,8 @@ class RowExplainer(abc.ABC):
         As resolved at construction.
     initialization_examples : Any
         As the user has them.
+    include_init_data : bool
+        Whether explanations and pickles keep them.
     """
 
     available_explanations: ClassVar[list[str]] = ["global", "local"]
@@ -150,12 +159,24 @@ class RowExplainer(abc.ABC):
     features: list[Any] | None
     classes: list[Any] | None
     initialization_examples: Any
+    include_init_data: bool = False
     # transformations, and the columns that are explained; None: all
     _raw: RawFeatures | None
     _subset: NDArray[np.intp] | None
 
     def __repr__(self) -> str:
         return explainer_repr(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but rows of others; what stays of them has their columns, and their types."""
+        state = self.__dict__.copy()
+        if not self.include_init_data:
+            for name in ("initialization_examples", "_model_examples"):
+                if state.get(name) is not None:
+                    state[name] = without_rows(state[name])
+            if self._raw is not None:
+                state["_raw"] = self._raw.without_rows()
+        return state
 
     @property
     @abc.abstractmethod
@@ -206,7 +227,7 @@ class RowExplainer(abc.ABC):
         return Context(
             features=names,
             classes=self.classes,
-            init_data=self.initialization_examples,
+            init_data=self.initialization_examples if self.include_init_data else None,
             eval_data=evaluation_examples,
             feature_columns=columns,
             is_raw=self._raw is not None,
@@ -244,9 +265,11 @@ class BaseExplainer(RowExplainer):
         raw: RawFeatures | None,
         n_threads: int | None,
         show_progress: bool,
+        include_init_data: bool,
     ) -> None:
         initialization_examples = unwrapped_rows(initialization_examples)
         self.model = model
+        self.include_init_data = include_init_data
         # as the user has them, and as the model takes them
         self.initialization_examples = initialization_examples if raw is None else raw.examples
         self._model_examples = initialization_examples
