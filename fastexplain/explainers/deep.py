@@ -105,6 +105,7 @@ class DeepExplainer(BaseExplainer):
     _method = "shap.deep"
     _title = "DeepLIFT"
     _samples = True
+    _predicts_at_once = True
 
     def __init__(
         self,

@@ -156,6 +156,8 @@ class KernelExplainer(BaseExplainer):
                 self._players, self._background = raw.groups(), background._replace(data=engineered)
             else:
                 self._background, self._box = background, self._box.after(raw.transform_table)
+        # with a subset, values do not add up to the model's output
+        self._predicts_at_once = explain_subset is not None
         self._path: str | None = None
         self._memory = FormulaMemory()
         super().__init__(

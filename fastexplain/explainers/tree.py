@@ -15,6 +15,7 @@ from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_task
 from fastexplain.explainers.shared.dispatch import unwrapped
+from fastexplain.explainers.shared.later import model_has_changed
 from fastexplain.explainers.shared.predictions import model_predictions
 from fastexplain.explainers.shared.probability import scaled_to_probability
 from fastexplain.explanation.explanation import Predictions
@@ -153,14 +154,32 @@ class TreeExplainer(BaseExplainer):
         scaled = scaled_to_probability(result.values, result.base_values, probabilities)
         return Attribution(*scaled, probabilities=probabilities)
 
-    def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
-        if probabilities is None:
-            return super()._later(X, None)
-        return partial(_with_probabilities, self._tree_model.model, X, probabilities)
+    def _predicting(self, result: Attribution) -> Callable[[Any], Predictions]:
+        if result.probabilities is None:
+            return super()._predicting(result)
+        return partial(_with_probabilities, self._tree_model, result.probabilities)
 
 
-def _with_probabilities(model: Any, X: Any, probabilities: NDArray[np.float64]) -> Predictions:
-    return np.asarray(model.predict(rows_for_library(model, X))), probabilities
+def _with_probabilities(model: TreeModel, probabilities: NDArray[np.float64], X: Any) -> Predictions:
+    _check_current(model)
+    return np.asarray(model.model.predict(rows_for_library(model.model, X))), probabilities
+
+
+def _predictions(model: TreeModel, X: Any) -> Predictions:
+    _check_current(model)
+    return model_predictions(model, X)
+
+
+def _check_current(model: TreeModel) -> None:
+    if not model.is_current:
+        raise model_has_changed()
+
+
+def _outputs(model: TreeModel, rescales: bool, X: Any, predictions: Predictions) -> NDArray[Any]:
+    """What the values add up to, by the model as it is now."""
+    if rescales:
+        return np.asarray(model.model.predict_proba(rows_for_library(model.model, X)))
+    return model.raw_predict(model.dense(X))
 
 
 def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
@@ -171,7 +190,8 @@ def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
         task=model.task,
         n_classes=model.n_classes,
         units="probability" if rescales else model.units,
-        predict=partial(model_predictions, model),
+        predict=partial(_predictions, model),
+        outputs=partial(_outputs, model, rescales),
         classes=model.classes,
         feature_names=None if model.feature_names is None else list(model.feature_names),
     )

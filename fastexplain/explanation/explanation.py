@@ -15,6 +15,7 @@ from fastexplain.explanation.interpret.keywords import expected_to_base, in_own_
 from fastexplain.explanation.interpret.members import InterpretMembers
 from fastexplain.explanation.interpret.quacks import FeatureImportanceExplanation
 from fastexplain.explanation.plots.html import html_view, shortened
+from fastexplain.rows.kept import compact_rows
 from fastexplain.rows.names import check_distinct
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Context(TypedDict, total=False):
     units: str
     init_data: Any
     eval_data: Any
+    check_rows: Callable[[], None] | None
     feature_columns: Sequence[int] | None
     predict: Callable[[], Predictions] | None
     is_raw: bool
@@ -118,6 +120,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     init_data, eval_data : array-like, optional
         What the explainer was built on, and the explained rows. Kept as they are, without a copy. Explainers give the
         first only if they are made with ``include_init_data=True``.
+    check_rows : callable, optional
+        Raises ValueError when `eval_data` are no longer the rows that were explained; called before each use of them.
     feature_columns : sequence of int, optional
         Column of `eval_data` that each feature stands for, where only some are explained.
     predict : callable, optional
@@ -148,6 +152,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     """
 
     _n_features: int
+    _check_rows: Callable[[], None] | None = None
 
     def __init__(self, base_values: ArrayLike | None = None, **context: Any) -> None:
         rest: dict[str, Any] = {}
@@ -165,6 +170,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         self._units: str = context.get("units", "model output")
         self._init_data = context.get("init_data")
         self._eval_data = context.get("eval_data")
+        self._check_rows = context.get("check_rows")
         self._feature_columns = context.get("feature_columns")
         self._fidelity: FidelityReport | None = context.get("fidelity")
         predict = context.get("predict")
@@ -344,6 +350,16 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         return listed
 
     @property
+    def _eval_data(self) -> Any:
+        if self._check_rows is not None:
+            self._check_rows()
+        return self.__dict__["_eval_data"]
+
+    @_eval_data.setter
+    def _eval_data(self, rows: Any) -> None:
+        self.__dict__["_eval_data"] = rows
+
+    @property
     def _eval_y_predicted(self) -> Any:
         return self._resolved()[0]
 
@@ -353,7 +369,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
 
     @property
     def _has_datasets(self) -> bool:
-        sources = (self._init_data, self._eval_data, self._predict, self._predictions)
+        sources = (self._init_data, self.__dict__["_eval_data"], self._predict, self._predictions)
         return any(source is not None for source in sources)
 
     def _needs_datasets(self, name: str) -> None:
@@ -416,7 +432,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
             path=self._path,
             units=self._units,
             init_data=self._init_data,
-            eval_data=self._eval_data,
+            eval_data=self.__dict__["_eval_data"],
+            check_rows=self._check_rows,
             feature_columns=self._feature_columns,
             predict=self._predict,
             predictions=self._predictions,
@@ -432,7 +449,9 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         # A pickle holds the predictions in place of the model, which is often far larger and needs its library.
         self._resolved()
         self._given_id = self._id  # the same in every copy
-        return self.__dict__.copy()
+        state = {**self.__dict__, "_eval_data": compact_rows(self._eval_data)}
+        state.pop("_check_rows", None)  # the copy has rows of its own
+        return state
 
     if not TYPE_CHECKING:
 

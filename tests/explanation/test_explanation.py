@@ -388,7 +388,8 @@ def test_columns_of_one_output_are_phi_and_feature():
 def test_columns_of_several_outputs_name_the_class():
     frame = to_pandas(three_classes())
     assert list(frame.columns[:4]) == ["phi_a_age", "phi_b_age", "phi_c_age", "phi_a_bmi"]
-    assert list(frame.columns[-3:]) == ["base_value_a", "base_value_b", "base_value_c"]
+    assert list(frame.columns[-6:-3]) == ["base_value_a", "base_value_b", "base_value_c"]
+    assert list(frame.columns[-3:]) == ["raw_prediction_a", "raw_prediction_b", "raw_prediction_c"]
     np.testing.assert_array_equal(frame["phi_c_bmi"], three_classes().values[:, 1, 2])
 
 

@@ -109,6 +109,7 @@ class LIMEExplainer(BaseExplainer):
     _method = "lime"
     _title = "LIME"
     _samples = True
+    _predicts_at_once = True
 
     def __init__(
         self,

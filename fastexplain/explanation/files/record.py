@@ -20,7 +20,7 @@ from fastexplain.rows.names import unique
 
 __all__ = ["Record", "package_version", "plain_name", "put_together", "take_apart"]
 
-_NOT_FACTS = frozenset({"init_data", "eval_data", "predict", "predictions"})
+_NOT_FACTS = frozenset({"init_data", "eval_data", "check_rows", "predict", "predictions"})
 
 
 @dataclass
