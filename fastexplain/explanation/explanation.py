@@ -186,10 +186,10 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
             self._base_values = np.array(base_values, dtype=np.float64, ndmin=1)
         elif expected is not None:
             self._base_values = expected_to_base(expected, self._n_outputs, self._is_antisymmetric)
-        self._check_names(rest.pop("num_features", None), rest.pop("num_classes", None))
+        self._check_names(features is not None, rest.pop("num_features", None), rest.pop("num_classes", None))
         super().__init__(**rest)
 
-    def _check_names(self, num_features: int | None, num_classes: int | None) -> None:
+    def _check_names(self, features_given: bool, num_features: int | None, num_classes: int | None) -> None:
         if self._model_task not in ("classification", "regression"):
             raise ValueError(f"model_task must be 'classification' or 'regression'; got {self._model_task!r}.")
         if len(self._features) != self._n_features:
@@ -197,7 +197,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
                 "The number of feature names passed in must be the same as the number of columns in the data.  "
                 f"Number of features: {self._n_features} feature names: {len(self._features)}"
             )
-        check_distinct(self._features)
+        if features_given:  # numbers are distinct
+            check_distinct(self._features)
         if num_features is not None and num_features != self._n_features:
             raise ValueError(f"num_features is {num_features}; the values have {self._n_features} features.")
         if num_classes is not None and self._model_task == "classification":
