@@ -24,6 +24,9 @@ from fastexplain.models.trees.registry import rows_for_library
 
 __all__ = ["TreeExplainer"]
 
+# Probabilities that differ by less may be of either class, as libraries round them.
+_TIED = 1e-6
+
 
 class TreeExplainer(BaseExplainer):
     """Explains trees, forests and boosters by exact path-dependent Tree SHAP.
@@ -162,7 +165,12 @@ class TreeExplainer(BaseExplainer):
 
 def _with_probabilities(model: TreeModel, probabilities: NDArray[np.float64], X: Any) -> Predictions:
     _check_current(model)
-    return np.asarray(model.model.predict(rows_for_library(model.model, X))), probabilities
+    labels = np.asarray(model.model.predict(rows_for_library(model.model, X)))
+    chosen = probabilities[labels[:, None] == np.asarray(model.model.classes_)[None, :]]
+    # the values are of these probabilities, which the labels must not contradict
+    if len(chosen) != len(labels) or (chosen < probabilities.max(axis=1) - _TIED).any():
+        raise model_has_changed()
+    return labels, probabilities
 
 
 def _predictions(model: TreeModel, X: Any) -> Predictions:
@@ -175,10 +183,8 @@ def _check_current(model: TreeModel) -> None:
         raise model_has_changed()
 
 
-def _outputs(model: TreeModel, rescales: bool, X: Any, predictions: Predictions) -> NDArray[Any]:
+def _outputs(model: TreeModel, X: Any, predictions: Predictions) -> NDArray[Any]:
     """What the values add up to, by the model as it is now."""
-    if rescales:
-        return np.asarray(model.model.predict_proba(rows_for_library(model.model, X)))
     return model.raw_predict(model.dense(X))
 
 
@@ -191,7 +197,7 @@ def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
         n_classes=model.n_classes,
         units="probability" if rescales else model.units,
         predict=partial(_predictions, model),
-        outputs=partial(_outputs, model, rescales),
+        outputs=None if rescales else partial(_outputs, model),
         classes=model.classes,
         feature_names=None if model.feature_names is None else list(model.feature_names),
     )
