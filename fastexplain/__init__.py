@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         tree_shap,
     )
     from fastexplain.exceptions import (
+        BackgroundWarning,
         FastExplainError,
         MissingDependencyError,
         ModelConversionError,
@@ -115,6 +116,7 @@ _EXPORTS = {
     "ModelTask": "fastexplain.explainers.options",
     "PFIExplainer": "fastexplain.explainers",
     "PermutationImportanceResult": "fastexplain.engine",
+    "BackgroundWarning": "fastexplain.exceptions",
     "PoorFidelityWarning": "fastexplain.exceptions",
     "PredictionError": "fastexplain.exceptions",
     "SGDExplainableModel": "fastexplain.explainers.mimic.surrogates",
@@ -143,6 +145,7 @@ _EXPORTS = {
 
 __all__ = [
     "Background",
+    "BackgroundWarning",
     "BaseExplainableModel",
     "DatasetWrapper",
     "DecisionTreeExplainableModel",

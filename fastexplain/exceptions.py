@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "BackgroundWarning",
     "FastExplainError",
     "MissingDependencyError",
     "ModelConversionError",
@@ -35,6 +36,10 @@ class MissingDependencyError(FastExplainError, ImportError):
 
 class ScenarioNotSupportedException(FastExplainError, ValueError):
     """What was asked for does not exist in this case, such as the R2 of a single row."""
+
+
+class BackgroundWarning(UserWarning):
+    """The background's mean output is not that of the examples it stands for, so that values start from elsewhere."""
 
 
 class PoorFidelityWarning(UserWarning):

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERNAL_ERROR
     except Exception as error:
-        return _report(error, show_traceback=arguments.traceback or bool(os.environ.get("FASTEXPLAIN_DEBUG")))
+        return _report(error, arguments)
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
@@ -67,13 +67,30 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
     return command
 
 
-def _report(error: Exception, *, show_traceback: bool) -> int:
+def _scarce(error: Exception, takes_batches: bool) -> str | None:
+    """What the machine ran out of, and what to do; None for any other error."""
+    text = one_line(error)
+    if isinstance(error, MemoryError):
+        detail = "" if text == "MemoryError" else f" ({text})"  # some raise it without a word
+        batches = " Hold fewer rows at a time, with a smaller --batch-size." if takes_batches else ""
+        return f"not enough memory{detail}.{batches}"
+    # Python's threads, and those of the compiled libraries
+    if isinstance(error, RuntimeError) and ("start new thread" in text or "Resource temporarily unavailable" in text):
+        return f"the system starts no more threads for this process ({text}). Lower --n-threads, or raise the limit."
+    return None
+
+
+def _report(error: Exception, arguments: argparse.Namespace) -> int:
     from fastexplain.exceptions import FastExplainError
 
-    if show_traceback:
+    if arguments.traceback or os.environ.get("FASTEXPLAIN_DEBUG"):
         traceback.print_exception(error)
-    # The classes that say "your input": a bad value, an unreadable file, a missing package, too little memory.
-    if isinstance(error, FastExplainError | ValueError | TypeError | OSError | ImportError | MemoryError):
+    scarce = _scarce(error, takes_batches=hasattr(arguments, "batch_size"))
+    if scarce is not None:
+        write_error(scarce)
+        return USAGE_ERROR
+    # The classes that say "your input": a bad value, an unreadable file, a missing package.
+    if isinstance(error, FastExplainError | ValueError | TypeError | OSError | ImportError):
         write_error(one_line(error))
         return USAGE_ERROR
     write_error(

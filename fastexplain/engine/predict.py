@@ -20,7 +20,15 @@ from fastexplain.exceptions import FastExplainError, PredictionError, Unsupporte
 from fastexplain.models.networks.forward import is_torch, network_forward
 from fastexplain.rows.arrays import plain_array
 
-__all__ = ["RESPONSES", "PredictFunction", "PredictingModel", "estimator_kind", "fitted_labels", "predicting_model"]
+__all__ = [
+    "RESPONSES",
+    "PredictFunction",
+    "PredictingModel",
+    "estimator_kind",
+    "fitted_labels",
+    "predicting_model",
+    "without_scale",
+]
 
 RESPONSES = ("predict", "predict_proba", "decision_function")
 
@@ -152,6 +160,11 @@ class PredictFunction:
         """One number, or several, per row: of labels their positions."""
         if np.ma.is_masked(returned):
             raise PredictionError(f"{self.name} returned masked values; every prediction must be a number.")
+        if isinstance(returned, list) and returned and all(np.ndim(each) == 2 for each in returned):
+            raise _WrongShapeError(
+                f"{self.name} returned a list of {len(returned)} arrays, one for each target. Explain one target at a "
+                "time, the first by passing lambda rows: model.predict_proba(rows)[0] as the model."
+            )
         output = plain_array(returned)
         if output.ndim == 0 and n_rows == 1:
             output = output.reshape(1, 1)
@@ -275,16 +288,30 @@ def _resolve(target: Any) -> tuple[Callable[[Any], Any], Any, str | None]:
     if kind in ("classifier", "outlier_detector") and hasattr(target, "decision_function"):
         return target.decision_function, target, "decision_function"
     if kind in ("classifier", "clusterer"):
-        raise TypeError(
-            f"{type(target).__qualname__} has neither predict_proba nor decision_function: the labels of a {kind} "
-            "have no scale. Pass a function of your choice, e.g. lambda X: model.predict(X) == label."
-        )
+        raise TypeError(without_scale(target, kind))
     if hasattr(target, "predict"):
         return target.predict, target, "predict"
     raise TypeError(
         f"{type(target).__module__}.{type(target).__qualname__} has neither predict nor predict_proba and is not "
         "callable; pass a fitted model, or a function that takes rows and returns predictions."
     )
+
+
+def without_scale(model: Any, kind: str) -> str:
+    """What to say of a classifier or clusterer that predicts labels alone: that it has no scale, and what has one."""
+    name = type(model).__qualname__
+    if kind == "classifier":
+        return (
+            f"{name} has neither predict_proba nor decision_function: class labels alone have no scale. Explain a "
+            "function of your choice, e.g. lambda rows: model.predict(rows) == label."
+        )
+    if hasattr(model, "transform"):
+        instead = "the distances to its centres, lambda rows: model.transform(rows)"
+    elif hasattr(model, "predict"):
+        instead = "which rows belong to one cluster, lambda rows: model.predict(rows) == label"
+    else:
+        instead = "a classifier of them, trained on model.labels_"
+    return f"{name} numbers clusters, and the numbers have no scale. Explain a function that has one, e.g. {instead}."
 
 
 def estimator_kind(model: Any) -> str | None:

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.background import as_background, has_weights
 from fastexplain.engine.deep.deep_lift import deep_lift
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import raw_features
-from fastexplain.explainers.shared.background import explainer_background, rows_of
+from fastexplain.explainers.shared.background import BackgroundChoice, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
-from fastexplain.explainers.shared.checks import check_task, plain_task
-from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
+from fastexplain.explainers.shared.checks import check_examples, check_task, plain_task
+from fastexplain.explainers.shared.dispatch import check_fitted, class_names
 from fastexplain.explainers.shared.model_facts import fitted_classes, fitted_names
 from fastexplain.explainers.shared.networks import as_rows, is_network, network_outputs
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions, output_units
@@ -40,15 +40,18 @@ class DeepExplainer(BaseExplainer):
     ----------
     model : torch.nn.Module, Keras model or scikit-learn MLP
         A network of a table's rows. A scikit-learn MLP gets DeepLIFT only here: `TabularExplainer` gives it to
-        `KernelExplainer`, as interpret-community does.
+        `KernelExplainer`, as interpret-community does. Of a pipeline, the last step is explained, and the steps before
+        it act as `transformations`.
     initialization_examples : array-like, table or tensor of shape (n_rows, n_features)
-        Background rows: all, or a summary (see `nclusters`). Something with ``.data`` and ``.weights``, such as
-        `fastexplain.summarize_background` returns, is used as it is.
+        Background rows. Up to 100 are used as they are; of more, 100 are chosen that stand for all, as
+        `KernelExplainer` chooses them. Something with ``.data`` and ``.weights``, such as
+        `fastexplain.summarize_background` returns, is used as it is, however many rows it has.
     explain_subset : sequence of int or str, optional
         Features, by index or name, that explanations are cut down to. The values are those of the full explanation.
-    nclusters : int, default 10
-        More than ``10 * nclusters`` examples are summarised by the centres of so many clusters (k-means), weighted by
-        the clusters' sizes.
+    nclusters : int, optional
+        interpret-community's background in place of the above, there 10: more than ``10 * nclusters`` examples are
+        summarised by the centres of so many clusters (k-means), weighted by the clusters' sizes. A `BackgroundWarning`
+        says where their mean output is not that of the examples.
     features : sequence of str, optional
         Names; default: those of the examples' table, else those of the rows' table.
     classes : sequence, optional
@@ -66,7 +69,7 @@ class DeepExplainer(BaseExplainer):
     check_additivity : bool, default True
         Raise if values do not add up to the network's output.
     seed : int, default 0
-        Of the clusters.
+        Of the rows that the background is chosen from, or the clusters.
     aggregate : {"sum", "group"}, default "sum"
         "sum" adds up the values of the columns that a raw feature became. "group" is refused: DeepLIFT plays no
         Shapley game.
@@ -112,7 +115,7 @@ class DeepExplainer(BaseExplainer):
         model: Any,
         initialization_examples: Any,
         explain_subset: Sequence[int | str] | None = None,
-        nclusters: int = 10,
+        nclusters: int | None = None,
         features: Sequence[Any] | None = None,
         classes: Sequence[Any] | None = None,
         transformations: Any = None,
@@ -129,6 +132,7 @@ class DeepExplainer(BaseExplainer):
     ) -> None:
         if initialization_examples is None:
             raise ValueError("DeepExplainer needs initialization_examples: outputs are compared with theirs.")
+        parts = taken_apart(model)
         raw = raw_features(
             transformations,
             as_rows(initialization_examples),
@@ -136,6 +140,7 @@ class DeepExplainer(BaseExplainer):
             allow_all_transformations,
             explain_subset,
             aggregate,
+            parts.steps,
         )
         if raw is not None:
             if raw.aggregate == "group":
@@ -144,19 +149,26 @@ class DeepExplainer(BaseExplainer):
                     "as a whole. Use aggregate='sum', or KernelExplainer(aggregate='group')."
                 )
             initialization_examples = _dense(raw.transform_examples(as_rows(initialization_examples)))
-        self.nclusters = whole_number(nclusters, "nclusters")
         self.is_classifier, self.check_additivity, self.seed = is_classifier, check_additivity, seed
-        self._network = unwrapped(model)
+        self._network = parts.last
         rows = as_rows(rows_of(initialization_examples))
-        self._background = explainer_background(as_rows(initialization_examples), self.nclusters, seed)
+        choice = BackgroundChoice.of(as_rows(initialization_examples), nclusters, seed)
+        self.nclusters = choice.nclusters
+        explained = _explained(self._network, _task(model_task, is_classifier, classes), choice.probe)
+        check_examples(rows, explained.n_features, transformed=raw is not None)
+        outputs = _outputs(self._network, choice.probe)
+        self._background = choice.rows(outputs)
+        self._background_words = choice.words(self._background)
+        choice.check(self._background, outputs, partial(_outputs, self._network), explained.name, stacklevel=2)
         super().__init__(
             model,
             rows,
-            _explained(self._network, _task(model_task, is_classifier, classes), self._background.data),
+            explained,
             explain_subset=explain_subset,
             features=features,
             classes=classes,
             raw=raw,
+            parts=parts,
             n_threads=n_threads,
             show_progress=show_progress,
             include_init_data=include_init_data,
@@ -205,6 +217,15 @@ def _task(model_task: Any, is_classifier: bool | None, classes: Any) -> str:
             raise ValueError(f"model_task is {task!r}, but is_classifier is {is_classifier!r}.")
         task = said
     return "classification" if task == "unknown" and classes is not None else task
+
+
+def _outputs(model: Any, rows: Any) -> NDArray[np.float64]:
+    """What is explained, of some rows: (n_rows, n_outputs)."""
+    if is_network(model):
+        outputs = network_outputs(model, rows)
+    else:
+        outputs = np.asarray(getattr(model, "predict_proba", model.predict)(rows), dtype=np.float64)
+    return outputs.reshape(len(outputs), -1)
 
 
 def _explained(model: Any, task: str, background: Any) -> ExplainedModel:

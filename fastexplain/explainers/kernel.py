@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.arguments import whole_number
+from fastexplain.engine.background import Background
 from fastexplain.engine.formulas.find import FormulaMemory
 from fastexplain.engine.kernel.kernel_shap import remembering_kernel_shap, subset_kernel_shap
 from fastexplain.engine.links import resolve_link
-from fastexplain.explainers.raw.raw_features import raw_features
+from fastexplain.explainers.raw.raw_features import RawFeatures, raw_features
 from fastexplain.explainers.raw.transformer_maps import map_of_parents
-from fastexplain.explainers.shared.background import explainer_background, representative_rows, rows_of
+from fastexplain.explainers.shared.background import BackgroundChoice, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import black_box
 from fastexplain.rows.tables import count_columns, count_rows
@@ -35,8 +36,11 @@ class KernelExplainer(BaseExplainer):
     model : object or callable
         The fitted model, or a function of rows that returns (n_rows,) or (n_rows, n_outputs).
     initialization_examples : array-like or table of shape (n_rows, n_features)
-        Rows that hidden features are drawn from: all, or a summary (see `nclusters`). Something with ``.data`` and
-        ``.weights``, such as `fastexplain.summarize_background` returns, is used as it is.
+        Rows that hidden features are drawn from: the background. Up to 100 are used as they are. Of more, 100 are
+        chosen so that in each column, together, and in what the model predicts, they are as all rows are: the base
+        value is then the mean prediction, up to a fraction of its standard error. Up to 5,000 rows, drawn by `seed`,
+        are predicted for it. Something with ``.data`` and ``.weights``, such as `fastexplain.summarize_background`
+        returns, is used as it is, however many rows it has.
     is_function : bool, default False
         Call the model itself although it has a predict. A plain function needs no such hint.
     explain_subset : sequence of int or str, optional
@@ -49,9 +53,11 @@ class KernelExplainer(BaseExplainer):
         Names; default: those of the examples' table, else those of the rows' table, else those that the model knows.
     classes : sequence, optional
         Labels of the classes, in the order of the model's outputs; default: those that the model knows.
-    nclusters : int, default 10
-        More than ``10 * nclusters`` examples are summarised by the centres of so many clusters (k-means), weighted by
-        the clusters' sizes. Tables with columns that are not numbers are sampled, ``10 * nclusters`` rows.
+    nclusters : int, optional
+        interpret-community's background in place of the above, there always with 10: more than ``10 * nclusters``
+        examples are summarised by the centres of so many clusters (k-means), weighted by the clusters' sizes; tables
+        with columns that are not numbers are sampled, ``10 * nclusters`` rows. Such centres are no rows of the data: a
+        `BackgroundWarning` says so where their mean prediction is not that of the examples.
     show_progress : bool, default True
         Show a progress bar; it stays away where stderr is not a terminal.
     transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
@@ -71,8 +77,8 @@ class KernelExplainer(BaseExplainer):
     aggregate : {"sum", "group"}, default "sum"
         "sum" adds up the values of the columns that a raw feature became; "group" is the Shapley value of the raw
         feature as one player, which hides it as a whole: raw rows are mixed, and then transformed. The two differ where
-        the model is not additive. With "group", the background are rows of the examples: all, or for each cluster the
-        row nearest to its centre.
+        the model is not additive. With "group", the background are rows of the examples in any case: with `nclusters`,
+        for each cluster the row nearest to its centre.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
     include_init_data : bool, default False
@@ -118,7 +124,7 @@ class KernelExplainer(BaseExplainer):
         nsamples: int | str = "auto",
         features: Sequence[Any] | None = None,
         classes: Sequence[Any] | None = None,
-        nclusters: int = 10,
+        nclusters: int | None = None,
         show_progress: bool = True,
         transformations: Any = None,
         allow_all_transformations: bool = False,
@@ -134,36 +140,26 @@ class KernelExplainer(BaseExplainer):
         if initialization_examples is None:
             raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
         self.nsamples = nsamples if nsamples == "auto" else whole_number(nsamples, "nsamples")
-        self.nclusters = whole_number(nclusters, "nclusters")
         self.link, self.tol, self.seed = resolve_link(link).__name__, tol, seed
         raw = raw_features(
             transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate
         )
         examples = initialization_examples if raw is None else raw.transform_examples(initialization_examples)
-        rows = rows_of(examples)
-        n_features = count_columns(rows)
+        choice = BackgroundChoice.of(examples, nclusters, seed)
+        self.nclusters = choice.nclusters
+        self._box, outputs = black_box(model, is_function, model_task, classes, choice.probe)
         self._players: list[NDArray[np.intp]] | None = None
         self._grouped = raw is not None and raw.aggregate == "group"
-        if raw is None or not self._grouped:
-            self._background = explainer_background(examples, self.nclusters, seed)
-            self._box = black_box(model, is_function, model_task, classes, self._background.data)
-        else:
-            background = representative_rows(initialization_examples, raw.examples, rows, self.nclusters, seed)
-            engineered = raw.transform(background.data)
-            self._box = black_box(model, is_function, model_task, classes, engineered)
-            # mixing transformed rows is the same as transforming mixed rows, and faster, if each column has one parent
-            if raw.by_column:
-                self._players, self._background = raw.groups(), background._replace(data=engineered)
-            else:
-                self._background, self._box = background, self._box.after(raw.transform_table)
+        self._background = self._chosen(choice, outputs, raw if self._grouped else None)
+        self._background_words = choice.words(self._background)
         # with a subset, values do not add up to the model's output
         self._predicts_at_once = explain_subset is not None
         self._path: str | None = None
         self._memory = FormulaMemory()
         super().__init__(
             model,
-            rows,
-            self._box.explained(n_features, self.link),
+            rows_of(examples),
+            self._box.explained(count_columns(choice.probe), self.link),
             explain_subset=explain_subset,
             features=features,
             classes=classes,
@@ -172,6 +168,24 @@ class KernelExplainer(BaseExplainer):
             show_progress=show_progress,
             include_init_data=include_init_data,
         )
+
+    def _chosen(
+        self, choice: BackgroundChoice, outputs: NDArray[np.float64], grouped: RawFeatures | None
+    ) -> Background:
+        """The background, of the rows that are mixed: raw where raw features play and cannot be told apart later."""
+        if grouped is None:
+            background = choice.rows(outputs)
+            choice.check(background, outputs, self._box.outputs, self._box.name, stacklevel=3)
+            return background
+        raw_rows = choice.occurring_rows(grouped.examples, outputs)
+        engineered = raw_rows._replace(data=grouped.transform(raw_rows.data))
+        choice.check(engineered, outputs, self._box.outputs, self._box.name, stacklevel=3)
+        # mixing transformed rows is the same as transforming mixed rows, and faster, if each column has one parent
+        if grouped.by_column:
+            self._players = grouped.groups()
+            return engineered
+        self._box = self._box.after(grouped.transform_table)
+        return raw_rows
 
     @property
     def method(self) -> str:

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from fastexplain.engine.background import as_background
 from fastexplain.engine.linear.linear_shap import PROBE_ROWS, PROBE_RTOL, linear_shap
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
+from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import RawFeatures, raw_features
-from fastexplain.explainers.shared.background import rows_of
+from fastexplain.explainers.shared.background import row_words, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_examples, check_task, plain_task
-from fastexplain.explainers.shared.dispatch import check_fitted, class_names, unwrapped
+from fastexplain.explainers.shared.dispatch import check_fitted, class_names
 from fastexplain.explainers.shared.model_facts import fitted_classes, fitted_names
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions
 from fastexplain.explanation.explanation import Predictions
 from fastexplain.models.agreement import agrees
 from fastexplain.rows.kinds import is_sparse
-from fastexplain.rows.tables import slice_rows, unwrapped_rows
+from fastexplain.rows.tables import count_rows, slice_rows, unwrapped_rows
 
 __all__ = ["LinearExplainer"]
 
@@ -38,7 +39,8 @@ class LinearExplainer(BaseExplainer):
     ----------
     model : object or tuple
         A fitted scikit-learn linear model (with ``coef_`` and ``intercept_``), a search over them, or ``(coef,
-        intercept)`` with coef (n_features,) or (n_outputs, n_features).
+        intercept)`` with coef (n_features,) or (n_outputs, n_features). Of a pipeline, the last step is explained, and
+        the steps before it act as `transformations`.
     initialization_examples : array-like or table of shape (n_rows, n_features)
         Numbers, whose means are the background: those of all rows. (interpret-community takes 100 of them.)
     explain_subset : sequence of int or str, optional
@@ -113,18 +115,26 @@ class LinearExplainer(BaseExplainer):
         if initialization_examples is None:
             raise ValueError("LinearExplainer needs initialization_examples: the features' means are theirs.")
         initialization_examples = unwrapped_rows(initialization_examples, keep_weights=True)
+        parts = taken_apart(model)
         raw = raw_features(
-            transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate
+            transformations,
+            initialization_examples,
+            features,
+            allow_all_transformations,
+            explain_subset,
+            aggregate,
+            parts.steps,
         )
         if raw is not None:
             _check_aggregate(raw)
             initialization_examples = raw.transform_examples(initialization_examples)
         rows = rows_of(initialization_examples)
-        self._linear = unwrapped(model)
+        self._linear = parts.last
         explained = _explained(self._linear, plain_task(model_task), classes)
         check_task(model_task, explained.task, explained.name)
         check_examples(rows, explained.n_features, transformed=raw is not None)
         self._mean = _means(initialization_examples)
+        self._background_words = f"the means of {row_words(count_rows(rows))}"
         self._solved = _solved(self._linear, rows)
         super().__init__(
             model,
@@ -134,6 +144,7 @@ class LinearExplainer(BaseExplainer):
             features=features,
             classes=classes,
             raw=raw,
+            parts=parts,
             n_threads=n_threads,
             show_progress=show_progress,
             include_init_data=include_init_data,
@@ -158,8 +169,8 @@ def _solved(model: Any, examples: Any) -> Any:
     expected, got = two_dimensional(getattr(model, method)(probe)), found.margins(as_float64(probe))
     if not agrees(got, expected, PROBE_RTOL):
         raise ModelConversionError(
-            f"{method} of {class_names(model)[0]} is not what its coef_ and intercept_ give. Pass them as a (coef, "
-            "intercept) tuple, or use KernelExplainer, which explains any model."
+            f"{method} of {class_names(model)[0]} is not what its coef_ and intercept_ give, so that these do not "
+            "explain it. KernelExplainer(model, rows) explains what it predicts."
         )
     return found.coef, found.offset
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
+from fastexplain.explainers.raw.pipelines import ModelParts, taken_apart, without_map
 from fastexplain.explainers.shared.base import BaseExplainer, explainer_repr
-from fastexplain.explainers.shared.dispatch import explainer_kind, unwrapped
+from fastexplain.explainers.shared.dispatch import explainer_kind
 from fastexplain.explainers.tree import TreeExplainer
 from fastexplain.explanation import GlobalExplanation, LocalExplanation
+from fastexplain.models.trees.registry import tree_match
 
 if TYPE_CHECKING:
     from fastexplain.explainers.kernel import KernelExplainer
 
 __all__ = ["TabularExplainer"]
+
+_logger = logging.getLogger("fastexplain")
 
 
 class TabularExplainer:
@@ -26,13 +32,20 @@ class TabularExplainer:
                                                                            or a forest's probability
     scikit-learn linear models, ``(coef, intercept)``    `LinearExplainer` margin, or prediction
     torch and Keras networks                             `DeepExplainer`   the network's output
-    all else with predict: pipelines, kernel machines,   `KernelExplainer` probability, or prediction
+    pipelines that end in one of these                   that of the       as the last step's
+                                                         last step
+    all else with predict: kernel machines,              `KernelExplainer` probability, or prediction
     scikit-learn MLPs, ensembles of any; functions
     ==================================================== ================= =============================
 
     The choice is in `method` and in the log (logger ``fastexplain``, level INFO). It follows from the type alone: an
     error of the chosen method is raised, and no other is tried in its place. A search (GridSearchCV) is explained by
     its best model.
+
+    A pipeline's steps before the last act as `transformations`, so that explanations are of the columns which the
+    pipeline takes: a column gets the sum over the columns that were made of it. Where a step makes columns of several
+    columns (PCA, polynomial features), or the last step has no explainer of its own, the pipeline is explained as a
+    whole, by Kernel SHAP; `choice` says why. `KernelExplainer` itself explains any pipeline as a whole.
 
     Parameters
     ----------
@@ -82,6 +95,8 @@ class TabularExplainer:
         ``"shap.tree"``, ``"shap.linear"``, ``"shap.deep"`` or ``"shap.kernel"``.
     path : str or None
         With Kernel SHAP, the computation that ran in the latest call; see `KernelExplainer`.
+    choice : str or None
+        What of a pipeline is explained, and why, in a sentence; None for other models.
     features, classes : list or None
         As resolved at construction.
 
@@ -129,24 +144,22 @@ class TabularExplainer:
             from fastexplain.explainers.gpu_kernel import refuse_gpu
 
             refuse_gpu("Pass use_gpu=False.")
-        make, takes_seed = _EXPLAINERS[explainer_kind(unwrapped(model))]
-        extras: dict[str, Any] = {"seed": seed} if takes_seed else {}
+        options = {
+            "explain_subset": explain_subset,
+            "features": features,
+            "classes": classes,
+            "transformations": transformations,
+            "allow_all_transformations": allow_all_transformations,
+            "aggregate": aggregate,
+            "model_task": model_task,
+            "n_threads": n_threads,
+            "show_progress": show_progress,
+            "include_init_data": include_init_data,
+        }
         self.model = model
-        self.explainer: BaseExplainer = make(
-            model,
-            initialization_examples,
-            explain_subset=explain_subset,
-            features=features,
-            classes=classes,
-            transformations=transformations,
-            allow_all_transformations=allow_all_transformations,
-            aggregate=aggregate,
-            model_task=model_task,
-            n_threads=n_threads,
-            show_progress=show_progress,
-            include_init_data=include_init_data,
-            **extras,
-        )
+        self.explainer, self.choice = _chosen(model, initialization_examples, options, seed)
+        if self.choice is not None:
+            _logger.info("TabularExplainer: %s", self.choice)
         self.explain_subset = explain_subset
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations
@@ -183,7 +196,8 @@ class TabularExplainer:
         return self.explainer.engineered_features
 
     def __repr__(self) -> str:
-        return f"{explainer_repr(self.explainer)[:-1]}, chosen by TabularExplainer>"
+        whose = f"{explainer_repr(self.explainer)[:-1]}, chosen by TabularExplainer>"
+        return whose if self.choice is None else f"{whose}\n{self.choice}"
 
     def explain_local(self, evaluation_examples: Any) -> LocalExplanation:
         return self.explainer.explain_local(evaluation_examples)
@@ -200,6 +214,45 @@ class TabularExplainer:
     # the same methods: their documentation has one place
     explain_local.__doc__ = BaseExplainer.explain_local.__doc__
     explain_global.__doc__ = BaseExplainer.explain_global.__doc__
+
+
+def _chosen(model: Any, examples: Any, options: dict[str, Any], seed: int) -> tuple[BaseExplainer, str | None]:
+    """The explainer of a model, and, for a pipeline, the sentence that says what of it is explained, and why."""
+    parts = taken_apart(model)
+    if parts.pipeline is None:
+        return _made(explainer_kind(parts.last), model, examples, options, seed), None
+    why = _why_whole(parts, examples, options)
+    if why is None:
+        try:
+            explainer = _made(explainer_kind(parts.last), model, examples, options, seed)
+        except (UnsupportedModelError, ModelConversionError) as error:
+            why = f"its last step cannot be explained alone ({error})"
+        else:
+            return explainer, f"{parts.explained[0].upper()}{parts.explained[1:]}."
+    sentence = f"The {parts.pipeline} is explained as a whole: {why.rstrip('.')}."
+    return _made("kernel", model, examples, options, seed), sentence
+
+
+def _why_whole(parts: ModelParts, examples: Any, options: dict[str, Any]) -> str | None:
+    """Why a pipeline's last step is not explained alone; None if it is."""
+    last = type(parts.last).__name__
+    if isinstance(parts.last, str) or parts.last is None:
+        return "it has no last step that predicts"
+    kind = explainer_kind(parts.last)
+    if kind == "kernel" or (kind == "tree" and tree_match(parts.last) is None):
+        return f"its last step, {last}, is a model that Kernel SHAP explains"
+    grouped = options["aggregate"] == "group"
+    if grouped and kind != "linear":
+        return "aggregate='group' asks for columns of the rows as players"
+    if examples is None:
+        return None
+    given = {name: options[name] for name in ("transformations", "features", "allow_all_transformations")}
+    return without_map(parts, examples, by_column=grouped, **given)
+
+
+def _made(kind: str, model: Any, examples: Any, options: dict[str, Any], seed: int) -> BaseExplainer:
+    make, takes_seed = _EXPLAINERS[kind]
+    return make(model, examples, **options, **({"seed": seed} if takes_seed else {}))
 
 
 def _tree(model: Any, initialization_examples: Any, **options: Any) -> TreeExplainer:

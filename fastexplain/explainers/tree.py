@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from fastexplain.engine import tree_shap
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_task
-from fastexplain.explainers.shared.dispatch import unwrapped
 from fastexplain.explainers.shared.later import model_has_changed
 from fastexplain.explainers.shared.predictions import model_predictions
 from fastexplain.explainers.shared.probability import scaled_to_probability
@@ -37,7 +37,7 @@ class TreeExplainer(BaseExplainer):
     Parameters
     ----------
     model : object
-        The fitted model.
+        The fitted model; of a pipeline, the last step is explained, and the steps before it act as `transformations`.
     explain_subset : sequence of int or str, optional
         Features, by index or name, that explanations are cut down to. The values are those of the full explanation.
     features : sequence of str, optional
@@ -115,15 +115,22 @@ class TreeExplainer(BaseExplainer):
         aggregate: str = "sum",
         include_init_data: bool = False,
     ) -> None:
+        parts = taken_apart(model)
         raw = raw_features(
-            transformations, initialization_examples, features, allow_all_transformations, explain_subset, aggregate
+            transformations,
+            initialization_examples,
+            features,
+            allow_all_transformations,
+            explain_subset,
+            aggregate,
+            parts.steps,
         )
         if raw is not None and raw.aggregate == "group":
             raise UnsupportedModelError(
                 "aggregate='group' is not available for trees yet: a raw feature as one player comes with background "
                 "rows for trees. Use aggregate='sum', or KernelExplainer(aggregate='group')."
             )
-        self._tree_model = load_model(unwrapped(model))
+        self._tree_model = load_model(parts.last)
         check_task(model_task, self._tree_model.task, self._tree_model.library)
         self._shap_values_output = _checked_output(shap_values_output, self._tree_model)
         self._rescales = self._shap_values_output == "probability" and self._tree_model.units == "margin"
@@ -137,6 +144,7 @@ class TreeExplainer(BaseExplainer):
             features=features,
             classes=classes,
             raw=raw,
+            parts=parts,
             n_threads=n_threads,
             show_progress=show_progress,
             include_init_data=include_init_data,

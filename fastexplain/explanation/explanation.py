@@ -54,6 +54,7 @@ class Context(TypedDict, total=False):
     method: str
     path: str | None
     units: str
+    background: str | None
     init_data: Any
     eval_data: Any
     check_rows: Callable[[], None] | None
@@ -117,6 +118,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         The computation that ran, where the method has several, e.g. ``"odd_gp"``.
     units : str
         The explained output, e.g. ``"margin"`` or ``"probability"``.
+    background : str, optional
+        What `base_values` are the mean of, in words, e.g. ``"100 of 26,048 rows"``.
     init_data, eval_data : array-like, optional
         What the explainer was built on, and the explained rows. Kept as they are, without a copy. Explainers give the
         first only if they are made with ``include_init_data=True``.
@@ -168,6 +171,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         self._method: str = context.get("method") or "unknown"
         self._path: str | None = context.get("path")
         self._units: str = context.get("units", "model output")
+        self._background: str | None = context.get("background")
         self._init_data = context.get("init_data")
         self._eval_data = context.get("eval_data")
         self._check_rows = context.get("check_rows")
@@ -245,6 +249,15 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     def units(self) -> str:
         """The output that the values add up to: ``"margin"``, ``"probability"`` or ``"model output"``."""
         return self._units
+
+    @property
+    def background(self) -> str | None:
+        """What hidden features were drawn from, and `base_values` are the mean of, e.g. ``"100 of 26,048 rows"``.
+
+        Values of another background are others, however exact: they explain the distance to its mean output. None where
+        it is not known, or the method has none.
+        """
+        return self._background
 
     @property
     def fidelity(self) -> FidelityReport | None:
@@ -432,6 +445,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
             method=self._method,
             path=self._path,
             units=self._units,
+            background=self._background,
             init_data=self._init_data,
             eval_data=self.__dict__["_eval_data"],
             check_rows=self._check_rows,
@@ -462,6 +476,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     def _summary(self) -> list[tuple[str, str]]:
         """What `repr` and the HTML view say, in order."""
         facts = [("method", self._method), ("task", self._model_task), ("units", self._units)]
+        if self._background is not None:
+            facts.append(("background", self._background))
         facts.append(("features", f"{self._n_features} {shortened(self._features)}"))
         if self._model_task == "classification":
             labels = "" if self._classes is None else f" {shortened(self._classes)}"
@@ -477,6 +493,16 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         return html_view(self, self._summary())
 
 
+def wanted_for_rows(explanation: Explanation) -> str:
+    """What to do for local values, as the end of a sentence that says that an explanation has none."""
+    if explanation.__dict__.get("_method") == "pfi":
+        return (
+            "permutation importances are of the model as a whole, and plot.bar() shows them. TabularExplainer and "
+            "MimicExplainer explain rows."
+        )
+    return "call explain_local(rows), or explain_global(rows, include_local=True)."
+
+
 def _absent(explanation: Explanation, name: str) -> str:
     """Why an explanation has no such attribute, for AttributeError."""
     from fastexplain.explanation.global_explanation import GlobalExplanation
@@ -488,7 +514,7 @@ def _absent(explanation: Explanation, name: str) -> str:
             return f"{name} belongs to global explanations, and this one is local: call explain_global, or to_global()."
         has = hasattr(cls, name) or issubclass(cls, LocalExplanation)
         if (hasattr(LocalExplanation, name) or name == "values") and not has:
-            return f"{name} needs local values, which this explanation lacks: call explain_global(include_local=True)."
+            return f"{name} needs local values, which this explanation lacks: {wanted_for_rows(explanation)}"
         if "per_class" in name and hasattr(cls, name) and facts.get("_model_task") == "classification":
             return f"{name} does not exist: {facts['_method']} measures the model as a whole."
         if name in _ABSENT:

@@ -134,7 +134,7 @@ def shape_of(X: Any) -> tuple[int, ...]:
         raise TypeError(
             f"Got type {type(X)} which is not supported in DatasetWrapper. "
             f"Rows came as {type(X).__module__}.{type(X).__qualname__}; expected a NumPy array, a list of rows, or a "
-            "pandas, polars or pyarrow table."
+            "pandas, polars or pyarrow table (collect a lazy or distributed one first)."
         )
     return shape
 

@@ -503,6 +503,30 @@ def test_traceback_is_shown_on_request(
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (MemoryError(), "not enough memory. Hold fewer rows at a time, with a smaller --batch-size"),
+        (MemoryError("std::bad_alloc"), "not enough memory (std::bad_alloc). Hold fewer rows"),
+        (RuntimeError("can't start new thread"), "starts no more threads for this process (can't start new thread)"),
+        (RuntimeError("Resource temporarily unavailable"), "Lower --n-threads, or raise the limit"),
+    ],
+    ids=["memory", "memory of the core", "threads", "threads of the core"],
+)
+def test_scarce_memory_and_threads_are_no_bug_of_ours(
+    raised: Exception,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    model_file: Path,
+    data_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _fail_in_second_batch(monkeypatch, raised)
+    assert explain(model_file, data_file, tmp_path / "shap.parquet", "--batch-size", "100") == 2
+    assert expected in error_line(capsys)
+
+
 def test_a_bug_of_ours_is_reported_as_one(
     monkeypatch: pytest.MonkeyPatch,
     model_file: Path,

@@ -57,7 +57,7 @@ def forget_extensions() -> None:
 def extensions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """``interpret.ext`` with our entry points: those of the installed package, else those that it would have."""
     if not [point for point in entry_points(group="interpret_ext_blackbox") if point.value.startswith("fastexplain:")]:
-        project = HERE.parent / "pyproject.toml"
+        project = HERE.parents[1] / "pyproject.toml"
         groups = tomllib.loads(project.read_text())["project"]["entry-points"]
         lines = [
             f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()) for group, points in groups.items()

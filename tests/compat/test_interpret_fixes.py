@@ -12,6 +12,7 @@ import scipy.sparse
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -25,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from fastexplain import (
+    BackgroundWarning,
     DatasetWrapper,
     DeepExplainer,
     KernelExplainer,
@@ -151,9 +153,10 @@ def test_binary_classifiers_have_both_classes(kind: str) -> None:
 
 
 def test_kernel_uses_nclusters() -> None:
-    few = KernelExplainer(logistic(), X, nclusters=2, show_progress=False)
+    with pytest.warns(BackgroundWarning, match="nclusters=2"):
+        few = KernelExplainer(logistic(), X, nclusters=2, show_progress=False)
     assert len(few._background.data) == 2
-    assert len(KernelExplainer(logistic(), X, show_progress=False)._background.data) == 10
+    assert len(KernelExplainer(logistic(), X, show_progress=False)._background.data) == 100
     assert len(KernelExplainer(logistic(), X, nclusters=15, show_progress=False)._background.data) == 150
 
 
@@ -196,6 +199,8 @@ def test_an_error_of_the_method_is_not_hidden_by_another(monkeypatch: pytest.Mon
 
 def test_a_pipeline_and_a_function_say_what_explains_them() -> None:
     pipeline = make_pipeline(StandardScaler(), logistic()).fit(X, Y)
+    assert TabularExplainer(pipeline, X[:50]).method == "shap.linear"
+    pipeline = make_pipeline(PCA(2), logistic()).fit(X, Y)
     assert TabularExplainer(pipeline, X[:50]).method.startswith("shap.kernel")
     assert TabularExplainer(lambda rows: rows[:, 0], X[:50]).method.startswith("shap.kernel")
 

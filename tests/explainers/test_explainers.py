@@ -91,7 +91,7 @@ CONSTRUCTORS: dict[type, dict[str, Any]] = {
         "model": REQUIRED,
         "initialization_examples": REQUIRED,
         "explain_subset": None,
-        "nclusters": 10,
+        "nclusters": None,  # there 10: see docs/migration.md
         **COMMON,
         **RAW,
         "model_task": "unknown",
@@ -105,7 +105,7 @@ CONSTRUCTORS: dict[type, dict[str, Any]] = {
         "explain_subset": None,
         "nsamples": "auto",
         **COMMON,
-        "nclusters": 10,
+        "nclusters": None,  # there 10
         "show_progress": True,
         **RAW,
         "model_task": "unknown",

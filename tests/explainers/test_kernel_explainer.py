@@ -20,7 +20,7 @@ from sklearn.svm import SVC, SVR
 
 import fastexplain
 from fastexplain import KernelExplainer, TabularExplainer, UnsupportedModelError, kernel_shap
-from fastexplain.explainers.shared.background import explainer_background
+from fastexplain.explainers.shared.background import BackgroundChoice
 
 pandas = pytest.importorskip("pandas")
 
@@ -160,7 +160,7 @@ def test_many_examples_are_summarised_by_weighted_clusters() -> None:
 
 def test_few_examples_are_the_background() -> None:
     np.testing.assert_array_equal(KernelExplainer(REGRESSOR, X[:100])._background.data, X[:100])
-    assert len(KernelExplainer(REGRESSOR, X[:101])._background.data) == 10
+    assert len(KernelExplainer(REGRESSOR, X[:101])._background.data) == 100
 
 
 def test_a_background_with_weights_is_used_as_it_is() -> None:
@@ -170,15 +170,19 @@ def test_a_background_with_weights_is_used_as_it_is() -> None:
     assert explanation.init_data == X[:2].tolist()
 
 
+def background_of(rows: Any, seed: int) -> Any:
+    return BackgroundChoice.of(rows, 2, seed).rows(np.zeros((len(rows), 1)))
+
+
 def test_columns_that_are_no_numbers_are_sampled() -> None:
     frame = FRAME.assign(kind=pandas.Categorical(["u", "v", "w"])[Y])
-    rows, weights = explainer_background(frame, 2, 0)
+    rows, weights = background_of(frame, 0)
     assert len(rows) == 20
     assert set(rows.index) <= set(frame.index)
     assert list(rows.dtypes) == list(frame.dtypes)
     assert weights.tolist() == [0.05] * 20
-    assert list(explainer_background(frame, 2, 0).data.index) == list(rows.index)
-    assert list(explainer_background(frame, 2, 1).data.index) != list(rows.index)
+    assert list(background_of(frame, 0).data.index) == list(rows.index)
+    assert list(background_of(frame, 1).data.index) != list(rows.index)
 
 
 # A subset of the features

@@ -20,7 +20,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PolynomialFeatures, StandardScaler
 
 from fastexplain import Background
@@ -96,6 +96,8 @@ def model(request: pytest.FixtureRequest) -> Any:
 def explainer_of(model: Any, examples: Any = ROWS, **options: Any) -> Any:
     if isinstance(model, MLPClassifier | MLPRegressor):
         return DeepExplainer(model, examples, **options)
+    if isinstance(model, Pipeline):
+        return KernelExplainer(model, examples, **options)
     return TabularExplainer(model, examples, **options)
 
 
@@ -322,8 +324,13 @@ def test_groups_stream_and_predict_as_well() -> None:
     assert streamed.eval_y_predicted == fitted.predict(ct.transform(ROWS[:30])).tolist()
 
 
+@pytest.mark.filterwarnings("ignore::fastexplain.BackgroundWarning")
+@pytest.mark.parametrize("nclusters", [None, 5])
 @pytest.mark.parametrize("name", ["by_column", "pca"])
-def test_the_background_of_groups_are_rows_that_occur(name: str) -> None:
+def test_the_background_of_groups_are_rows_that_occur(
+    name: str, nclusters: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastexplain.explainers.shared.background.MAX_ROWS", 5)
     ct = ColumnTransformer(MIXING[name]).fit(ROWS)
     fitted = LogisticRegression().fit(ct.transform(ROWS), LABELS)
     explainer = KernelExplainer(
@@ -332,7 +339,7 @@ def test_the_background_of_groups_are_rows_that_occur(name: str) -> None:
         transformations=ct,
         allow_all_transformations=True,
         aggregate="group",
-        nclusters=5,
+        nclusters=nclusters,
         show_progress=False,
     )
     background = explainer._background

@@ -31,7 +31,7 @@ METHODS = ("predict", "predict_proba", "decision_function")
 
 def pipeline_formula(owner: Any, method: str | None, background: Any) -> Peeled | None:
     """Loader: scikit-learn's Pipeline, where all steps but the last work column by column."""
-    if method not in METHODS or not hasattr(owner, "steps"):
+    if method not in METHODS or not hasattr(owner, "steps") or background is None:
         return None
     last = owner.steps[-1][1]
     if last is None or isinstance(last, str) or not hasattr(last, method):

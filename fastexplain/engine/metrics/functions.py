@@ -274,8 +274,8 @@ def of_confusion(function: Callable[..., Floats], **options: Any) -> Score:
 def _positive(classes: NDArray[Any], positive: Any) -> int:
     if len(classes) > 2:
         raise ValueError(
-            f"This metric is defined for two classes; y and the model have {len(classes)}. Use its _macro, _micro or "
-            "_weighted form, for example 'f1_macro'."
+            f"This metric is defined for two classes; y and the model have {len(classes)}. Use a form for "
+            "several, for example 'f1_macro', 'precision_micro', 'recall_weighted' or 'jaccard_macro'."
         )
     found = np.flatnonzero(classes == positive)
     return int(found[0]) if len(found) else len(classes) - 1

@@ -200,7 +200,7 @@ def _forest_and_rows(model: Any, X: Any) -> tuple[Forest, NDArray[np.floating]]:
             raise ValueError(f"X has shape {rows.shape}; expected (n_rows, {model.n_features}).")
         return model, rows
     tree_model: TreeModel = load_model(model)
-    rows = tree_model.prepare(X)
+    rows = tree_model.prepare(tree_model.dense(X))
     return tree_model.forest, rows
 
 

@@ -149,7 +149,7 @@ class LIMEExplainer(BaseExplainer):
         self.categorical_features = _columns(categorical_features, names, count_columns(rows))
         self._coded = CodedRows(rows, self.categorical_features)
         some_rows = slice_rows(rows, 0, min(count_rows(rows), _ROWS_TO_ASK))
-        self._box = black_box(model, is_function, model_task, None, some_rows)
+        self._box, _ = black_box(model, is_function, model_task, None, some_rows)
         _check_classes(self._box, classes, is_function)
         super().__init__(
             model,

@@ -87,7 +87,8 @@ class Categories:
         except TypeError:
             kinds = sorted({type(value).__name__ for value in values.tolist()})
             raise ValueError(
-                f"Column {self.name!r} mixes {', '.join(kinds)}; all its categories must be text, or all numbers."
+                f"Column {self.name!r} mixes {', '.join(kinds)}; all its categories must be text, or all numbers. Make "
+                "them text, also in the rows that you explain: astype(str)."
             ) from None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -197,9 +198,17 @@ def _objects(values: Any) -> NDArray[Any]:
     if hasattr(values, "isna"):
         objects = np.array(values.to_numpy(dtype=object))
         objects[values.isna().to_numpy()] = np.nan
-        return objects
+        return _plain_labels(objects)
     objects = np.array(values.to_pylist() if hasattr(values, "to_pylist") else values, dtype=object)
     objects[_missing(objects)] = np.nan
+    return _plain_labels(objects)
+
+
+def _plain_labels(objects: NDArray[Any]) -> NDArray[Any]:
+    """Labels that are neither text nor numbers, such as intervals, as text: it is sorted, encoded and saved alike."""
+    for i, value in enumerate(objects.tolist()):
+        if not isinstance(value, str | float | int | np.generic):
+            objects[i] = str(value)
     return objects
 
 

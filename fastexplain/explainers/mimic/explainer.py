@@ -52,6 +52,7 @@ from fastexplain.explanation.explanation import Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 from fastexplain.models.wrapped import with_predict
 from fastexplain.rows.kept import kept_rows
+from fastexplain.rows.matrix import categorical_columns
 from fastexplain.rows.tables import (
     as_table,
     column_labels,
@@ -119,7 +120,8 @@ class MimicExplainer(RowExplainer):
         What values and base value of a classifier add up to: the surrogate's log-odds; or, scaled approximately, the
         surrogate's own probability or the teacher's (of a regression, the teacher's output).
     categorical_features : sequence of str or int, optional
-        Columns of categories, by name or index. A category that was not seen counts as one of its own.
+        Columns of categories, by name or index, besides those whose type says so (``category`` of pandas, Categorical
+        and Enum of polars). A category that was not seen counts as one of its own.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Unknown: as the model says; a function with one output does regression, one with several classification.
     reset_index : {"ignore", "reset", "reset_teacher"} or bool, default "ignore"
@@ -265,8 +267,8 @@ class MimicExplainer(RowExplainer):
         rows = self._surrogate_columns(rows)
         n_columns = count_columns(rows)
         self._subset = check_subset(self.explain_subset, self.features, n_columns)
-        given = [] if categorical_features is None else categorical_features
-        categorical = column_indices(given, self._columns, n_columns)
+        named = [] if categorical_features is None else categorical_features
+        categorical = [*column_indices(named, self._columns, n_columns), *categorical_columns(rows)]
         splits_categories = is_lightgbm(explainable_model)
         self._rows = SurrogateRows(rows, categorical, not splits_categories, self._columns)
         args = dict(explainable_model_args or {})

@@ -135,7 +135,8 @@ def _checked(target: Target, rows: Any, task: str) -> Float:
         if columns.shape[1] > 1:
             raise ValueError(
                 f"Invalid shape for prediction: Regression function cannot output 2D array with multiple columns; "
-                f"{target.name} returned shape {columns.shape}. Explain one output at a time."
+                f"{target.name} returned shape {columns.shape}. Explain one output at a time, the first by passing "
+                "lambda rows: model.predict(rows)[:, 0] as the model."
             )
         return columns[:, 0]
     low, high = float(columns.min(initial=0.0)), float(columns.max(initial=0.0))

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.background import Background, as_background, has_weights
-from fastexplain.explainers.raw.transformations import ColumnTuples, as_transformer, trace
+from fastexplain.explainers.raw.transformations import Chain, ColumnTuples, as_transformer, trace
 from fastexplain.explainers.raw.transformer_maps import width
 from fastexplain.explainers.shared.checks import distinct_names
 from fastexplain.rows.kinds import is_arrow, is_pandas, is_sparse
 from fastexplain.rows.tables import (
     as_table,
+    column_labels,
     column_names,
     count_columns,
     count_rows,
@@ -64,8 +65,8 @@ class RawFeatures:
 
     Parameters
     ----------
-    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple
-        Fitted. Tuples are (columns, transformer or None).
+    transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, or None
+        Fitted. Tuples are (columns, transformer or None). None with `steps` only.
     examples : array-like or table of shape (n_rows, n_raw), or None
         Raw rows; with weights, as a `Background` has them, if need be.
     features : sequence, optional
@@ -75,6 +76,8 @@ class RawFeatures:
         equally.
     aggregate : {"sum", "group"}, default "sum"
         Whether a raw feature gets the sum of its columns' values, or plays as one player.
+    steps : sequence of (str, transformer)
+        Fitted transformers that come after: those of a pipeline whose last step is explained.
 
     Raises
     ------
@@ -90,11 +93,13 @@ class RawFeatures:
         features: Sequence[Any] | None,
         allow_all_transformations: bool = False,
         aggregate: str = "sum",
+        steps: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self.transformations = transformations
         self.allow_all_transformations = bool(allow_all_transformations)
         self.aggregate = checked_aggregate(aggregate)
-        self._transformer = as_transformer(transformations)
+        before = [] if transformations is None else [("transformations", as_transformer(transformations))]
+        self._transformer: Any = Chain([*before, *steps]) if steps else before[0][1]
         self._given_names = distinct_names(features, "features")
         self._schema: _Schema | None = None
         # the rows alone, where they came with weights
@@ -221,11 +226,12 @@ class RawFeatures:
         """Follow the transformations with some rows."""
         n_raw, labels = count_columns(X), column_names(X)
         own = getattr(self._transformer, "feature_names_in_", None)
-        names = self._given_names or labels or (None if own is None or len(own) != n_raw else list(own))
+        names = self._given_names or column_labels(X) or (None if own is None or len(own) != n_raw else list(own))
         if names is not None and len(names) != n_raw:
             raise ValueError(f"features has {len(names)} names; the raw rows have {n_raw} columns.")
-        if isinstance(self._transformer, ColumnTuples):
-            self._transformer.names = names
+        first = self._transformer.steps[0][1] if isinstance(self._transformer, Chain) else self._transformer
+        if isinstance(first, ColumnTuples):
+            first.names = names
         columns = list(range(n_raw)) if names is None else names
         if not count_rows(X):
             raise ValueError("There are no rows to follow the transformations with; at least one is needed.")
@@ -257,8 +263,9 @@ def raw_features(
     allow_all_transformations: bool,
     explain_subset: Any,
     aggregate: str = "sum",
+    steps: Sequence[tuple[str, Any]] = (),
 ) -> RawFeatures | None:
-    """The `RawFeatures` of an explainer's arguments; None without transformations.
+    """The `RawFeatures` of an explainer's arguments; None without transformations, and steps of a pipeline.
 
     Raises
     ------
@@ -266,11 +273,11 @@ def raw_features(
         As `RawFeatures`; or `explain_subset` is given as well.
     """
     checked_aggregate(aggregate)
-    if transformations is None:
+    if transformations is None and not steps:
         return None
-    if explain_subset is not None:
+    if transformations is not None and explain_subset is not None:
         raise ValueError("explain_subset not supported with non-None transformations")
-    return RawFeatures(transformations, examples, features, allow_all_transformations, aggregate)
+    return RawFeatures(transformations, examples, features, allow_all_transformations, aggregate, steps)
 
 
 def checked_aggregate(aggregate: Any) -> str:

@@ -18,7 +18,7 @@ from fastexplain.rows.arrays import plain_array
 from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
 from fastexplain.rows.tables import column_names, count_columns
 
-__all__ = ["ColumnTuples", "as_transformer", "trace"]
+__all__ = ["Chain", "ColumnTuples", "as_transformer", "trace"]
 
 Columns = NDArray[np.intp]
 
@@ -73,7 +73,8 @@ def as_transformer(transformations: Any) -> Any:
     given = "an empty list" if isinstance(transformations, list) else f"of type {type(transformations).__name__}"
     raise ValueError(
         f"Non-supported transformations argument passed. It is {given}; expected a fitted ColumnTransformer, Pipeline "
-        "or FeatureUnion, a fitted DataFrameMapper, or a list of (columns, fitted transformer or None) tuples."
+        "or FeatureUnion, a fitted DataFrameMapper, or a list of (columns, fitted transformer or None) tuples. A "
+        "transformer of all columns goes into a pipeline: make_pipeline(transformer)."
     )
 
 
@@ -99,7 +100,7 @@ def trace(transformer: Any, rows: Any, columns: Sequence[Any], allow_all: bool) 
     if width(rows) == 1:  # all that is made of a single column is its own, however it is made
         return trace_leaf(transformer, rows, columns, allow_all)
     names = class_names(transformer)
-    if _PIPELINE in names or isinstance(transformer, _Chain):
+    if _PIPELINE in names or isinstance(transformer, Chain):
         return _trace_steps([step for _, step in transformer.steps], rows, columns, allow_all)
     blocks: Iterator[tuple[Block, int | None]] | None = None
     if _COLUMN_TRANSFORMER in names:
@@ -268,16 +269,28 @@ class ColumnTuples:
         return _numbers_if_possible(np.hstack(parts))
 
 
-class _Chain:
-    """Transformers one after the other."""
+class Chain:
+    """Transformers one after the other, as a pipeline's ``predict`` calls them: none is asked whether it is fitted."""
 
-    def __init__(self, steps: Sequence[Any]) -> None:
-        self.steps = [(str(i), step) for i, step in enumerate(steps)]
+    def __init__(self, steps: Sequence[tuple[str, Any]]) -> None:
+        self.steps = list(steps)
+
+    @property
+    def feature_names_in_(self) -> Any:
+        """Names of the columns that the first transformer was fitted on; AttributeError where it has none."""
+        return self.steps[0][1].feature_names_in_
 
     def transform(self, rows: Any) -> Any:
         for _, step in self.steps:
             rows = rows if step is None else step.transform(rows)
         return rows
+
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """As scikit-learn's Pipeline has it; AttributeError where a step gives no names."""
+        names = input_features
+        for _, step in self.steps:
+            names = names if step is None else step.get_feature_names_out(names)
+        return names
 
 
 def _checked_tuple(entry: Any, position: int) -> tuple[Any, Any, dict[str, Any]]:
@@ -288,7 +301,9 @@ def _checked_tuple(entry: Any, position: int) -> tuple[Any, Any, dict[str, Any]]
         )
     columns, transformer = entry[:2]
     options = entry[2] if len(entry) == 3 else {}
-    chain = _Chain(transformer) if isinstance(transformer, list | tuple) else transformer
+    chain: Any = transformer
+    if isinstance(transformer, list | tuple):
+        chain = Chain([(str(i), step) for i, step in enumerate(transformer)])
     if isinstance(chain, type) or not (chain is None or hasattr(chain, "transform")):
         raise ValueError(
             f"Entry {position} of transformations has the transformer {transformer!r}, without a transform; expected "
@@ -303,7 +318,7 @@ def _tuple_block(
     single = isinstance(columns, str | int | np.integer)
     items = [columns] if single else list(columns)
     found = [_labelled(item, labels, n_columns) for item in items]
-    first = transformer.steps[0][1] if isinstance(transformer, _Chain) else transformer
+    first = transformer.steps[0][1] if isinstance(transformer, Chain) else transformer
     as_frame = bool(options.get("input_df", hasattr(first, "feature_names_in_")))
     # fitted on a 2-D column: only those remember a number of features
     takes_2d = first is None or hasattr(first, "n_features_in_")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastexplain.explanation.numbers.feature_maps import normalised_columns
 from fastexplain.rows.tables import column_names
 
-__all__ = ["MANY_TO_MANY", "Traced", "map_of_parents", "trace_leaf", "width"]
+__all__ = ["MANY_TO_MANY", "ColumnsMixError", "Traced", "map_of_parents", "trace_leaf", "width"]
 
 Parents = NDArray[np.intp]
 
@@ -23,6 +23,20 @@ MANY_TO_MANY = (
     "Many to many or many to one transformers not supported in raw explanations when explainer instantiated with "
     "allow_all_transformations is set to False. Change this parameter to True in order to get explanations."
 )
+
+
+class ColumnsMixError(ValueError):
+    """A transformer makes columns of several others, which was not allowed.
+
+    Attributes
+    ----------
+    kind : str
+        The transformer's class, with its function if it has one.
+    """
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Traced(NamedTuple):
@@ -72,9 +86,10 @@ def trace_leaf(transformer: Any, rows: Any, columns: Sequence[Any], allow_all: b
 
     Raises
     ------
+    ColumnsMixError
+        A column has several parents and `allow_all` is False.
     ValueError
-        A column has several parents and `allow_all` is False; or the transformer's fitted state contradicts the number
-        of columns that it returns.
+        The transformer's fitted state contradicts the number of columns that it returns.
     """
     import scipy.sparse
 
@@ -93,7 +108,8 @@ def trace_leaf(transformer: Any, rows: Any, columns: Sequence[Any], allow_all: b
             f"{found.shape[1]}."
         )
     if not allow_all and (found.getnnz(axis=0) > 1).any():
-        raise ValueError(f"{MANY_TO_MANY} The transformer is {_kind(transformer)}, on {_listed(columns)}.")
+        kind = _kind(transformer)
+        raise ColumnsMixError(f"{MANY_TO_MANY} The transformer is {kind}, on {_listed(columns)}.", kind)
     return Traced(found, out, by_column)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.arguments import batch_rows
 from fastexplain.engine.progress import progress
 from fastexplain.explainers.options import SamplingPolicy
+from fastexplain.explainers.raw.pipelines import ModelParts
 from fastexplain.explainers.raw.raw_features import RawFeatures
 from fastexplain.explainers.shared.checks import (
     check_classes,
@@ -135,6 +136,8 @@ class Attribution(NamedTuple):
 def explainer_repr(explainer: Any) -> str:
     """An explainer in a line: its class and model, method, features and classes."""
     facts = [explainer.method]
+    if getattr(explainer, "_background_words", None) is not None:
+        facts.append(f"background: {explainer._background_words}")
     if explainer.features is not None:
         facts.append(f"{len(explainer.features)} features {shortened(explainer.features)}")
     if explainer.classes is not None:
@@ -262,6 +265,8 @@ class BaseExplainer(RowExplainer):
     _method: str
     # what the log calls the method
     _title: str
+    # what hidden features are drawn from, for whoever reads a repr
+    _background_words: str | None = None
     # whether a sampling policy acts: where a row costs much
     _samples: ClassVar[bool] = False
     # whether predictions come with the explanation: where they cost little beside it, or the values add up to none
@@ -280,6 +285,7 @@ class BaseExplainer(RowExplainer):
         n_threads: int | None,
         show_progress: bool,
         include_init_data: bool,
+        parts: ModelParts | None = None,
     ) -> None:
         initialization_examples = unwrapped_rows(initialization_examples)
         self.model = model
@@ -294,6 +300,7 @@ class BaseExplainer(RowExplainer):
         self.n_threads = n_threads
         self.show_progress = show_progress
         self._explained = explained
+        self._parts = parts
         check_examples(initialization_examples, explained.n_features, transformed=raw is not None)
         # names that win over those of the rows' own table
         self._given_features: list[Any] | None = None
@@ -305,9 +312,9 @@ class BaseExplainer(RowExplainer):
         labels = list_of_names(classes, "classes")
         self.classes = check_classes(labels, explained.classes, explained.task, explained.n_classes, explained.name)
         self.explain_subset = explain_subset
-        self._subset = check_subset(explain_subset, self.features, explained.n_features)
+        self._subset = check_subset(explain_subset, self.features, self._n_columns(explain_subset))
         _logger.info(
-            "%s explains %s with %s (%s): %s%d features, %d outputs.",
+            "%s explains %s with %s (%s): %s%d features, %d outputs%s.",
             type(self).__name__,
             type(model).__qualname__,
             self._title,
@@ -315,7 +322,19 @@ class BaseExplainer(RowExplainer):
             self._size(),
             explained.n_features,
             explained.n_outputs,
+            "" if parts is None or parts.pipeline is None else f"; {parts.explained}",
         )
+
+    def _n_columns(self, explain_subset: Any) -> int:
+        """Columns of the user's rows, among which `explain_subset` chooses."""
+        if self._raw is None:
+            return self._explained.n_features
+        if explain_subset is not None and self._raw.examples is None:
+            raise ValueError(
+                "explain_subset chooses among the columns that the pipeline takes, which are not known yet; pass "
+                "initialization_examples, rows like those that it was fitted on."
+            )
+        return 0 if explain_subset is None else self._raw.n_raw
 
     def _size(self) -> str:
         """The model's size for the log, before its features and outputs."""
@@ -325,6 +344,11 @@ class BaseExplainer(RowExplainer):
     def method(self) -> str:
         """The method, e.g. ``"shap.tree"``."""
         return self._method
+
+    @property
+    def path(self) -> str | None:
+        """``"pipeline"`` where a pipeline's last step is explained, on what the steps before it make; else None."""
+        return "pipeline" if self._parts is not None and self._parts.steps else None
 
     @abc.abstractmethod
     def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
@@ -444,8 +468,11 @@ class BaseExplainer(RowExplainer):
 
     def _explained_values(self, rows: Any, show_progress: bool) -> Attribution:
         """Numbers of the explanation's features, for rows as the model takes them."""
-        result = self._attribute(rows, show_progress)
-        return result if self._raw is None else result.of_raw_features(self._raw.feature_map)
+        if self._raw is None:
+            return self._attribute(rows, show_progress)
+        whole = self._attribute_all(rows, show_progress).of_raw_features(self._raw.feature_map)
+        whole = whole._replace(path=whole.path or self.path)
+        return whole if self._subset is None else whole.features(self._subset)
 
     def _check_columns(self, X: Any) -> None:
         """Raise ValueError if X is a table with other columns than the model's, or than those of the examples."""
@@ -463,9 +490,9 @@ class BaseExplainer(RowExplainer):
         probabilities of all, and predictions where they are made at once.
         """
         explained = self._explained
-        n_explained = explained.n_features if self._subset is None else len(self._subset)
-        if self._raw is not None:
-            n_explained = self._raw.n_raw
+        n_explained = explained.n_features if self._raw is None else self._raw.n_raw
+        if self._subset is not None:
+            n_explained = len(self._subset)
         running = MeanAbs(n_explained, explained.n_outputs)
         row_bytes = 8 * explained.n_features * explained.n_outputs
         probabilities, predictions, sums = [], [], None
@@ -518,6 +545,7 @@ class BaseExplainer(RowExplainer):
             "method": self._method.replace(".", "_"),
             "path": result.path,
             "units": self._explained.units,
+            "background": self._background_words,
             "predict": predict,
         }
         return context

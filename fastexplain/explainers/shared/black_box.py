@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.background import Background
 from fastexplain.engine.kernel.masking import copied
 from fastexplain.engine.links import resolve_link
-from fastexplain.engine.predict import PredictFunction, estimator_kind
+from fastexplain.engine.predict import PredictFunction, estimator_kind, without_scale
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.shared.base import ExplainedModel
 from fastexplain.explainers.shared.checks import check_task, plain_task
@@ -165,8 +165,10 @@ class BlackBox:
         return resolve_link(link)(background.weights @ self.outputs(background.data))
 
 
-def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any) -> BlackBox:
-    """Find what to call, and what kind of output it has, by its outputs of the background rows.
+def black_box(
+    model: Any, is_function: bool, model_task: Any, classes: Any, probe: Any
+) -> tuple[BlackBox, NDArray[np.float64]]:
+    """Find what to call, and what kind of output it has, by its outputs of some rows, which are returned too.
 
     Raises
     ------
@@ -186,7 +188,7 @@ def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, prob
         predictions: Callable[[Any], Predictions] = partial(estimator_predictions, target.owner, task)
     else:
         predictions = partial(output_predictions, target.call, task, units)
-    return BlackBox(
+    box = BlackBox(
         target=target.method,
         outputs=target.call,
         predictions=predictions,
@@ -198,6 +200,7 @@ def black_box(model: Any, is_function: bool, model_task: Any, classes: Any, prob
         classes=_own_classes(target.facts, task, n_columns),
         feature_names=target.facts.feature_names,
     )
+    return box, outputs
 
 
 def _composed(function: Callable[[Any], Any], transform: Callable[[Any], Any], rows: Any) -> Any:
@@ -210,10 +213,7 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
         check_fitted(model)
     kind = estimator_kind(model)
     if kind == "clusterer":
-        raise UnsupportedModelError(
-            f"{type(model).__name__} numbers clusters, and the numbers have no scale. Explain a function that has one, "
-            "e.g. the distance to a centre: lambda X: model.transform(X)."
-        )
+        raise UnsupportedModelError(without_scale(model, kind))
     if kind == "outlier_detector":
         return model.decision_function, "model output", "regression"
     if kind == "regressor" or (kind is None and task == "regression" and hasattr(model, "predict")):
@@ -222,10 +222,7 @@ def _method_of(model: Any, task: str) -> tuple[Callable[[Any], Any], str | None,
         return model.predict_proba, "probability", "classification"
     if kind == "classifier":
         if not hasattr(model, "decision_function"):
-            raise UnsupportedModelError(
-                f"{type(model).__name__} has neither predict_proba nor decision_function: class labels alone have no "
-                "scale. Explain a function of your choice, e.g. lambda X: model.predict(X) == label."
-            )
+            raise UnsupportedModelError(without_scale(model, kind))
         return model.decision_function, "margin", "classification"
     if callable(getattr(model, "predict", None)):
         return model.predict, None, None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.explanation import Explanation, wanted_for_rows
 from fastexplain.explanation.numbers.aggregation import mean_abs, sparse_mean_abs
 from fastexplain.rows.arrays import plain_array
 from fastexplain.rows.kinds import is_pandas, is_sparse
@@ -51,7 +51,7 @@ class Values:
         if not has_rows(explanation):
             raise ValueError(
                 f"This picture needs local values, and this {type(explanation).__name__} has none: "
-                "call explain_local, or explain_global with include_local=True."
+                f"{wanted_for_rows(explanation)}"
             )
         values: Any = explanation.values  # type: ignore[attr-defined]
         self._matrix = values[column] if isinstance(values, list) else values[:, :, column]

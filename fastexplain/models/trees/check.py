@@ -71,15 +71,14 @@ def probe_rows(forest: Forest, n_rows: int = N_PROBE_ROWS, seed: int = 0) -> NDA
     return X
 
 
-def check_conversion(model: TreeModel) -> NDArray[np.float64]:
-    """Compare the forest with the library's own raw prediction on `probe_rows`, which are returned.
+def check_conversion(model: TreeModel, X: NDArray[np.float64]) -> None:
+    """Compare the forest with the library's own raw prediction on rows as `probe_rows` makes them.
 
     Raises
     ------
     ModelConversionError
         They differ by more than the library's own rounding; the message names the row, the output and both values.
     """
-    X = probe_rows(model.forest)
     ours = model.forest.predict(X)
     theirs = np.asarray(model.raw_predict_prepared(X), dtype=np.float64)
     found = disagreement(ours, theirs, TOLERANCE[model.forest.float32_model], floor=1.0)
@@ -88,7 +87,6 @@ def check_conversion(model: TreeModel) -> NDArray[np.float64]:
             f"The converted {model.library} model does not reproduce the library's own raw prediction: {found}. Please "
             "report the model's library version and parameters."
         )
-    return X
 
 
 def check_own_methods(model: TreeModel, known: type, X: NDArray[np.float64]) -> None:
@@ -144,5 +142,5 @@ def _predicts_otherwise(model: object, name: str, known: type) -> ModelConversio
     return ModelConversionError(
         f"{type(model).__name__} has a {name} of its own that does not reproduce {known.__name__}.{name}, so that the "
         f"trees alone do not explain it. Explain the {known.__name__} inside, or the method as a black box: "
-        "KernelExplainer(model.predict, background)."
+        f"KernelExplainer(model.{name}, rows)."
     )

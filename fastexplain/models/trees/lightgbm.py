@@ -275,7 +275,8 @@ def _forest(header: Fields, trees: list[Fields]) -> Forest:
     if any(tree.get("is_linear", "0").strip() == "1" for tree in trees):
         raise UnsupportedModelError(
             "The LightGBM model was trained with linear_tree=True: its leaves are linear functions of the features, "
-            "and Tree SHAP is exact for constant leaves only. Train with linear_tree=False."
+            "and Tree SHAP is exact for constant leaves only. Train with linear_tree=False, or explain what the model "
+            "predicts: KernelExplainer(model, rows)."
         )
     check_header(header, len(trees))
     n_features = integer_field(header, "max_feature_idx") + 1

@@ -13,7 +13,7 @@ from typing import Any
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.models.class_registry import ClassRegistry, Match, class_names, imported
 from fastexplain.models.trees.base import TreeModel
-from fastexplain.models.trees.check import check_conversion, check_own_methods
+from fastexplain.models.trees.check import check_conversion, check_own_methods, probe_rows
 from fastexplain.rows.matrix import with_pandas_categories
 
 __all__ = [
@@ -72,7 +72,7 @@ _EXPLAINED_BY: ClassRegistry[str] = ClassRegistry(
 _WRAPPED: ClassRegistry[str] = ClassRegistry(
     {
         "sklearn.model_selection.": " Explain the model inside: best_estimator_.",
-        "sklearn.pipeline.": " Explain its last step, model[-1], on the rows that it sees: model[:-1].transform(X).",
+        "sklearn.pipeline.": " TabularExplainer(model, rows) explains pipelines, by their last step where that can be.",
     }
 )
 
@@ -181,8 +181,11 @@ def load_model(model: Any, *, check: bool = True) -> TreeModel:
     tree_model: TreeModel = imported(found.value.loader)(model)
     tree_model.is_bare = found.value.bare
     if check:
-        rows = check_conversion(tree_model)
-        check_own_methods(tree_model, found.cls, rows)
+        rows = probe_rows(tree_model.forest)
+        try:
+            check_conversion(tree_model, rows)
+        finally:  # a subclass's own method may be why they differ, and says more
+            check_own_methods(tree_model, found.cls, rows)
     return tree_model
 
 

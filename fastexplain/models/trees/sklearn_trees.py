@@ -25,8 +25,8 @@ _REASONS = {
     "IsolationForest": "its score is a non-linear function of the trees' mean path length",
     "AdaBoostClassifier": "its output is a weighted vote of its members, not a sum of their leaves",
     "AdaBoostRegressor": "its output is a weighted median of its members, not a sum of their leaves",
-    "BaseBagging": "its members may be any estimator on any subset of the columns; explain the members separately",
-    "_BaseVoting": "its members may be any estimator; explain the members separately",
+    "BaseBagging": "its members may be any estimator on any subset of the columns",
+    "_BaseVoting": "its members may be any estimator",
     "_BaseStacking": "its output is another estimator's function of its members",
 }
 
@@ -76,7 +76,9 @@ class SklearnTreeModel(TreeModel):
             if getattr(model, "n_outputs_", 1) > 1:
                 raise UnsupportedModelError(
                     f"{type(model).__name__} was fitted on {model.n_outputs_} targets. Classifiers with several "
-                    "targets are not supported: each target has its own classes. Fit one classifier per target."
+                    "targets are not supported: each target has its own classes. Fit one classifier per target, or "
+                    "explain one target at a time, the first by KernelExplainer(lambda rows: "
+                    "model.predict_proba(rows)[0], rows)."
                 )
             self.classes = model.classes_.tolist()
             self.n_classes = len(self.classes)
@@ -134,7 +136,9 @@ def float32_at_most(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
 def _refuse_unsupported(model: Any) -> None:
     for cls in type(model).__mro__:
         if cls.__module__.startswith("sklearn.") and cls.__name__ in _REASONS:
-            raise UnsupportedModelError(f"{type(model).__name__} is not supported: {_REASONS[cls.__name__]}.")
+            name, reason = type(model).__name__, _REASONS[cls.__name__]
+            instead = " KernelExplainer(model, rows) explains what it predicts." if hasattr(model, "predict") else ""
+            raise UnsupportedModelError(f"{name} is not supported by Tree SHAP: {reason}.{instead}")
 
 
 def _mean_forest(model: Any, n_classes: int | None) -> Forest:
@@ -180,7 +184,8 @@ def _initial_raw(model: Any) -> NDArray[np.float64]:
     if not (zero or constant):
         raise UnsupportedModelError(
             f"{type(model).__name__} was fitted with init={init!r}, whose prediction is not the same for every row, so "
-            "that the trees alone do not explain the output. Fit with init=None or init='zero'."
+            "that the trees alone do not explain the output. Fit with init=None or init='zero', or explain what the "
+            "model predicts: KernelExplainer(model, rows)."
         )
     raw = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))
     return np.asarray(raw, dtype=np.float64).reshape(-1)

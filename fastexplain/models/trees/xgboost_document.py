@@ -94,7 +94,9 @@ def ensemble_of(document: Any) -> tuple[dict[str, Any], dict[str, Any], Any]:
     name = _text(booster, "name")
     if name == "gblinear":
         raise UnsupportedModelError(
-            "This XGBoost model has booster='gblinear', which has no trees; train with booster='gbtree' or 'dart'."
+            "This XGBoost model has booster='gblinear', which has no trees. Train with booster='gbtree' or 'dart', or "
+            "explain its margin, a linear function: KernelExplainer(lambda rows: model.predict(rows, "
+            "output_margin=True), rows); a Booster's predict takes xgboost.DMatrix(rows)."
         )
     nested = name == "dart" and "gbtree" in booster
     ensemble = _part(_part(booster, "gbtree") if nested else booster, "model")
