@@ -22,6 +22,11 @@ import fastexplain
 from fastexplain.explanation import LocalExplanation, load_explanation, save_explanation
 from fastexplain.rows.tables import without_rows
 
+# models of arrays explain tables here
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:X has feature names"),
+    pytest.mark.filterwarnings("ignore:Stochastic Optimizer"),
+]
 NAMES = ["age", "income", "hours"]
 # a number that only one row of the training data has, and that no mean or centre of several rows shows
 SENTINEL = 123.4567890625
@@ -41,8 +46,7 @@ def fitted(kind: str) -> Any:
         "kernel": SVR(),
         "deep": MLPRegressor(hidden_layer_sizes=(4,), max_iter=5, random_state=0),
     }
-    with np.errstate(all="ignore"):
-        return models[kind].fit(np.delete(TRAINING, 7, axis=0), np.delete(TARGET, 7))
+    return models[kind].fit(np.delete(TRAINING, 7, axis=0), np.delete(TARGET, 7))
 
 
 EXPLAINERS: dict[str, Callable[..., Any]] = {
