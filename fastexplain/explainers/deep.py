@@ -75,8 +75,9 @@ class DeepExplainer(BaseExplainer):
         Shapley game.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
-    show_progress : bool, default False
-        Show a progress bar on long work; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     include_init_data : bool, default False
         Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
         `RowExplainer`.
@@ -126,7 +127,7 @@ class DeepExplainer(BaseExplainer):
         *,
         seed: int = 0,
         n_threads: int | None = None,
-        show_progress: bool = False,
+        show_progress: bool | None = None,
         aggregate: str = "sum",
         include_init_data: bool = False,
     ) -> None:
@@ -183,7 +184,7 @@ class DeepExplainer(BaseExplainer):
     def _engineered(self, X: Any) -> Any:
         return _dense(super()._engineered(X))
 
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         self._check_columns(X)
         result = deep_lift(
             self._network,

@@ -62,8 +62,9 @@ class LinearExplainer(BaseExplainer):
         "group" refuses others.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
-    show_progress : bool, default False
-        Show a progress bar over the batches of a streamed global explanation.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     include_init_data : bool, default False
         Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
         `RowExplainer`.
@@ -108,7 +109,7 @@ class LinearExplainer(BaseExplainer):
         *,
         model_task: str = "unknown",
         n_threads: int | None = None,
-        show_progress: bool = False,
+        show_progress: bool | None = None,
         aggregate: str = "sum",
         include_init_data: bool = False,
     ) -> None:
@@ -150,7 +151,7 @@ class LinearExplainer(BaseExplainer):
             include_init_data=include_init_data,
         )
 
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         self._check_columns(X)
         return Attribution(*linear_shap(self._solved, X, mean=self._mean, n_threads=self.n_threads))
 

@@ -77,8 +77,9 @@ class TabularExplainer:
         exact Shapley value of the raw feature as one player, with `KernelExplainer` and `LinearExplainer` only.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
-    show_progress : bool, default False
-        Show a progress bar on long work; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     seed : int, default 0
         Of whatever is drawn: background clusters and sampled coalitions.
     include_init_data : bool, default False
@@ -135,7 +136,7 @@ class TabularExplainer:
         use_gpu: bool = False,
         *,
         n_threads: int | None = None,
-        show_progress: bool = False,
+        show_progress: bool | None = None,
         seed: int = 0,
         aggregate: str = "sum",
         include_init_data: bool = False,

@@ -17,8 +17,8 @@ from fastexplain.explainers.shared.base import Attribution, BaseExplainer, Expla
 from fastexplain.explainers.shared.checks import check_task
 from fastexplain.explainers.shared.later import model_has_changed
 from fastexplain.explainers.shared.predictions import model_predictions
-from fastexplain.explainers.shared.probability import scaled_to_probability
-from fastexplain.explanation.explanation import Predictions
+from fastexplain.explainers.shared.probability import scaled_to_probability, warn_of_rescaled_values
+from fastexplain.explanation.explanation import RESCALED_MARGINS, Predictions
 from fastexplain.models import TreeModel, load_model
 from fastexplain.models.trees.registry import rows_for_library
 
@@ -46,8 +46,9 @@ class TreeExplainer(BaseExplainer):
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
     shap_values_output : {"default", "probability"}, default "default"
         ``"default"``: the raw output. ``"probability"``: values of each class that add up, with its expected value, to
-        the model's ``predict_proba``. Where the raw output is a margin, each class's values are rescaled to that end
-        (see `scaled_to_probability`), and expected values stay margins; a forest's are as by default.
+        the model's ``predict_proba``. Where the raw output is a margin, this is interpret-community's rescaling (see
+        `scaled_to_probability`): expected values stay margins, and values are no Shapley values of the probability, as
+        `KernelExplainer` has them; a `RescaledValuesWarning` says so. A forest's are as by default.
     transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
         Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
         the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
@@ -63,8 +64,9 @@ class TreeExplainer(BaseExplainer):
         player needs background rows, which path-dependent Tree SHAP does without.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
-    show_progress : bool, default False
-        Show a progress bar on long work; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     include_init_data : bool, default False
         Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
         `RowExplainer`.
@@ -111,7 +113,7 @@ class TreeExplainer(BaseExplainer):
         initialization_examples: Any = None,
         model_task: str = "unknown",
         n_threads: int | None = None,
-        show_progress: bool = False,
+        show_progress: bool | None = None,
         aggregate: str = "sum",
         include_init_data: bool = False,
     ) -> None:
@@ -134,6 +136,10 @@ class TreeExplainer(BaseExplainer):
         check_task(model_task, self._tree_model.task, self._tree_model.library)
         self._shap_values_output = _checked_output(shap_values_output, self._tree_model)
         self._rescales = self._shap_values_output == "probability" and self._tree_model.units == "margin"
+        if self._rescales:
+            warn_of_rescaled_values(
+                self._tree_model.library, "probability", "the base value stays a margin", stacklevel=2
+            )
         super().__init__(
             model,
             initialization_examples
@@ -153,7 +159,7 @@ class TreeExplainer(BaseExplainer):
     def _size(self) -> str:
         return f"{self._tree_model.forest.n_trees} trees, "
 
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         result = tree_shap(
             self._tree_model, self._tree_model.dense(X), n_threads=self.n_threads, show_progress=show_progress
         )
@@ -203,7 +209,7 @@ def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
         n_outputs=model.n_classes if rescales and model.n_classes else model.forest.n_outputs,
         task=model.task,
         n_classes=model.n_classes,
-        units="probability" if rescales else model.units,
+        units=RESCALED_MARGINS if rescales else model.units,
         predict=partial(_predictions, model),
         outputs=None if rescales else partial(_outputs, model),
         classes=model.classes,

@@ -21,7 +21,12 @@ from fastexplain.rows.names import check_distinct
 if TYPE_CHECKING:
     from fastexplain.explanation.numbers.fidelity import FidelityReport
 
-__all__ = ["Context", "Explanation", "Predictions"]
+__all__ = ["RESCALED", "RESCALED_MARGINS", "Context", "Explanation", "Predictions"]
+
+# Units of values that are no Shapley values of what they add up to, the probability; interpret-community's base value
+# is then a probability with surrogates, and with trees still a margin.
+RESCALED = "probability (rescaled)"
+RESCALED_MARGINS = "probability (rescaled margins)"
 
 # why members that the class has are absent on an object
 _ABSENT = {
@@ -247,7 +252,12 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
 
     @property
     def units(self) -> str:
-        """The output that the values add up to: ``"margin"``, ``"probability"`` or ``"model output"``."""
+        """The output that the values add up to: ``"margin"``, ``"probability"`` or ``"model output"``.
+
+        ``"score"`` of permutation importance. ``"probability (rescaled margins)"`` and ``"probability (rescaled)"`` are
+        those of ``shap_values_output="probability"``: Shapley values of the margin, stretched so that, with the base
+        value, they add up to the probability. The base value of the former still is a margin.
+        """
         return self._units
 
     @property

@@ -59,8 +59,9 @@ class LIMEExplainer(BaseExplainer):
     categorical_features : sequence of int or str, default ()
         Columns whose values are labels: all that hold text or categories, and numbers that stand for labels. Of the
         transformed rows, where there are `transformations`.
-    show_progress : bool, default True
-        Show a progress bar over the rows; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
         Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
         the raw features, whose values are the sums of their columns'.
@@ -122,7 +123,7 @@ class LIMEExplainer(BaseExplainer):
         classes: Sequence[Any] | None = None,
         verbose: bool = False,
         categorical_features: Sequence[int | str] = (),
-        show_progress: bool = True,
+        show_progress: bool | None = None,
         transformations: Any = None,
         allow_all_transformations: bool = False,
         model_task: str = "unknown",
@@ -204,10 +205,10 @@ class LIMEExplainer(BaseExplainer):
         """Outputs that get a local model each."""
         return self._box.n_columns
 
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         return self._attribute(X, show_progress)
 
-    def _attribute(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute(self, X: Any, show_progress: bool | None) -> Attribution:
         self._check_columns(X)
         if count_columns(X) != self._training.shape[1]:
             raise ValueError(
@@ -215,10 +216,10 @@ class LIMEExplainer(BaseExplainer):
             )
         n_varied = count_columns(X) if self._subset is None else len(self._subset)
         values = np.zeros((count_rows(X), n_varied, self._n_labels()))
-        with progress(len(values), "LIMEExplainer", show_progress) as advance:
+        with progress(len(values), "LIMEExplainer", show_progress) as bar:
             for i in range(len(values)):
                 self._explain_row(self._coded.numbers(slice_rows(X, i, i + 1)), values[i])
-                advance(1)
+                bar(1)
         result = Attribution(values, None)
         return result.both_classes() if self._box.doubles else result
 

@@ -47,8 +47,9 @@ from fastexplain.explainers.shared.checks import (
     plain_output,
 )
 from fastexplain.explainers.shared.later import agree, model_has_changed, returned
+from fastexplain.explainers.shared.probability import warn_of_rescaled_values
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
-from fastexplain.explanation.explanation import Context, Predictions
+from fastexplain.explanation.explanation import RESCALED, Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 from fastexplain.models.wrapped import with_predict
 from fastexplain.rows.kept import kept_rows
@@ -134,9 +135,9 @@ class MimicExplainer(RowExplainer):
     n_threads : int, optional
         Threads of each explanation; default `fastexplain.get_num_threads`. Training has threads of its own, which
         `explainable_model_args` may set (``n_jobs``).
-    show_progress : bool, default True
-        Show a progress bar over the steps of construction (the teacher's answers, training, fidelity) that take longer
-        than a second, and over the batches of a streamed explanation, in a terminal or notebook.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     include_init_data : bool, default False
         Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
         `RowExplainer`.
@@ -199,7 +200,7 @@ class MimicExplainer(RowExplainer):
         *,
         fidelity: bool = True,
         n_threads: int | None = None,
-        show_progress: bool = True,
+        show_progress: bool | None = None,
         include_init_data: bool = False,
     ) -> None:
         check_surrogate_class(explainable_model)
@@ -233,19 +234,22 @@ class MimicExplainer(RowExplainer):
         if augment_data:
             rows = augmented(rows, max_num_of_augmentations)
         steps = 3 if fidelity else 2
-        with progress(steps, "MimicExplainer", None if show_progress else False, unit=" steps") as advance:
+        with progress(steps, "MimicExplainer", show_progress, unit=" steps") as bar:
             labels = list_of_names(classes, "classes")
-            self._teacher, outputs = find_teacher(model, is_function, model_task, labels, rows)
+            with bar.part(1, "asking the teacher"):
+                self._teacher, outputs = find_teacher(model, is_function, model_task, labels, rows)
             self.classes = self._teacher.classes
             self._take_model(model)
             some = np.linspace(0, n_rows - 1, min(n_rows, _ASKED_AGAIN)).astype(np.intp)
             self._answered = take_rows(listed_rows(rows), some), outputs[some]
-            advance(1)
-            args = self._fit(rows, outputs, explainable_model, explainable_model_args, categorical_features)
-            advance(1)
-            self.fidelity = held_out_fidelity(explainable_model, *args, outputs, n_rows) if fidelity else None
-            advance(steps - 2)
+            with bar.part(1, "training"):
+                args = self._fit(rows, outputs, explainable_model, explainable_model_args, categorical_features)
+            with bar.part(steps - 2, "measuring fidelity"):
+                self.fidelity = held_out_fidelity(explainable_model, *args, outputs, n_rows) if fidelity else None
         self._warn_of_poor_fidelity()
+        if self._units == RESCALED:
+            base = "the base value is the probability at the mean margin"
+            warn_of_rescaled_values("the surrogate", self._shap_values_output, base, stacklevel=2)
         if n_threads is not None:
             self.surrogate_model.n_threads = resolve_num_threads(n_threads)
 
@@ -449,7 +453,7 @@ class MimicExplainer(RowExplainer):
         self._shap_values_output, self.fidelity = state.output, state.fidelity
         self._index_names, self._rows = state.index_names, state.rows
         self.surrogate_model, self._method = state.surrogate, state.surrogate._method
-        self.show_progress = True
+        self.show_progress = None
         self._subset = check_subset(state.explain_subset, state.features, state.rows.n_columns)
         self._teacher = known_teacher(model, state.is_function, state.task, state.n_classes, state.classes)
         self._take_model(model)
@@ -521,11 +525,14 @@ class MimicExplainer(RowExplainer):
         row_bytes = 8 * len(self._rows.source) * (self._teacher.n_classes or 1)
         means: SurrogateMeans | None = None
         base_values = np.empty(0)
-        for part in self._batches(count_rows(X), batch_size, row_bytes, self.show_progress):
-            values = self._values(slice_rows(X, part.start, part.stop), None if outputs is None else outputs[part])
-            base_values = values.base_values
-            means = means or SurrogateMeans(self._n_explained, len(base_values))
-            means.add(values.values)
+        with progress(count_rows(X), "explain_global", self.show_progress) as bar:
+            for part in self._batches(count_rows(X), batch_size, row_bytes):
+                with bar.part(part.stop - part.start):
+                    answers = None if outputs is None else outputs[part]
+                    values = self._values(slice_rows(X, part.start, part.stop), answers)
+                base_values = values.base_values
+                means = means or SurrogateMeans(self._n_explained, len(base_values))
+                means.add(values.values)
         assert means is not None  # there are rows
         return means.result(), base_values, predict
 
@@ -562,5 +569,6 @@ class MimicExplainer(RowExplainer):
     def _units(self) -> str:
         if self._teacher.task == "regression":
             return "model output"
-        scaled = self._shap_values_output != ShapValuesOutput.DEFAULT
-        return "probability" if scaled or getattr(self.surrogate_model, "_gives_probabilities", False) else "margin"
+        if getattr(self.surrogate_model, "_gives_probabilities", False):
+            return "probability"
+        return "margin" if self._shap_values_output == ShapValuesOutput.DEFAULT else RESCALED

@@ -70,8 +70,9 @@ class PFIExplainer:
         None: another one at every call.
     for_classifier_use_predict_proba : bool, default False
         Give a function of unknown kind ``predict_proba`` of a classifier, (n_rows, n_classes), in place of labels.
-    show_progress : bool, default True
-        Show a progress bar; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Unknown: as the model says; a function with several outputs, or with labels that are no numbers, classifies.
     n_repeats : int, default 5
@@ -123,7 +124,7 @@ class PFIExplainer:
         allow_all_transformations: bool = False,
         seed: int | None = 0,
         for_classifier_use_predict_proba: bool = False,
-        show_progress: bool = True,
+        show_progress: bool | None = None,
         model_task: str = "unknown",
         *,
         n_repeats: int = 5,

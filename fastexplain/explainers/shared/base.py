@@ -221,15 +221,11 @@ class RowExplainer(abc.ABC):
         """Rows that `_table` returned, or a slice of them, as the model takes them."""
         return X if self._raw is None else self._raw.transform_table(X)
 
-    def _batches(self, n_rows: int, batch_size: int, row_bytes: int, show_progress: bool) -> Iterator[slice]:
+    def _batches(self, n_rows: int, batch_size: int, row_bytes: int) -> Iterator[slice]:
         """Rows of each batch of a streamed explanation: `batch_size`, or as many as 32 MiB hold, if that is more."""
         step = max(batch_size, _BATCH_BYTES // max(1, row_bytes))
         step = -(-step // BLOCK_ROWS) * BLOCK_ROWS  # whole blocks: the means have the same bits as in one piece
-        with progress(n_rows, "explain_global", show_progress) as advance:
-            for start in range(0, n_rows, step):
-                rows = slice(start, min(start + step, n_rows))
-                yield rows
-                advance(rows.stop - rows.start)
+        return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
 
     def _whose(
         self, names: list[Any] | None, evaluation_examples: Any, check_rows: Callable[[], None] | None = None
@@ -283,7 +279,7 @@ class BaseExplainer(RowExplainer):
         classes: Sequence[Any] | None,
         raw: RawFeatures | None,
         n_threads: int | None,
-        show_progress: bool,
+        show_progress: bool | None,
         include_init_data: bool,
         parts: ModelParts | None = None,
     ) -> None:
@@ -351,10 +347,10 @@ class BaseExplainer(RowExplainer):
         return "pipeline" if self._parts is not None and self._parts.steps else None
 
     @abc.abstractmethod
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         """Numbers of all features of rows X, which are 2-D."""
 
-    def _attribute(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute(self, X: Any, show_progress: bool | None) -> Attribution:
         """Numbers of the explained features of rows X, which are 2-D."""
         whole = self._attribute_all(X, show_progress)
         return whole if self._subset is None else whole.features(self._subset)
@@ -466,7 +462,7 @@ class BaseExplainer(RowExplainer):
             check_examples(rows, self._explained.n_features, transformed=True)
         return rows
 
-    def _explained_values(self, rows: Any, show_progress: bool) -> Attribution:
+    def _explained_values(self, rows: Any, show_progress: bool | None) -> Attribution:
         """Numbers of the explanation's features, for rows as the model takes them."""
         if self._raw is None:
             return self._attribute(rows, show_progress)
@@ -496,16 +492,18 @@ class BaseExplainer(RowExplainer):
         running = MeanAbs(n_explained, explained.n_outputs)
         row_bytes = 8 * explained.n_features * explained.n_outputs
         probabilities, predictions, sums = [], [], None
-        for rows in self._batches(count_rows(X), batch_size, row_bytes, self.show_progress):
-            batch = self._engineered(slice_rows(X, rows.start, rows.stop))
-            result = self._explained_values(batch, show_progress=False)
-            running.add(result.values)
-            if rows.start == 0:
-                sums = result.sums or first_sums(result.values, result.base_values)
-            if result.probabilities is not None:
-                probabilities.append(result.probabilities)
-            if self._predicts_at_once:
-                predictions.append(explained.predict(batch))
+        with progress(count_rows(X), "explain_global", self.show_progress) as bar:
+            for rows in self._batches(count_rows(X), batch_size, row_bytes):
+                batch = self._engineered(slice_rows(X, rows.start, rows.stop))
+                with bar.part(rows.stop - rows.start):
+                    result = self._explained_values(batch, show_progress=None)
+                running.add(result.values)
+                if rows.start == 0:
+                    sums = result.sums or first_sums(result.values, result.base_values)
+                if result.probabilities is not None:
+                    probabilities.append(result.probabilities)
+                if self._predicts_at_once:
+                    predictions.append(explained.predict(batch))
         whole = np.concatenate(probabilities) if probabilities else None
         return running.result(), result._replace(sums=sums, probabilities=whole), _joined(predictions)
 
