@@ -187,7 +187,9 @@ class BackgroundChoice:
             return row_words(n_rows) + (", weighted" if weighted else "")
         if self.nclusters is None or (not is_sparse(self.examples) and not _all_numbers(self.examples)):
             return row_words(n_rows, self.n_examples)
-        return f"{n_rows:,} centres of {self.n_examples:,} rows, weighted"
+        if is_sparse(self.examples) and n_rows == 1:
+            return f"the medians of {self.n_examples:,} rows"
+        return f"{n_rows:,} {'centre' if n_rows == 1 else 'centres'} of {self.n_examples:,} rows, weighted"
 
     def _balanced(self, outputs: Floats) -> NDArray[np.intp]:
         chosen = balanced_rows(self.probe, outputs, MAX_ROWS)
