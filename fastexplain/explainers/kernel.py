@@ -85,6 +85,9 @@ class KernelExplainer(BaseExplainer):
         for each cluster the row nearest to its centre.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -136,6 +139,7 @@ class KernelExplainer(BaseExplainer):
         seed: int = 0,
         n_threads: int | None = None,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if initialization_examples is None:
             raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
@@ -152,6 +156,8 @@ class KernelExplainer(BaseExplainer):
         self._grouped = raw is not None and raw.aggregate == "group"
         self._background = self._chosen(choice, outputs, raw if self._grouped else None)
         self._background_words = choice.words(self._background)
+        # with a subset, values do not add up to the model's output
+        self._predicts_at_once = explain_subset is not None
         self._path: str | None = None
         self._memory = FormulaMemory()
         super().__init__(
@@ -164,6 +170,7 @@ class KernelExplainer(BaseExplainer):
             raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _chosen(

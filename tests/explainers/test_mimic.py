@@ -257,7 +257,9 @@ def test_the_teacher_is_asked_once_for_each_set_of_rows(output: str) -> None:
         for _ in range(2):
             assert np.shape(explanation.eval_y_predicted_proba) == (150, 2)
             assert len(explanation.eval_y_predicted or []) == 150
-        assert sorted(teacher.calls) == [("predict", 150), ("predict_proba", 150)]
+        # a few examples tell whether the teacher is still the same, if predictions are made later than values
+        again = [("predict_proba", 32)] if output == "default" else []
+        assert sorted(teacher.calls) == sorted([("predict", 150), ("predict_proba", 150), *again])
 
 
 def test_eval_data_are_those_of_the_call() -> None:
