@@ -35,6 +35,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from fastexplain import KernelExplainer, LinearExplainer, TabularExplainer, TreeExplainer
+from fastexplain.explainers.shared import base
 from fastexplain.models import load_model
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -330,6 +331,19 @@ def test_pickles_and_threads() -> None:
     expected = explainer.explain_local(ROWS).values
     assert np.array_equal(pickle.loads(pickle.dumps(explainer)).explain_local(ROWS).values, expected)
     assert np.array_equal(TabularExplainer(model, ROWS, n_threads=3).explain_local(ROWS).values, expected)
+
+
+@pytest.mark.parametrize("output", ["default", "probability"])
+def test_many_engineered_columns_are_added_up_in_blocks(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = pipeline_of(LASTS["lightgbm"]).fit(ROWS, LABELS)
+    explainer = TreeExplainer(model, shap_values_output=output)
+    whole = explainer.explain_local(ROWS)
+    monkeypatch.setattr(base, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(base, "_LEAST_MAPPED", 50)
+    blocks = explainer.explain_local(ROWS)
+    np.testing.assert_array_equal(blocks.values, whole.values)
+    np.testing.assert_array_equal(blocks.base_values, whole.base_values)
+    assert blocks.eval_y_predicted_proba == whole.eval_y_predicted_proba
 
 
 def test_trees_need_no_examples() -> None:
