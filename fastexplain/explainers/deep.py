@@ -75,8 +75,12 @@ class DeepExplainer(BaseExplainer):
         Shapley game.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
-    show_progress : bool, default False
-        Show a progress bar on long work; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -105,6 +109,7 @@ class DeepExplainer(BaseExplainer):
     _method = "shap.deep"
     _title = "DeepLIFT"
     _samples = True
+    _predicts_at_once = True
 
     def __init__(
         self,
@@ -122,8 +127,9 @@ class DeepExplainer(BaseExplainer):
         *,
         seed: int = 0,
         n_threads: int | None = None,
-        show_progress: bool = False,
+        show_progress: bool | None = None,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if initialization_examples is None:
             raise ValueError("DeepExplainer needs initialization_examples: outputs are compared with theirs.")
@@ -166,6 +172,7 @@ class DeepExplainer(BaseExplainer):
             parts=parts,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _size(self) -> str:
@@ -177,7 +184,7 @@ class DeepExplainer(BaseExplainer):
     def _engineered(self, X: Any) -> Any:
         return _dense(super()._engineered(X))
 
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         self._check_columns(X)
         result = deep_lift(
             self._network,

@@ -44,7 +44,7 @@ class GPUKernelExplainer(KernelExplainer):
         features: Sequence[Any] | None = None,
         classes: Sequence[Any] | None = None,
         nclusters: int = 10,
-        show_progress: bool = False,
+        show_progress: bool | None = None,
         transformations: Any = None,
         allow_all_transformations: bool = False,
         model_task: str = "unknown",

@@ -58,8 +58,9 @@ class KernelExplainer(BaseExplainer):
         examples are summarised by the centres of so many clusters (k-means), weighted by the clusters' sizes; tables
         with columns that are not numbers are sampled, ``10 * nclusters`` rows. Such centres are no rows of the data: a
         `BackgroundWarning` says so where their mean prediction is not that of the examples.
-    show_progress : bool, default True
-        Show a progress bar; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
         Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
         the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`. A Pipeline
@@ -81,6 +82,9 @@ class KernelExplainer(BaseExplainer):
         for each cluster the row nearest to its centre.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -122,7 +126,7 @@ class KernelExplainer(BaseExplainer):
         features: Sequence[Any] | None = None,
         classes: Sequence[Any] | None = None,
         nclusters: int | None = None,
-        show_progress: bool = True,
+        show_progress: bool | None = None,
         transformations: Any = None,
         allow_all_transformations: bool = False,
         model_task: str = "unknown",
@@ -132,6 +136,7 @@ class KernelExplainer(BaseExplainer):
         seed: int = 0,
         n_threads: int | None = None,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if initialization_examples is None:
             raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
@@ -148,6 +153,8 @@ class KernelExplainer(BaseExplainer):
         self._grouped = raw is not None and raw.aggregate == "group"
         self._background = self._chosen(choice, outputs, raw if self._grouped else None)
         self._background_words = choice.words(self._background)
+        # with a subset, values do not add up to the model's output
+        self._predicts_at_once = explain_subset is not None
         self._path: str | None = None
         self._memory = FormulaMemory()
         super().__init__(
@@ -160,6 +167,7 @@ class KernelExplainer(BaseExplainer):
             raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _chosen(
@@ -200,13 +208,13 @@ class KernelExplainer(BaseExplainer):
         # players that are raw columns: what is called transforms the rows itself
         return X if self._grouped and self._players is None else super()._engineered(X)
 
-    def _explained_values(self, rows: Any, show_progress: bool) -> Attribution:
+    def _explained_values(self, rows: Any, show_progress: bool | None) -> Attribution:
         return self._attribute(rows, show_progress) if self._grouped else super()._explained_values(rows, show_progress)
 
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         return self._finished(self._run(X, self._background.data, show_progress))
 
-    def _attribute(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute(self, X: Any, show_progress: bool | None) -> Attribution:
         if self._subset is None or not count_rows(X):
             return super()._attribute(X, show_progress)
         background = self._background
@@ -214,7 +222,7 @@ class KernelExplainer(BaseExplainer):
         base_values = self._box.base_values(background, self.link)
         return self._finished(Attribution(result.values, base_values, result.standard_errors, result.method))
 
-    def _options(self, show_progress: bool) -> dict[str, Any]:
+    def _options(self, show_progress: bool | None) -> dict[str, Any]:
         """What each call of the engine is given besides model, rows and background."""
         return {
             "weights": self._background.weights,
@@ -226,7 +234,7 @@ class KernelExplainer(BaseExplainer):
             "show_progress": show_progress,
         }
 
-    def _run(self, X: Any, background: Any, show_progress: bool) -> Attribution:
+    def _run(self, X: Any, background: Any, show_progress: bool | None) -> Attribution:
         groups = None if self._players is None else _partition(self._players, count_columns(X))
         result = remembering_kernel_shap(
             self._memory, self._box.target, X, background, groups=groups, **self._options(show_progress)

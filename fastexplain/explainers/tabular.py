@@ -53,8 +53,8 @@ class TabularExplainer:
         The fitted model, or a function of rows.
     initialization_examples : array-like or table of shape (n_rows, n_features), or None
         Rows like those that the model was fitted on: the background of all methods but Tree SHAP, which takes its
-        background from the trees themselves; there, they may be None, and only give names, column types of single rows,
-        and the explanation's ``init_data``. Not copied.
+        background from the trees themselves; there, they may be None, and only give names and column types of single
+        rows. Not copied.
     explain_subset : sequence of int or str, optional
         Features, by index or name, that explanations are cut down to. The values are those of the full explanation,
         except with Kernel SHAP, where all other features stay at the explained row's own values.
@@ -77,10 +77,14 @@ class TabularExplainer:
         exact Shapley value of the raw feature as one player, with `KernelExplainer` and `LinearExplainer` only.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
-    show_progress : bool, default False
-        Show a progress bar on long work; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     seed : int, default 0
         Of whatever is drawn: background clusters and sampled coalitions.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -132,9 +136,10 @@ class TabularExplainer:
         use_gpu: bool = False,
         *,
         n_threads: int | None = None,
-        show_progress: bool = False,
+        show_progress: bool | None = None,
         seed: int = 0,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if use_gpu:
             from fastexplain.explainers.gpu_kernel import refuse_gpu
@@ -150,10 +155,10 @@ class TabularExplainer:
             "model_task": model_task,
             "n_threads": n_threads,
             "show_progress": show_progress,
+            "include_init_data": include_init_data,
         }
         self.model = model
         self.explainer, self.choice = _chosen(model, initialization_examples, options, seed)
-        self.initialization_examples = self.explainer.initialization_examples
         self.explain_subset = explain_subset
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations
@@ -163,6 +168,11 @@ class TabularExplainer:
         self.n_threads = n_threads
         self.show_progress = show_progress
         self._method = self.explainer.method
+
+    @property
+    def initialization_examples(self) -> Any:
+        """As the user has them; of an explainer that was pickled, only what `RowExplainer` says."""
+        return self.explainer.initialization_examples
 
     @property
     def method(self) -> str:

@@ -106,7 +106,7 @@ CONSTRUCTORS: dict[type, dict[str, Any]] = {
         "nsamples": "auto",
         **COMMON,
         "nclusters": None,  # there 10
-        "show_progress": True,
+        "show_progress": None,
         **RAW,
         "model_task": "unknown",
     },

@@ -87,7 +87,7 @@ def test_the_constructor_is_interpret_communitys() -> None:
         ("allow_all_transformations", False),
         ("seed", 0),
         ("for_classifier_use_predict_proba", False),
-        ("show_progress", True),
+        ("show_progress", None),
         ("model_task", "unknown"),
     ]
     assert PFIExplainer.available_explanations == ["global"]

@@ -21,6 +21,7 @@ from fastexplain.engine.deep.rows import (
     is_torch_module,
     rows_of,
 )
+from fastexplain.engine.progress import progress, steps
 from fastexplain.models.networks.network import PIECEWISE, Layer, Network, load_network, log_softmax, try_load_network
 
 __all__ = ["DeepLiftResult", "deep_lift"]
@@ -189,6 +190,10 @@ class Activations:
     features: Array
     outputs: Array
 
+    def rows(self, part: slice) -> Activations:
+        """Of some of the rows."""
+        return Activations(*(array[part] for array in (*self.arrays(), self.outputs)))
+
     def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
         """As the Numba kernel takes them."""
         return self.preactivations, self.values, self.slopes, self.thresholds, self.features
@@ -250,10 +255,12 @@ def _native(
     explain = _kernel(network, backend)
     # four arrays of activations, and as much again for temporaries
     per_row = 8 * 8 * max(1, others.values.shape[1])
-    for part in chunks(len(rows), max(1, chunk_bytes // per_row), show_progress, "deep_lift"):
-        mine = activations(network, rows[part])
-        explain(mine, others, weights, values[part], n_threads)
-        outputs[part] = mine.outputs
+    with progress(len(rows), "deep_lift", show_progress) as bar:
+        for part in chunks(len(rows), max(1, chunk_bytes // per_row)):
+            mine = activations(network, rows[part])
+            for few in steps(len(mine.values), bar, least=n_threads):
+                explain(mine.rows(few), others, weights, values[part][few], n_threads)
+            outputs[part] = mine.outputs
     return values, outputs, base
 
 

@@ -13,6 +13,7 @@ from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.arguments import seed_number, whole_number
 from fastexplain.engine.deep.rows import background_weights, chunks, is_torch_module, rows_of
 from fastexplain.engine.philox import words
+from fastexplain.engine.progress import progress
 from fastexplain.models.networks.network import Network, load_network, try_load_network
 
 __all__ = ["ExpectedGradientsResult", "expected_gradients"]
@@ -156,14 +157,16 @@ class _Plan(NamedTuple):
 
         def work(part: slice) -> None:
             values[part], errors[part] = self._explain(part, gradient, min(n_points, self.n_samples))
+            bar(part.stop - part.start)
 
-        parts = chunks(len(self.rows), n_rows, self.show_progress, "expected_gradients")
-        if n_threads == 1:
-            for part in parts:
-                work(part)
-        else:
-            with ThreadPoolExecutor(n_threads) as pool:
-                list(pool.map(work, parts))
+        parts = chunks(len(self.rows), n_rows)
+        with progress(len(self.rows), "expected_gradients", self.show_progress) as bar:
+            if n_threads == 1:
+                for part in parts:
+                    work(part)
+            else:
+                with ThreadPoolExecutor(n_threads) as pool:
+                    list(pool.map(work, parts))
         return values, errors
 
     def _explain(self, part: slice, gradient: Gradient, n_at_once: int) -> tuple[Array, Array]:

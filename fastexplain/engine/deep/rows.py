@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.progress import progress
 from fastexplain.engine.weights import checked_weights
 from fastexplain.rows.matrix import as_matrix, refuse_non_finite
 
@@ -85,10 +84,6 @@ def completeness_warning(errors: Array, changes: Array, tolerance: float) -> str
     )
 
 
-def chunks(n_rows: int, size: int, show_progress: bool | None, name: str) -> Iterator[slice]:
-    """Slices of at most `size` rows, under a progress bar where asked for."""
-    slices = (slice(begin, min(begin + size, n_rows)) for begin in range(0, n_rows, size))
-    with progress(n_rows, name, show_progress) as advance:
-        for part in slices:
-            yield part
-            advance(part.stop - part.start)
+def chunks(n_rows: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` rows."""
+    return (slice(begin, min(begin + size, n_rows)) for begin in range(0, n_rows, size))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.deep import torch_rules as _torch_rules  # noqa: F401  (fills RULES)
 from fastexplain.engine.deep.rows import TOLERANCE, chunks
 from fastexplain.engine.deep.torch_pairs import Pair, UnseenOperationError, counting_elements
+from fastexplain.engine.progress import progress
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.models.networks.torch import eval_mode, floating_type
 
@@ -107,13 +108,14 @@ def deep_lift_module(
         n_pairs = max(1, chunk_bytes // _try_one_pair(runner, rows, background, outputs, others))
         n_background = min(len(background), n_pairs)
         gradients = Gradients()
-        for part in chunks(len(rows), max(1, n_pairs // n_background), show_progress, "deep_lift"):
-            mine = runner.tensor(rows[part])
-            for begin in range(0, len(background), n_background):
-                some = slice(begin, begin + n_background)
-                found = _pairs(runner, gradients, mine, runner.tensor(background[some]), outputs[part])
-                weight = torch.as_tensor(weights[some], device=runner.device)
-                values[part] += torch.einsum("krbj,b->rjk", found.double(), weight).cpu().numpy()
+        with progress(len(rows), "deep_lift", show_progress) as bar:
+            for part in chunks(len(rows), max(1, n_pairs // n_background)):
+                mine = runner.tensor(rows[part])
+                for some in chunks(len(background), n_background):
+                    found = _pairs(runner, gradients, mine, runner.tensor(background[some]), outputs[part])
+                    weight = torch.as_tensor(weights[some], device=runner.device)
+                    values[part] += torch.einsum("krbj,b->rjk", found.double(), weight).cpu().numpy()
+                    bar(len(mine) * (some.stop - some.start) / len(background))
     return values, outputs, weights @ others, tolerance
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.formulas.known import Columns, FormulaModel, Game, Peeled, equal_weights, find
 from fastexplain.engine.formulas.linear import LinearModel, linear_model
 from fastexplain.engine.formulas.support_vectors import support_vector_model
+from fastexplain.engine.progress import progress
 
 __all__ = ["AverageModel", "average_formula", "calibrated_formula", "inside_formula"]
 
@@ -56,7 +57,11 @@ class _Game(Game):
     def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None
     ) -> Float:
-        values = (game.coalition_values(x, masks, n_threads=n_threads, backend=backend) for game in self._games)
+        values: list[Float] = []
+        with progress(len(self._games), "average", None, unit=" models") as bar:
+            for game in self._games:
+                with bar.part(1):
+                    values.append(game.coalition_values(x, masks, n_threads=n_threads, backend=backend))
         return np.asarray(sum(w * each for w, each in zip(self._weights, values, strict=True)))
 
 

@@ -12,6 +12,7 @@ from fastexplain.engine.formulas.known import Game, KnownFormula, is_numeric, kn
 from fastexplain.engine.kernel.coalition_games import FormulaGame
 from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied, make_builder
 from fastexplain.engine.predict import PredictFunction
+from fastexplain.engine.progress import Bar, steps
 from fastexplain.models.agreement import agrees
 
 __all__ = ["Formula", "FormulaMemory", "find_formula"]
@@ -20,6 +21,8 @@ __all__ = ["Formula", "FormulaMemory", "find_formula"]
 _DIGESTED_BYTES = 2**20
 # Largest part of the predictions by which values of a closed form may fail to add up to them.
 _ADDITIVITY = 1e-6
+# Explained rows of a step under a progress bar, at least: what is computed of the background counts little among them.
+_STEP_ROWS = 16
 
 
 class Formula(NamedTuple):
@@ -51,6 +54,7 @@ class Formula(NamedTuple):
         self,
         full: NDArray[np.float64],
         base_values: NDArray[np.float64],
+        bar: Bar,
         *,
         n_threads: int,
         backend: str,
@@ -58,7 +62,12 @@ class Formula(NamedTuple):
         """Values (n_rows, n_players, n_outputs) by the closed form; None if there is none, or they do not add up."""
         if self.game is None or not self.game.closed_form or not self.game.closed_form_rows(self.builder.X).all():
             return None
-        values = self.game.shap_values(self.builder.X, n_threads=n_threads, backend=backend)
+        rows, game = self.builder.X, self.game
+        found = [
+            game.shap_values(rows[part], n_threads=n_threads, backend=backend)
+            for part in steps(len(rows), bar, least=_STEP_ROWS)
+        ]
+        values = found[0] if len(found) == 1 else np.concatenate(found)
         gap = np.abs(values.sum(axis=1) + base_values - full).max(axis=0, initial=0.0)
         scale = np.abs(full).max(axis=0, initial=0.0) + np.abs(base_values)
         return values if (gap <= _ADDITIVITY * scale).all() else None

@@ -26,6 +26,7 @@ from fastexplain.engine.formulas.known import (
 from fastexplain.engine.formulas.linear import linear_model
 from fastexplain.engine.formulas.product_game import in_blocks, shap_values_of_blocks
 from fastexplain.engine.formulas.rules import LANES
+from fastexplain.engine.progress import progress
 from fastexplain.rows.arrays import dense
 
 __all__ = ["KernelMachine", "KernelSum", "KernelSumGame", "kernel_machine_formula", "support_vector_sum"]
@@ -230,8 +231,10 @@ class _KernelMachineGame(Game):
     ) -> Float:
         apply = self._model.apply
         values = np.empty((len(masks), self._model.n_outputs))
-        for part, sums in self._bound.sums(x, masks, n_threads=n_threads):
-            values[part] = np.tensordot(sums if apply is None else apply(sums), self._weights, (1, 0))
+        with progress(len(masks), "kernel machine", None, unit=" coalitions") as bar:
+            for part, sums in self._bound.sums(x, masks, n_threads=n_threads):
+                values[part] = np.tensordot(sums if apply is None else apply(sums), self._weights, (1, 0))
+                bar(len(sums))
         return values
 
 

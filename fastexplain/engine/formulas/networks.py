@@ -13,6 +13,7 @@ from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.formulas.known import Columns, FormulaModel, Game, equal_weights, sums_by_player
 from fastexplain.engine.formulas.masked_predictions import expand, padded
 from fastexplain.engine.formulas.table_game import TableGame
+from fastexplain.engine.progress import progress
 from fastexplain.exceptions import ModelConversionError
 from fastexplain.models.networks.network import Network, try_load_network
 
@@ -99,7 +100,10 @@ class _DenseGame(Game):
         values = np.zeros((len(masks), self._network.n_outputs))
         kept = masks.astype(np.float64)
         # Blocks do not depend on the number of threads, nor does a BLAS product of one block: the same bits.
-        with ThreadPoolExecutor(resolve_num_threads(n_threads)) as pool:
+        with (
+            progress(len(self._background) * len(masks), "network", None) as bar,
+            ThreadPoolExecutor(resolve_num_threads(n_threads)) as pool,
+        ):
             for change, base, weights in self._first_layer(x):
                 step = max(1, BLOCK_CELLS // base.size)
                 change = change.reshape(len(change), -1)
@@ -116,7 +120,8 @@ class _DenseGame(Game):
                     by_row = outputs.reshape(-1, len(base), self._network.n_outputs)
                     values[begin : begin + step] += np.tensordot(by_row, weights, (1, 0))
 
-                list(pool.map(score, range(0, len(masks), step)))
+                for _ in pool.map(score, range(0, len(masks), step)):
+                    bar(step * len(base))
         return values
 
     def _first_layer(self, x: Float) -> Iterator[tuple[Float, Float, Float]]:

@@ -8,8 +8,9 @@ known.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,10 +19,11 @@ from numpy.typing import NDArray
 from fastexplain._threads import one_blas_thread
 from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied
 from fastexplain.engine.predict import PredictFunction
+from fastexplain.engine.progress import counted
 from fastexplain.exceptions import PredictionError
 from fastexplain.rows.tables import slice_rows
 
-__all__ = ["BlackBoxGame", "CoalitionGame", "FormulaGame", "Request"]
+__all__ = ["BlackBoxGame", "CoalitionGame", "Done", "FormulaGame", "Request", "nobody_counts"]
 
 # Masked rows of one request that are planned together (four bytes each, and eight per prediction).
 _PLANNED_ROWS = 2**20
@@ -52,6 +54,13 @@ class Request(NamedTuple):
     background: NDArray[np.intp] | None = None
 
 
+Done = Callable[[int, float], None]
+
+
+def nobody_counts(_position: int, _n: float) -> None:
+    """For games that are evaluated without a progress bar."""
+
+
 class CoalitionGame(Protocol):
     """What estimators ask of a game.
 
@@ -78,8 +87,11 @@ class CoalitionGame(Protocol):
     def differs(self, row: int) -> NDArray[np.bool_]:
         """Whether a player's values differ between the row and each background row: (n_background, n_players)."""
 
-    def evaluate(self, requests: Sequence[Request]) -> list[NDArray[np.float64]]:
-        """Weighted sums of predictions over the background, (n_masks, n_outputs) for each request."""
+    def evaluate(self, requests: Sequence[Request], done: Done) -> list[NDArray[np.float64]]:
+        """Weighted sums of predictions over the background, (n_masks, n_outputs) for each request.
+
+        `done` is called with the position of a request and how many more of its masks have been evaluated.
+        """
 
 
 class _Piece:
@@ -211,7 +223,7 @@ class BlackBoxGame:
             return by_column[:, self._order]
         return np.stack([by_column[:, columns].any(axis=1) for columns in self._players], axis=1)
 
-    def evaluate(self, requests: Sequence[Request]) -> list[NDArray[np.float64]]:
+    def evaluate(self, requests: Sequence[Request], done: Done = nobody_counts) -> list[NDArray[np.float64]]:
         """Weighted sums of predictions over the background, (n_masks, n_outputs) for each request."""
         sums: list[list[NDArray[np.float64]]] = [[] for _ in requests]
         size = _ChunkSize(self._first_rows, self._most_rows)
@@ -233,6 +245,8 @@ class BlackBoxGame:
                     self._store(parts, self._predict(rows, n_rows, self.n_outputs))
                     size.after_call(time.perf_counter() - began)
                 for part in parts:
+                    piece = part.piece
+                    done(piece.place, len(piece.masks) * (part.stop - part.start) / max(1, piece.n_rows))
                     if part.stop == part.piece.n_rows:
                         sums[part.piece.place].append(part.piece.sums(self))
                 filled = following.result()
@@ -372,12 +386,12 @@ class FormulaGame:
         unequal = (x != self._background) & ~(np.isnan(x) & np.isnan(self._background))
         return np.stack([unequal[:, columns].any(axis=1) for columns in self._players], axis=1)
 
-    def evaluate(self, requests: Sequence[Request]) -> list[NDArray[np.float64]]:
+    def evaluate(self, requests: Sequence[Request], done: Done = nobody_counts) -> list[NDArray[np.float64]]:
         """Weighted means of the formula over the background, (n_masks, n_outputs) for each request."""
+        settings: dict[str, Any] = {"n_threads": self._n_threads, "backend": self._backend}
+        values = []
         with one_blas_thread():  # threads of our own share the work
-            return [
-                self._game.coalition_values(
-                    self._X[request.row], request.masks, n_threads=self._n_threads, backend=self._backend
-                )
-                for request in requests
-            ]
+            for i, request in enumerate(requests):
+                with counted(partial(done, i)) as bar, bar.part(len(request.masks)):
+                    values.append(self._game.coalition_values(self._X[request.row], request.masks, **settings))
+        return values

@@ -18,15 +18,13 @@ from fastexplain.engine.kernel.sampling import METHODS, Rules, play
 from fastexplain.engine.kernel.selection import checked_l1_reg
 from fastexplain.engine.links import identity, resolve_link
 from fastexplain.engine.predict import PredictFunction
-from fastexplain.engine.progress import progress
+from fastexplain.engine.progress import Bar, progress
 from fastexplain.rows.tables import slice_rows
 
 if TYPE_CHECKING:
     from fastexplain.engine.formulas.find import Formula, FormulaMemory
 
 __all__ = ["KernelShapResult", "kernel_shap", "remembering_kernel_shap", "subset_kernel_shap"]
-
-_CHUNK_BYTES = 64 * 2**20
 
 _CHUNK_BYTES = 64 * 2**20
 # Masked rows of one explained row that are predicted as fast as a formula is found for that row's own background.
@@ -197,7 +195,7 @@ def remembering_kernel_shap(
     tol: float = 0.01,
     seed: int = 0,
     n_threads: int | None = None,
-    show_progress: bool | None = False,
+    show_progress: bool | None = None,
 ) -> KernelShapResult:
     """`kernel_shap` for an explainer: the model's formula is kept in `memory`, for the same background and groups."""
     rules = _rules(link, n_samples, tol, False, seed, n_threads, "auto", None)
@@ -226,7 +224,8 @@ def _checked(
 
 
 def _explained(model_or_predict: Any, options: _Options, formula: Formula | None) -> KernelShapResult:
-    result = _by_sampling(options) if formula is None else _by_formula(options, formula)
+    with progress(options.builder.n_rows, "kernel_shap", options.show_progress) as bar:
+        result = _by_sampling(options, bar) if formula is None else _by_formula(options, formula, bar)
     if options.predict.method == "decision_function" and options.predict.owner is model_or_predict:
         return result._replace(method=f"{result.method} of decision_function")
     return result
@@ -244,7 +243,7 @@ def subset_kernel_shap(
     tol: float = 0.01,
     seed: int = 0,
     n_threads: int | None = None,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> KernelShapResult:
     """Shapley values of some columns; all others are the explained row's own in every coalition.
 
@@ -271,10 +270,12 @@ def subset_kernel_shap(
     few = 2.0 ** len(columns) * builder.n_background <= _FEW_MASKED_ROWS
     if not few and _has_game(predict, builder, background_weights, rules):
         again: dict[str, Any] = {"link": link, "n_samples": n_samples, "tol": tol, "seed": seed, "n_threads": n_threads}
-        return _row_by_row(model_or_predict, builder, kept, columns, weights=background_weights, **again)
+        with progress(builder.n_rows, "kernel_shap", show_progress) as bar:
+            return _row_by_row(model_or_predict, builder, kept, columns, bar, weights=background_weights, **again)
     players = [np.array([column], dtype=np.intp) for column in columns]
     options = _Options(rules, predict, builder, players, background_weights, _CHUNK_BYTES, show_progress)
-    return _by_sampling(options, kept)
+    with progress(builder.n_rows, "kernel_shap", show_progress) as bar:
+        return _by_sampling(options, bar, kept)
 
 
 def _has_game(predict: PredictFunction, builder: MaskedRowBuilder, weights: NDArray[np.float64], rules: Rules) -> bool:
@@ -287,7 +288,12 @@ def _has_game(predict: PredictFunction, builder: MaskedRowBuilder, weights: NDAr
 
 
 def _row_by_row(
-    model_or_predict: Any, builder: MaskedRowBuilder, kept: NDArray[np.bool_], columns: NDArray[np.intp], **options: Any
+    model_or_predict: Any,
+    builder: MaskedRowBuilder,
+    kept: NDArray[np.bool_],
+    columns: NDArray[np.intp],
+    bar: Bar,
+    **options: Any,
 ) -> KernelShapResult:
     """Each row by itself, with background rows that have its own values in the kept columns."""
     nobody = np.zeros(builder.n_background, dtype=np.int32)
@@ -295,7 +301,8 @@ def _row_by_row(
     results = []
     for i in range(builder.n_rows):
         background = builder.build(kept[np.newaxis], nobody + np.int32(i), nobody, every_background)
-        results.append(kernel_shap(model_or_predict, slice_rows(builder.X, i, i + 1), background, **options))
+        with bar.part(1):
+            results.append(kernel_shap(model_or_predict, slice_rows(builder.X, i, i + 1), background, **options))
     values = np.concatenate([result.values[:, columns] for result in results])
     return KernelShapResult(
         values,
@@ -323,7 +330,7 @@ class _Options(NamedTuple):
         return self.predict, self.builder, self.players, self.weights
 
 
-def _by_sampling(options: _Options, kept: NDArray[np.bool_] | None = None) -> KernelShapResult:
+def _by_sampling(options: _Options, bar: Bar, kept: NDArray[np.bool_] | None = None) -> KernelShapResult:
     """Ask the model for every coalition; `kept` columns are the row's own in each."""
     game = BlackBoxGame(
         options.builder,
@@ -334,16 +341,16 @@ def _by_sampling(options: _Options, kept: NDArray[np.bool_] | None = None) -> Ke
         backend=options.rules.backend,
         kept=kept,
     )
-    played = _played(game, options)
+    played = _played(game, options, bar)
     return played if kept is None else played._replace(base_values=np.full_like(played.base_values, np.nan))
 
 
-def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
+def _by_formula(options: _Options, formula: Formula, bar: Bar) -> KernelShapResult:
     """Closed form, else the formula's coalition values, else what is left of the model."""
     rules, builder, predict = options.rules, options.builder, options.predict
     if formula.game is None:
         left = options._replace(builder=formula.builder, predict=formula.predict, players=formula.players)
-        return _prefixed(_by_sampling(left), formula.path)
+        return _prefixed(_by_sampling(left, bar), formula.path)
     settings: dict[str, Any] = {"n_threads": rules.n_threads, "backend": rules.backend}
     if formula.predictions is None:
         without = predict(copied(builder.background), builder.n_background)
@@ -352,7 +359,7 @@ def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
         without, full = formula.predictions
     base_values = options.weights @ without
     if rules.linear_link and rules.method in ("auto", "exact") and not rules.l1_reg:
-        values = formula.shap_values(full, base_values, **settings)
+        values = formula.shap_values(full, base_values, bar, **settings)
         if values is not None:
             return KernelShapResult(
                 values,
@@ -364,17 +371,16 @@ def _by_formula(options: _Options, formula: Formula) -> KernelShapResult:
             )
     game = formula.formula_game(options.weights, full, without, **settings)
     assert game is not None
-    return _prefixed(_played(game, options), formula.path)
+    return _prefixed(_played(game, options, bar), formula.path)
 
 
 def _prefixed(result: KernelShapResult, path: str) -> KernelShapResult:
     return result._replace(method=f"{path}+{result.method}")
 
 
-def _played(game: CoalitionGame, options: _Options) -> KernelShapResult:
+def _played(game: CoalitionGame, options: _Options, bar: Bar) -> KernelShapResult:
     base_values = options.rules.link(options.weights @ game.without_of(0))
-    with progress(game.n_rows, "kernel_shap", options.show_progress) as on_row:
-        played = play(game, options.rules, on_row)
+    played = play(game, options.rules, bar)
     return KernelShapResult(
         played.values,
         base_values,

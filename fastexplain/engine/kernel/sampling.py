@@ -86,16 +86,53 @@ class _Plan(NamedTuple):
     players: NDArray[np.intp]  # of the sampled, or whole, game
     background: NDArray[np.intp] | None  # of the sampled game; None: all
 
+    def games(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp] | None]]:
+        """Players and background rows of the games to enumerate."""
+        return [(self.players, None)] if self.whole else list(self.enumerated)
 
-def play(game: CoalitionGame, rules: Rules, on_row: Callable[[int], None]) -> Played:
+
+class _Work:
+    """What is left to do for each row; a progress bar hears of it.
+
+    Work is counted in predictions, of which a sampled game has as many as it may have at most.
+    """
+
+    def __init__(self, game: CoalitionGame, bar: Callable[[float], Any]) -> None:
+        self._bar, self._n_background = bar, len(game.weights)
+        self._left = np.ones(game.n_rows)
+        self._size = np.zeros(game.n_rows)
+
+    def plan(self, plan: _Plan, budget: int) -> None:
+        """Note what a row takes."""
+        for players, background in plan.games():
+            self._size[plan.row] += self._predictions(_n_coalitions(len(players)), background)
+        if len(plan.players) and not plan.whole:
+            self._size[plan.row] += self._predictions(budget, plan.background)
+
+    def did(self, row: int, n_coalitions: float, background: NDArray[np.intp] | None) -> None:
+        """So many more coalitions of a row have been evaluated."""
+        share = min(self._predictions(n_coalitions, background) / self._size[row], self._left[row])
+        self._left[row] -= share
+        self._bar(share)
+
+    def finish(self, rows: NDArray[np.intp]) -> None:
+        """There is nothing left to do for some rows."""
+        self._bar(float(self._left[rows].sum()))
+        self._left[rows] = 0.0
+
+    def _predictions(self, n_coalitions: float, background: NDArray[np.intp] | None) -> float:
+        return n_coalitions * (self._n_background if background is None else len(background))
+
+
+def play(game: CoalitionGame, rules: Rules, bar: Callable[[float], Any]) -> Played:
     """Shapley values of all rows of a game.
 
     Parameters
     ----------
     game : CoalitionGame
     rules : Rules
-    on_row : callable
-        Called with a number of rows when so many more are done.
+    bar : callable
+        Called with a number of rows, or part of one, when so many more are done.
 
     Raises
     ------
@@ -110,16 +147,19 @@ def play(game: CoalitionGame, rules: Rules, on_row: Callable[[int], None]) -> Pl
         "exact",
     )
     plans = (_plan(game, row, rules) for row in range(game.n_rows))
+    work = _Work(game, bar)
     estimator = "exact"
     for batch in _batches(plans, game, rules):
-        _enumerate(game, [plan for plan in batch if plan.enumerated or plan.whole], rules, played)
+        for plan in batch:
+            work.plan(plan, 2 * _most_pairs(len(plan.players), rules))
+        _enumerate(game, [plan for plan in batch if plan.enumerated or plan.whole], rules, played, work)
         sampled = [plan for plan in batch if len(plan.players) and not plan.whole]
         for group in _alike(sampled):
-            _sample(game, group, rules, played)
+            _sample(game, group, rules, played, work)
         if sampled:
             estimator = "odd_gp" if rules.method == "auto" else rules.method
             estimator = "wls" if rules.l1_reg and estimator == "odd_gp" else estimator
-        on_row(len(batch))
+        work.finish(np.array([plan.row for plan in batch]))
     return played._replace(estimator=estimator)
 
 
@@ -217,14 +257,13 @@ def _check_enumerable(sizes: list[int]) -> None:
         )
 
 
-def _enumerate(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Played) -> None:
+def _enumerate(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Played, work: _Work) -> None:
     """Exact values of whole games, and of games of single background rows."""
     requests: list[Request] = []
     places: list[_Place] = []
     held = 0
     for plan in plans:
-        games = [(plan.players, None)] if plan.whole else plan.enumerated
-        for players, background in games:
+        for players, background in plan.games():
             inside = all_coalitions(len(players))[1:-1]
             masks = np.zeros((len(inside), game.n_players), dtype=bool)
             masks[:, players] = inside
@@ -232,14 +271,21 @@ def _enumerate(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Pl
             places.append((plan.row, players, background))
             held += len(masks) * (game.n_players + 8 * game.n_outputs)
             if held > _ENUMERATED_BYTES:
-                _solve(game, requests, places, rules, played)
+                _solve(game, requests, places, rules, played, work)
                 requests, places, held = [], [], 0
-    _solve(game, requests, places, rules, played)
+    _solve(game, requests, places, rules, played, work)
 
 
-def _solve(game: CoalitionGame, requests: list[Request], places: list[_Place], rules: Rules, played: Played) -> None:
+def _solve(
+    game: CoalitionGame, requests: list[Request], places: list[_Place], rules: Rules, played: Played, work: _Work
+) -> None:
     """Evaluate games whose coalitions are all there, and add their values."""
-    for (row, players, background), inner in zip(places, game.evaluate(requests), strict=True):
+
+    def done(position: int, n: float) -> None:
+        row, _, background = places[position]
+        work.did(row, n, background)
+
+    for (row, players, background), inner in zip(places, game.evaluate(requests, done), strict=True):
         weights = game.weights if background is None else game.weights[background]
         without = game.without_of(row) if background is None else game.without_of(row)[background]
         ends = (weights @ without)[None], (weights.sum() * game.full[row])[None]
@@ -257,8 +303,8 @@ def _solve(game: CoalitionGame, requests: list[Request], places: list[_Place], r
 class _Group:
     """Rows that share players, and so a design, with what is known of their games so far."""
 
-    def __init__(self, game: CoalitionGame, plans: list[_Plan], rules: Rules) -> None:
-        self.game, self.plans, self.rules = game, plans, rules
+    def __init__(self, game: CoalitionGame, plans: list[_Plan], rules: Rules, work: _Work) -> None:
+        self.game, self.plans, self.rules, self.work = game, plans, rules, work
         self.players = plans[0].players
         self.n = len(self.players)
         self.total = np.stack([self._total(plan) for plan in plans])  # (n_rows, n_outputs)
@@ -278,13 +324,18 @@ class _Group:
         both[: len(masks), self.players] = masks
         both[len(masks) :, self.players] = ~masks
         requests = [Request(self.plans[i].row, both, self.plans[i].background) for i in rows]
-        linked = [self.rules.link(sums) for sums in self.game.evaluate(requests)]
+
+        def done(position: int, n: float) -> None:
+            plan = self.plans[rows[position]]
+            self.work.did(plan.row, n, plan.background)
+
+        linked = [self.rules.link(sums) for sums in self.game.evaluate(requests, done)]
         return np.stack([(v[: len(masks)] - v[len(masks) :]) / 2 for v in linked])
 
 
-def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Played) -> None:
+def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Played, work: _Work) -> None:
     """Values of rows that share a design: more pairs for those whose errors are still above the tolerance."""
-    group = _Group(game, plans, rules)
+    group = _Group(game, plans, rules, work)
     budget = 2 * group.n + 2048 if rules.n_samples is None else rules.n_samples
     looks = _permutation_looks if rules.method == "permutation" else _design_looks
     waiting = np.arange(len(plans))
@@ -310,6 +361,7 @@ def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Playe
         played.standard_errors[np.ix_(rows[ended], group.players)] = errors[ended]
         played.n_evaluations[rows[ended]] += 2 * pair_values.shape[1]
         played.converged[rows] = done
+        work.finish(rows[ended])
         pair_values, waiting = pair_values[~ended], waiting[~ended]
         if not len(waiting):
             return

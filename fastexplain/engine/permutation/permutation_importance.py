@@ -335,15 +335,15 @@ class _Run:
         replacers = {id(table.scored.replacer): table.scored.replacer for table in tables}
         width = max(replacer.base.shape[1] for replacer in replacers.values()) + 1  # outputs, and terms
         varying = [p for p in self.players if p.n_values > 1]
-        with progress(len(varying), "permutation_importance", show_progress, unit=" features") as advance:
+        with progress(len(varying), "permutation_importance", show_progress, unit=" features") as bar:
             for part in self._parts(varying, width):
                 drawn = self._draw(part, tables[0].scored.replacer.base[:, 0])
                 jobs = self._jobs(drawn)
                 for key, replacer in replacers.items():
-                    outputs = replacer.replace(jobs)
-                    asking = [table for table in tables if id(table.scored.replacer) == key]
-                    _fill(asking, drawn, jobs.offsets, outputs)
-                advance(len(part))
+                    with bar.part(len(part) / len(replacers)):
+                        outputs = replacer.replace(jobs)
+                        asking = [table for table in tables if id(table.scored.replacer) == key]
+                        _fill(asking, drawn, jobs.offsets, outputs)
 
     def _by_value(self, player: Player) -> bool:
         return player.n_values - 1 <= self.n_repeats

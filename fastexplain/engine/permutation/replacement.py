@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.predict import PredictFunction
+from fastexplain.engine.progress import progress
 from fastexplain.rows.containers import Rows, Segment
 
 __all__ = ["Jobs", "PredictingReplacer", "Replacer"]
@@ -96,7 +97,7 @@ class PredictingReplacer(Replacer):
         first = next(chunks, None)
         if first is None:
             return out
-        with ThreadPoolExecutor(1) as builder:
+        with progress(n_jobs * n, "predicting", None) as bar, ThreadPoolExecutor(1) as builder:
             pending: Future[tuple[list[tuple[int, Segment]], Any]] | None = builder.submit(self._build, first)
             while pending is not None:
                 chunk, X = pending.result()
@@ -108,6 +109,7 @@ class PredictingReplacer(Replacer):
                 for job, segment in chunk:
                     out[job, segment.rows] = predicted[at : at + len(segment.rows)]
                     at += len(segment.rows)
+                bar(at)
         return out
 
     def _build(self, chunk: list[tuple[int, Segment]]) -> tuple[list[tuple[int, Segment]], Any]:

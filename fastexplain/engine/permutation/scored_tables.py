@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.metrics.functions import Evaluation, Floats, Truth, check_weights, leaving_out_blocks, number
 from fastexplain.engine.permutation.replacement import Jobs, Replacer
 from fastexplain.engine.predict import RESPONSES
+from fastexplain.engine.progress import progress
 from fastexplain.rows.containers import Rows, Segment
 from fastexplain.rows.kinds import is_pandas
 
@@ -63,7 +64,11 @@ class ScoredTables:
         """Scores of all tables by the names that the scorer returns; None is the name of a single number."""
         if id(scorer) not in self._found:
             check_weights(scorer, truth)
-            parts = [self._evaluate(scorer, truth, output) for output in self._outputs]
+            parts = []
+            with progress(len(self._outputs), "scoring", None, unit=" tables") as bar:
+                for output in self._outputs:
+                    parts.append(self._evaluate(scorer, truth, output))
+                    bar(1)
             self._found[id(scorer)] = {name: _joined([part[name] for part in parts]) for name in parts[0]}
         return self._found[id(scorer)]
 

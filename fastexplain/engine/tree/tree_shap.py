@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,18 +9,19 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.backends import select_backend
-from fastexplain.engine.progress import is_watched, progress
+from fastexplain.engine.progress import progress, steps
 from fastexplain.models import Forest, TreeModel, load_model
 
 __all__ = ["TreeShapResult", "tree_shap"]
 
 # Gauss-Legendre points per tree with exact=False.
 FEW_POINTS = 8
-FEW_ROWS = 64  # of these no bar: asking whether someone watches costs a tenth of a row
 # float32 lanes hold leaf values up to here with room for sums and products of them.
 FLOAT32_LIMIT = 1e30
-# Rows per call of the kernel under a progress bar: often enough to watch, seldom enough to cost nothing.
-PROGRESS_ROWS = 16_384
+# Rows of a tile of the kernel: under a progress bar every thread is given one at least.
+TILE_ROWS = 256
+# So many rows never take a second.
+QUICK_ROWS = 64
 
 
 class TreeShapResult(NamedTuple):
@@ -124,10 +124,9 @@ def tree_shap(
         else:
             _numba(forest, rows[part], values[part], exact, threads)
 
-    if show_progress is False or len(rows) <= FEW_ROWS or not is_watched():
-        explain(slice(None))
-    else:
-        _with_progress(explain, len(rows), show_progress)
+    with progress(len(rows), "tree_shap", show_progress, quick=QUICK_ROWS) as bar:
+        for part in steps(len(rows), bar, least=TILE_ROWS * threads):
+            explain(part)
     return TreeShapResult(values, forest.expected_values())
 
 
@@ -202,11 +201,3 @@ def _forest_and_rows(model: Any, X: Any) -> tuple[Forest, NDArray[np.floating]]:
     tree_model: TreeModel = load_model(model)
     rows = tree_model.prepare(tree_model.dense(X))
     return tree_model.forest, rows
-
-
-def _with_progress(explain: Callable[[slice], None], n_rows: int, show: bool | None) -> None:
-    with progress(n_rows, "tree_shap", show) as advance:
-        for begin in range(0, n_rows, PROGRESS_ROWS):
-            end = min(begin + PROGRESS_ROWS, n_rows)
-            explain(slice(begin, end))
-            advance(end - begin)

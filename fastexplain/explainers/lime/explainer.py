@@ -59,8 +59,9 @@ class LIMEExplainer(BaseExplainer):
     categorical_features : sequence of int or str, default ()
         Columns whose values are labels: all that hold text or categories, and numbers that stand for labels. Of the
         transformed rows, where there are `transformations`.
-    show_progress : bool, default True
-        Show a progress bar over the rows; it stays away where stderr is not a terminal.
+    show_progress : bool, optional
+        A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
+        second.
     transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
         Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
         the raw features, whose values are the sums of their columns'.
@@ -76,6 +77,9 @@ class LIMEExplainer(BaseExplainer):
         Of these rows: the same for every explained row, so that its values do not depend on the rows beside it.
     n_threads : int, optional
         Has no effect: lime works in one thread.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -106,6 +110,7 @@ class LIMEExplainer(BaseExplainer):
     _method = "lime"
     _title = "LIME"
     _samples = True
+    _predicts_at_once = True
 
     def __init__(
         self,
@@ -118,7 +123,7 @@ class LIMEExplainer(BaseExplainer):
         classes: Sequence[Any] | None = None,
         verbose: bool = False,
         categorical_features: Sequence[int | str] = (),
-        show_progress: bool = True,
+        show_progress: bool | None = None,
         transformations: Any = None,
         allow_all_transformations: bool = False,
         model_task: str = "unknown",
@@ -127,6 +132,7 @@ class LIMEExplainer(BaseExplainer):
         num_samples: int = 5000,
         seed: int = 0,
         n_threads: int | None = None,
+        include_init_data: bool = False,
     ) -> None:
         optional("lime.lime_tabular", "lime", "LIMEExplainer")
         if initialization_examples is None:
@@ -156,6 +162,7 @@ class LIMEExplainer(BaseExplainer):
             raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
         self._training = self._coded.numbers(rows)
         if is_sparse(self._training):
@@ -164,7 +171,7 @@ class LIMEExplainer(BaseExplainer):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but lime's explainer, which holds functions that do not pickle and is made again from the rest."""
-        return {name: value for name, value in self.__dict__.items() if name != "explainer"}
+        return {name: value for name, value in super().__getstate__().items() if name != "explainer"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -198,10 +205,10 @@ class LIMEExplainer(BaseExplainer):
         """Outputs that get a local model each."""
         return self._box.n_columns
 
-    def _attribute_all(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         return self._attribute(X, show_progress)
 
-    def _attribute(self, X: Any, show_progress: bool) -> Attribution:
+    def _attribute(self, X: Any, show_progress: bool | None) -> Attribution:
         self._check_columns(X)
         if count_columns(X) != self._training.shape[1]:
             raise ValueError(
@@ -209,10 +216,10 @@ class LIMEExplainer(BaseExplainer):
             )
         n_varied = count_columns(X) if self._subset is None else len(self._subset)
         values = np.zeros((count_rows(X), n_varied, self._n_labels()))
-        with progress(len(values), "LIMEExplainer", show_progress) as advance:
+        with progress(len(values), "LIMEExplainer", show_progress) as bar:
             for i in range(len(values)):
                 self._explain_row(self._coded.numbers(slice_rows(X, i, i + 1)), values[i])
-                advance(1)
+                bar(1)
         result = Attribution(values, None)
         return result.both_classes() if self._box.doubles else result
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.progress import progress
 from fastexplain.explainers.mimic.surrogates._base import BaseExplainableModel
 from fastexplain.explainers.shared.probability import expit
 from fastexplain.explanation.numbers.fidelity import FidelityReport, classifier_fidelity, regression_fidelity
@@ -116,10 +117,12 @@ def held_out_fidelity(
         parts = [shuffled[: min(int(HELD_OUT_SHARE * n_rows), MAX_HELD_OUT)]]
     original = np.arange(X.shape[0]) % n_rows
     answers = []
-    for part in parts:
-        kept = np.flatnonzero(~np.isin(original, part))
-        surrogate = distill(explainable_model, args, take_rows(X, kept), outputs[kept], only_predicts=True)
-        answers.append(_answers(surrogate, take_rows(X, part), outputs.ndim, outputs.shape[-1]))
+    with progress(len(parts), "fidelity", None, unit=" surrogates") as bar:
+        for part in parts:
+            kept = np.flatnonzero(~np.isin(original, part))
+            surrogate = distill(explainable_model, args, take_rows(X, kept), outputs[kept], only_predicts=True)
+            answers.append(_answers(surrogate, take_rows(X, part), outputs.ndim, outputs.shape[-1]))
+            bar(1)
     held_out = outputs[np.concatenate(parts)]
     first = np.concatenate([answer[0] for answer in answers])
     if outputs.ndim == 1:
