@@ -108,6 +108,7 @@ bench-table: $(VENV)/.with-test
 	$(BIN)/python benchmarks/tree/run.py --write
 	$(BIN)/python benchmarks/kernel/kernel_shap.py --write
 	$(BIN)/python benchmarks/formulas/closed_forms.py
+	$(BIN)/python benchmarks/kernel/backgrounds.py
 	$(BIN)/python benchmarks/formulas/masked_predictions.py
 	$(BIN)/python benchmarks/permutation/permutation_importance.py
 	$(BIN)/python benchmarks/deep/deep_lift.py
