@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ModelConversionError,
         PoorFidelityWarning,
         PredictionError,
+        RescaledValuesWarning,
         ScenarioNotSupportedException,
         UnsupportedModelError,
     )
@@ -119,6 +120,7 @@ _EXPORTS = {
     "BackgroundWarning": "fastexplain.exceptions",
     "PoorFidelityWarning": "fastexplain.exceptions",
     "PredictionError": "fastexplain.exceptions",
+    "RescaledValuesWarning": "fastexplain.exceptions",
     "SGDExplainableModel": "fastexplain.explainers.mimic.surrogates",
     "SamplingPolicy": "fastexplain.explainers.options",
     "ScenarioNotSupportedException": "fastexplain.exceptions",
@@ -172,6 +174,7 @@ __all__ = [
     "PermutationImportanceResult",
     "PoorFidelityWarning",
     "PredictionError",
+    "RescaledValuesWarning",
     "SGDExplainableModel",
     "SamplingPolicy",
     "ScenarioNotSupportedException",

@@ -9,6 +9,7 @@ __all__ = [
     "ModelConversionError",
     "PoorFidelityWarning",
     "PredictionError",
+    "RescaledValuesWarning",
     "ScenarioNotSupportedException",
     "UnsupportedModelError",
 ]
@@ -44,3 +45,7 @@ class BackgroundWarning(UserWarning):
 
 class PoorFidelityWarning(UserWarning):
     """A surrogate does not predict its teacher well, so its explanations say little of the teacher."""
+
+
+class RescaledValuesWarning(UserWarning):
+    """Values of a margin are stretched to add up to a probability: they are no Shapley values of the probability."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,12 +58,18 @@ RANKED = {
 
 
 class Ours:
-    """Our classes by the names that the cases use; each is imported when a case needs it."""
+    """Our classes by the names that the cases use; each is imported when a case needs it.
+
+    Explainers keep their training rows, as interpret-community's always do.
+    """
 
     def __getattr__(self, name: str) -> Any:
         import fastexplain
 
-        return getattr(fastexplain, name)
+        found = getattr(fastexplain, name)
+        if name.endswith("Explainer") and "include_init_data" in inspect.signature(found).parameters:
+            return partial(found, include_init_data=True)
+        return found
 
     @cached_property
     def quacks(self) -> Any:

@@ -199,8 +199,9 @@ def _extra(model: TreeModel, raw: NDArray[np.float64], keep: pa.Table | pa.Recor
     """Columns of the output beside values and base values."""
     import pyarrow as pa
 
-    labels = model.classes or range(raw.shape[1])
-    names = ["raw_prediction"] if raw.shape[1] == 1 else [f"raw_prediction_{label}" for label in labels]
+    from fastexplain.explanation.files.arrow_layout import output_names
+
+    names = output_names("raw_prediction", raw.shape[1], model.classes)
     arrays = [pa.array(np.ascontiguousarray(column)) for column in raw.T]
     return pa.table([*arrays, *keep.columns], names=[*names, *keep.schema.names])
 

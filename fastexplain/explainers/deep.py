@@ -78,6 +78,9 @@ class DeepExplainer(BaseExplainer):
     show_progress : bool, optional
         A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
         second.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -106,6 +109,7 @@ class DeepExplainer(BaseExplainer):
     _method = "shap.deep"
     _title = "DeepLIFT"
     _samples = True
+    _predicts_at_once = True
 
     def __init__(
         self,
@@ -125,6 +129,7 @@ class DeepExplainer(BaseExplainer):
         n_threads: int | None = None,
         show_progress: bool | None = None,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if initialization_examples is None:
             raise ValueError("DeepExplainer needs initialization_examples: outputs are compared with theirs.")
@@ -167,6 +172,7 @@ class DeepExplainer(BaseExplainer):
             parts=parts,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _size(self) -> str:

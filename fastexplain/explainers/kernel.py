@@ -26,6 +26,9 @@ __all__ = ["KernelExplainer"]
 class KernelExplainer(BaseExplainer):
     """Explains any model or function by Kernel SHAP: exactly where its formula is known, else by sampling coalitions.
 
+    Exact is meant for the background at hand: another background has another base value, and other values. Explainer
+    and explanations name theirs (`LocalExplanation.background`).
+
     A classifier is explained by its ``predict_proba``, all classes at once; one that has none by its
     ``decision_function``; a regressor by ``predict``, an outlier detector by ``decision_function``, a function or a
     network by what it returns. Explanations have `standard_errors`, 0 where values are exact; see
@@ -82,6 +85,9 @@ class KernelExplainer(BaseExplainer):
         for each cluster the row nearest to its centre.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -91,7 +97,7 @@ class KernelExplainer(BaseExplainer):
         ``"shap.kernel"``; after a call with the path that ran: ``"shap.kernel (product_form)"``.
     path : str or None
         The computation that ran in the latest call, e.g. ``"exact"``, ``"odd_gp"`` or the closed form of a model; None
-        before the first. An explanation has its own `path`.
+        before the first. An explanation has its own `path`. "exact" is said of the values by this background.
     features, classes : list or None
         As resolved at construction.
 
@@ -133,6 +139,7 @@ class KernelExplainer(BaseExplainer):
         seed: int = 0,
         n_threads: int | None = None,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if initialization_examples is None:
             raise ValueError("KernelExplainer needs initialization_examples: hidden features are drawn from them.")
@@ -149,6 +156,8 @@ class KernelExplainer(BaseExplainer):
         self._grouped = raw is not None and raw.aggregate == "group"
         self._background = self._chosen(choice, outputs, raw if self._grouped else None)
         self._background_words = choice.words(self._background)
+        # with a subset, values do not add up to the model's output
+        self._predicts_at_once = explain_subset is not None
         self._path: str | None = None
         self._memory = FormulaMemory()
         super().__init__(
@@ -161,6 +170,7 @@ class KernelExplainer(BaseExplainer):
             raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _chosen(

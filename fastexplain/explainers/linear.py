@@ -20,6 +20,7 @@ from fastexplain.explainers.shared.checks import check_examples, check_task, pla
 from fastexplain.explainers.shared.dispatch import check_fitted, class_names
 from fastexplain.explainers.shared.model_facts import fitted_classes, fitted_names
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions
+from fastexplain.explanation.explanation import Predictions
 from fastexplain.models.agreement import agrees
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import count_rows, slice_rows, unwrapped_rows
@@ -64,6 +65,9 @@ class LinearExplainer(BaseExplainer):
     show_progress : bool, optional
         A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
         second.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -107,6 +111,7 @@ class LinearExplainer(BaseExplainer):
         n_threads: int | None = None,
         show_progress: bool | None = None,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if initialization_examples is None:
             raise ValueError("LinearExplainer needs initialization_examples: the features' means are theirs.")
@@ -143,6 +148,7 @@ class LinearExplainer(BaseExplainer):
             parts=parts,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
@@ -193,6 +199,7 @@ def _explained(model: Any, task: str, classes: Any) -> ExplainedModel:
         n_classes=None if known is None else len(known),
         units="model output" if known is None and not _has_link(model) else "margin",
         predict=partial(estimator_predictions, model, "regression" if known is None else "classification"),
+        outputs=partial(_margins, model),
         classes=known,
         feature_names=fitted_names(model),
     )
@@ -214,12 +221,31 @@ def _explained_pair(pair: tuple[Any, Any], task: str) -> ExplainedModel:
         n_classes=max(2, n_outputs) if task == "classification" else None,
         units=units,
         predict=partial(output_predictions, partial(_linear_output, coef, intercept), task, units),
+        outputs=partial(_pair_outputs, coef, intercept),
     )
 
 
 def _linear_output(coef: NDArray[np.float64], intercept: NDArray[np.float64], X: Any) -> NDArray[np.float64]:
     outputs: NDArray[np.float64] = np.asarray(X, dtype=np.float64) @ coef.T + intercept
     return outputs
+
+
+def _pair_outputs(
+    coef: NDArray[np.float64], intercept: NDArray[np.float64], X: Any, predictions: Predictions
+) -> NDArray[Any]:
+    return _linear_output(coef, intercept, X)
+
+
+def _margins(model: Any, X: Any, predictions: Predictions) -> NDArray[np.float64]:
+    """What the values add up to, by the coefficients that the model has now."""
+    from fastexplain.engine.formulas.known import as_float64, find_model
+    from fastexplain.engine.formulas.linear import LinearModel, linear_model
+
+    found = find_model(model, "decision_function" if hasattr(model, "decision_function") else "predict")
+    if not isinstance(found, LinearModel):
+        found = linear_model(model)
+        assert found is not None  # it has coef_
+    return found.margins(as_float64(X))
 
 
 def _coefficients(model: Any) -> Any:

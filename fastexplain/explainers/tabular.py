@@ -53,8 +53,8 @@ class TabularExplainer:
         The fitted model, or a function of rows.
     initialization_examples : array-like or table of shape (n_rows, n_features), or None
         Rows like those that the model was fitted on: the background of all methods but Tree SHAP, which takes its
-        background from the trees themselves; there, they may be None, and only give names, column types of single rows,
-        and the explanation's ``init_data``. Not copied.
+        background from the trees themselves; there, they may be None, and only give names and column types of single
+        rows. Not copied.
     explain_subset : sequence of int or str, optional
         Features, by index or name, that explanations are cut down to. The values are those of the full explanation,
         except with Kernel SHAP, where all other features stay at the explained row's own values.
@@ -82,6 +82,9 @@ class TabularExplainer:
         second.
     seed : int, default 0
         Of whatever is drawn: background clusters and sampled coalitions.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -136,6 +139,7 @@ class TabularExplainer:
         show_progress: bool | None = None,
         seed: int = 0,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         if use_gpu:
             from fastexplain.explainers.gpu_kernel import refuse_gpu
@@ -151,12 +155,10 @@ class TabularExplainer:
             "model_task": model_task,
             "n_threads": n_threads,
             "show_progress": show_progress,
+            "include_init_data": include_init_data,
         }
         self.model = model
         self.explainer, self.choice = _chosen(model, initialization_examples, options, seed)
-        if self.choice is not None:
-            _logger.info("TabularExplainer: %s", self.choice)
-        self.initialization_examples = self.explainer.initialization_examples
         self.explain_subset = explain_subset
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations
@@ -166,6 +168,11 @@ class TabularExplainer:
         self.n_threads = n_threads
         self.show_progress = show_progress
         self._method = self.explainer.method
+
+    @property
+    def initialization_examples(self) -> Any:
+        """As the user has them; of an explainer that was pickled, only what `RowExplainer` says."""
+        return self.explainer.initialization_examples
 
     @property
     def method(self) -> str:
@@ -222,6 +229,7 @@ def _chosen(model: Any, examples: Any, options: dict[str, Any], seed: int) -> tu
         else:
             return explainer, f"{parts.explained[0].upper()}{parts.explained[1:]}."
     sentence = f"The {parts.pipeline} is explained as a whole: {why.rstrip('.')}."
+    _logger.info("%s", sentence)
     return _made("kernel", model, examples, options, seed), sentence
 
 

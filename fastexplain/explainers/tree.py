@@ -15,13 +15,17 @@ from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import raw_features
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_task
+from fastexplain.explainers.shared.later import model_has_changed
 from fastexplain.explainers.shared.predictions import model_predictions
-from fastexplain.explainers.shared.probability import scaled_to_probability
-from fastexplain.explanation.explanation import Predictions
+from fastexplain.explainers.shared.probability import scaled_to_probability, warn_of_rescaled_values
+from fastexplain.explanation.explanation import RESCALED_MARGINS, Predictions
 from fastexplain.models import TreeModel, load_model
 from fastexplain.models.trees.registry import rows_for_library
 
 __all__ = ["TreeExplainer"]
+
+# Probabilities that differ by less may be of either class, as libraries round them.
+_TIED = 1e-6
 
 
 class TreeExplainer(BaseExplainer):
@@ -42,8 +46,9 @@ class TreeExplainer(BaseExplainer):
         Labels to show for a classifier's classes, in the model's order; default: those that the model knows.
     shap_values_output : {"default", "probability"}, default "default"
         ``"default"``: the raw output. ``"probability"``: values of each class that add up, with its expected value, to
-        the model's ``predict_proba``. Where the raw output is a margin, each class's values are rescaled to that end
-        (see `scaled_to_probability`), and expected values stay margins; a forest's are as by default.
+        the model's ``predict_proba``. Where the raw output is a margin, this is interpret-community's rescaling (see
+        `scaled_to_probability`): expected values stay margins, and values are no Shapley values of the probability, as
+        `KernelExplainer` has them; a `RescaledValuesWarning` says so. A forest's are as by default.
     transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
         Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
         the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
@@ -51,8 +56,7 @@ class TreeExplainer(BaseExplainer):
         Whether a transformer of several columns may mix them, as PCA does. Each column that it makes is then shared out
         equally among those that it is made of.
     initialization_examples : array-like or table of shape (n_rows, n_features), optional
-        Give names, column types of single rows, and the explanation's ``init_data``. They are no background: the
-        trees' own covers are.
+        Give names and column types of single rows. They are no background: the trees' own covers are.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Checked against the model, which knows its task.
     aggregate : {"sum", "group"}, default "sum"
@@ -63,6 +67,9 @@ class TreeExplainer(BaseExplainer):
     show_progress : bool, optional
         A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
         second.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -92,6 +99,7 @@ class TreeExplainer(BaseExplainer):
     explainer_type: ClassVar[str] = "specific"
     _method = "shap.tree"
     _title = "exact path-dependent Tree SHAP"
+    _background_words = "training rows, by the trees' covers"
 
     def __init__(
         self,
@@ -108,6 +116,7 @@ class TreeExplainer(BaseExplainer):
         n_threads: int | None = None,
         show_progress: bool | None = None,
         aggregate: str = "sum",
+        include_init_data: bool = False,
     ) -> None:
         parts = taken_apart(model)
         raw = raw_features(
@@ -128,6 +137,10 @@ class TreeExplainer(BaseExplainer):
         check_task(model_task, self._tree_model.task, self._tree_model.library)
         self._shap_values_output = _checked_output(shap_values_output, self._tree_model)
         self._rescales = self._shap_values_output == "probability" and self._tree_model.units == "margin"
+        if self._rescales:
+            warn_of_rescaled_values(
+                self._tree_model.library, "probability", "the base value stays a margin", stacklevel=2
+            )
         super().__init__(
             model,
             initialization_examples
@@ -141,6 +154,7 @@ class TreeExplainer(BaseExplainer):
             parts=parts,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
 
     def _size(self) -> str:
@@ -158,14 +172,35 @@ class TreeExplainer(BaseExplainer):
         scaled = scaled_to_probability(result.values, result.base_values, probabilities)
         return Attribution(*scaled, probabilities=probabilities)
 
-    def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
-        if probabilities is None:
-            return super()._later(X, None)
-        return partial(_with_probabilities, self._tree_model.model, X, probabilities)
+    def _predicting(self, result: Attribution) -> Callable[[Any], Predictions]:
+        if result.probabilities is None:
+            return super()._predicting(result)
+        return partial(_with_probabilities, self._tree_model, result.probabilities)
 
 
-def _with_probabilities(model: Any, X: Any, probabilities: NDArray[np.float64]) -> Predictions:
-    return np.asarray(model.predict(rows_for_library(model, X))), probabilities
+def _with_probabilities(model: TreeModel, probabilities: NDArray[np.float64], X: Any) -> Predictions:
+    _check_current(model)
+    labels = np.asarray(model.model.predict(rows_for_library(model.model, X)))
+    chosen = probabilities[labels[:, None] == np.asarray(model.model.classes_)[None, :]]
+    # the values are of these probabilities, which the labels must not contradict
+    if len(chosen) != len(labels) or (chosen < probabilities.max(axis=1) - _TIED).any():
+        raise model_has_changed()
+    return labels, probabilities
+
+
+def _predictions(model: TreeModel, X: Any) -> Predictions:
+    _check_current(model)
+    return model_predictions(model, X)
+
+
+def _check_current(model: TreeModel) -> None:
+    if not model.is_current:
+        raise model_has_changed()
+
+
+def _outputs(model: TreeModel, X: Any, predictions: Predictions) -> NDArray[Any]:
+    """What the values add up to, by the model as it is now."""
+    return model.raw_predict(model.dense(X))
 
 
 def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
@@ -175,8 +210,9 @@ def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
         n_outputs=model.n_classes if rescales and model.n_classes else model.forest.n_outputs,
         task=model.task,
         n_classes=model.n_classes,
-        units="probability" if rescales else model.units,
-        predict=partial(model_predictions, model),
+        units=RESCALED_MARGINS if rescales else model.units,
+        predict=partial(_predictions, model),
+        outputs=None if rescales else partial(_outputs, model),
         classes=model.classes,
         feature_names=None if model.feature_names is None else list(model.feature_names),
     )

@@ -15,12 +15,18 @@ from fastexplain.explanation.interpret.keywords import expected_to_base, in_own_
 from fastexplain.explanation.interpret.members import InterpretMembers
 from fastexplain.explanation.interpret.quacks import FeatureImportanceExplanation
 from fastexplain.explanation.plots.html import html_view, shortened
+from fastexplain.rows.kept import compact_rows
 from fastexplain.rows.names import check_distinct
 
 if TYPE_CHECKING:
     from fastexplain.explanation.numbers.fidelity import FidelityReport
 
-__all__ = ["Context", "Explanation", "Predictions"]
+__all__ = ["RESCALED", "RESCALED_MARGINS", "Context", "Explanation", "Predictions"]
+
+# Units of values that are no Shapley values of what they add up to, the probability; interpret-community's base value
+# is then a probability with surrogates, and with trees still a margin.
+RESCALED = "probability (rescaled)"
+RESCALED_MARGINS = "probability (rescaled margins)"
 
 # why members that the class has are absent on an object
 _ABSENT = {
@@ -32,9 +38,11 @@ _ABSENT = {
         ("base_values", "expected_values"), "does not exist for this method: its importances add up to no output."
     ),
     **dict.fromkeys(
-        ("init_data", "eval_data", "eval_y_predicted", "eval_y_predicted_proba"),
+        ("eval_data", "eval_y_predicted", "eval_y_predicted_proba"),
         "is absent: this explanation was made without data sets.",
     ),
+    "init_data": "is absent: rows that the explainer was built on are kept only if it is made with "
+    "include_init_data=True.",
     "model_id": "is absent: this explanation was made without one.",
 }
 # arrays as the model gives them; lists, or a dataset's id, where an explanation was built by hand
@@ -54,6 +62,7 @@ class Context(TypedDict, total=False):
     background: str | None
     init_data: Any
     eval_data: Any
+    check_rows: Callable[[], None] | None
     feature_columns: Sequence[int] | None
     predict: Callable[[], Predictions] | None
     is_raw: bool
@@ -117,7 +126,10 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     background : str, optional
         What `base_values` are the mean of, in words, e.g. ``"100 of 26,048 rows"``.
     init_data, eval_data : array-like, optional
-        What the explainer was built on, and the explained rows. Kept as they are, without a copy.
+        What the explainer was built on, and the explained rows. Kept as they are, without a copy. Explainers give the
+        first only if they are made with ``include_init_data=True``.
+    check_rows : callable, optional
+        Raises ValueError when `eval_data` are no longer the rows that were explained; called before each use of them.
     feature_columns : sequence of int, optional
         Column of `eval_data` that each feature stands for, where only some are explained.
     predict : callable, optional
@@ -148,6 +160,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
     """
 
     _n_features: int
+    _check_rows: Callable[[], None] | None = None
 
     def __init__(self, base_values: ArrayLike | None = None, **context: Any) -> None:
         rest: dict[str, Any] = {}
@@ -166,6 +179,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         self._background: str | None = context.get("background")
         self._init_data = context.get("init_data")
         self._eval_data = context.get("eval_data")
+        self._check_rows = context.get("check_rows")
         self._feature_columns = context.get("feature_columns")
         self._fidelity: FidelityReport | None = context.get("fidelity")
         predict = context.get("predict")
@@ -181,10 +195,10 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
             self._base_values = np.array(base_values, dtype=np.float64, ndmin=1)
         elif expected is not None:
             self._base_values = expected_to_base(expected, self._n_outputs, self._is_antisymmetric)
-        self._check_names(rest.pop("num_features", None), rest.pop("num_classes", None))
+        self._check_names(features is not None, rest.pop("num_features", None), rest.pop("num_classes", None))
         super().__init__(**rest)
 
-    def _check_names(self, num_features: int | None, num_classes: int | None) -> None:
+    def _check_names(self, features_given: bool, num_features: int | None, num_classes: int | None) -> None:
         if self._model_task not in ("classification", "regression"):
             raise ValueError(f"model_task must be 'classification' or 'regression'; got {self._model_task!r}.")
         if len(self._features) != self._n_features:
@@ -192,7 +206,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
                 "The number of feature names passed in must be the same as the number of columns in the data.  "
                 f"Number of features: {self._n_features} feature names: {len(self._features)}"
             )
-        check_distinct(self._features)
+        if features_given:  # numbers are distinct
+            check_distinct(self._features)
         if num_features is not None and num_features != self._n_features:
             raise ValueError(f"num_features is {num_features}; the values have {self._n_features} features.")
         if num_classes is not None and self._model_task == "classification":
@@ -237,7 +252,12 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
 
     @property
     def units(self) -> str:
-        """The output that the values add up to: ``"margin"``, ``"probability"`` or ``"model output"``."""
+        """The output that the values add up to: ``"margin"``, ``"probability"`` or ``"model output"``.
+
+        ``"score"`` of permutation importance. ``"probability (rescaled margins)"`` and ``"probability (rescaled)"`` are
+        those of ``shap_values_output="probability"``: Shapley values of the margin, stretched so that, with the base
+        value, they add up to the probability. The base value of the former still is a margin.
+        """
         return self._units
 
     @property
@@ -325,10 +345,10 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
 
     @property
     def init_data(self) -> Any:
-        """Rows that the explainer was built on, as nested lists where they are an array or a data frame.
+        """Rows that the explainer was built on, if it was made with ``include_init_data=True``; else None.
 
-        Sparse matrices, data set wrappers and ids come back as they are. None where there are none; like the other
-        three data sets, absent where the explanation has no data set at all.
+        Nested lists where they are an array or a data frame; sparse matrices, data set wrappers and ids come back as
+        they are. Like the other three data sets, absent where the explanation has no data set at all.
         """
         self._needs_datasets("init_data")
         return _as_list(self._init_data)
@@ -354,6 +374,16 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         return listed
 
     @property
+    def _eval_data(self) -> Any:
+        if self._check_rows is not None:
+            self._check_rows()
+        return self.__dict__["_eval_data"]
+
+    @_eval_data.setter
+    def _eval_data(self, rows: Any) -> None:
+        self.__dict__["_eval_data"] = rows
+
+    @property
     def _eval_y_predicted(self) -> Any:
         return self._resolved()[0]
 
@@ -363,7 +393,7 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
 
     @property
     def _has_datasets(self) -> bool:
-        sources = (self._init_data, self._eval_data, self._predict, self._predictions)
+        sources = (self._init_data, self.__dict__["_eval_data"], self._predict, self._predictions)
         return any(source is not None for source in sources)
 
     def _needs_datasets(self, name: str) -> None:
@@ -427,7 +457,8 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
             units=self._units,
             background=self._background,
             init_data=self._init_data,
-            eval_data=self._eval_data,
+            eval_data=self.__dict__["_eval_data"],
+            check_rows=self._check_rows,
             feature_columns=self._feature_columns,
             predict=self._predict,
             predictions=self._predictions,
@@ -443,7 +474,9 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
         # A pickle holds the predictions in place of the model, which is often far larger and needs its library.
         self._resolved()
         self._given_id = self._id  # the same in every copy
-        return self.__dict__.copy()
+        state = {**self.__dict__, "_eval_data": compact_rows(self._eval_data)}
+        state.pop("_check_rows", None)  # the copy has rows of its own
+        return state
 
     if not TYPE_CHECKING:
 

@@ -19,7 +19,7 @@ def check_distinct(names: Iterable[Any], argument: str = "features") -> None:
     argument : str
         Named in the message.
     """
-    names = list(names)
+    names = names if isinstance(names, list) else list(names)
     try:
         if len(set(names)) == len(names):  # nearly always, and in one call: explanations of single rows come here
             return

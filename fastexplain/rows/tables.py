@@ -22,6 +22,7 @@ __all__ = [
     "slice_rows",
     "take_rows",
     "unwrapped_rows",
+    "without_rows",
 ]
 
 
@@ -155,6 +156,17 @@ def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
     if is_sparse(X):
         return (X if X.format in ("csr", "csc") else X.tocsr())[rows]
     return X[rows] if hasattr(X, "shape") else np.asarray(X)[rows]
+
+
+def without_rows(X: Any) -> Any:
+    """No row of something 2-D, with its columns and their types.
+
+    Not a slice, which would hold on to the rows: a pickled slice of an Arrow table has all of them.
+    """
+    X = unwrapped_rows(X)
+    if is_arrow(X):
+        return X.schema.empty_table()
+    return take_rows(X, np.empty(0, dtype=np.intp))
 
 
 def column_of(X: Any, j: int) -> Any:

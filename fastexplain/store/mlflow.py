@@ -68,7 +68,14 @@ class LoggedExplanation:
         return self.explanation.to_pandas()
 
 
-def log_explanation(name: str, explanation: Explanation, *, file_format: Literal["json", "parquet"] = "json") -> Any:
+def log_explanation(
+    name: str,
+    explanation: Explanation,
+    *,
+    file_format: Literal["json", "parquet"] = "json",
+    include_eval_data: bool = True,
+    include_init_data: bool = True,
+) -> Any:
     """Log an explanation to the active MLflow run; a run is started where none is active.
 
     Parameters
@@ -78,6 +85,9 @@ def log_explanation(name: str, explanation: Explanation, *, file_format: Literal
     explanation : Explanation
     file_format : {"json", "parquet"}, default "json"
         ``"json"`` can be read by interpret-community; ``"parquet"`` is smaller and far faster for many rows.
+    include_eval_data, include_init_data : bool, default True
+        Whether the explained rows, and those that the explainer was built on where the explanation holds them, are
+        logged; see `fastexplain.save_explanation`.
 
     Returns
     -------
@@ -98,7 +108,7 @@ def log_explanation(name: str, explanation: Explanation, *, file_format: Literal
         mlflow.start_run()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ("explanation" if file_format == "json" else "explanation.parquet")
-        save_explanation(explanation, path)
+        save_explanation(explanation, path, include_eval_data=include_eval_data, include_init_data=include_init_data)
         info = models.Model.log(
             artifact_path=None,
             name=name,

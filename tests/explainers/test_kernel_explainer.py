@@ -165,7 +165,7 @@ def test_few_examples_are_the_background() -> None:
 
 def test_a_background_with_weights_is_used_as_it_is() -> None:
     given = fastexplain.Background(X[:2], np.array([0.25, 0.75]))
-    explanation = KernelExplainer(REGRESSOR, given).explain_local(X[5:7])
+    explanation = KernelExplainer(REGRESSOR, given, include_init_data=True).explain_local(X[5:7])
     assert explanation.expected_values == pytest.approx([REGRESSOR.predict(X[:2]) @ [0.25, 0.75]], abs=EXACT)
     assert explanation.init_data == X[:2].tolist()
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
 
-from fastexplain import TreeExplainer
+from fastexplain import RescaledValuesWarning, TreeExplainer
 from fastexplain.explainers.options import ShapValuesOutput
 from fastexplain.explainers.shared.probability import BLOCK_ROWS, scaled_to_probability
 
@@ -92,12 +92,15 @@ def test_other_shapes_are_named() -> None:
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_tree_values_and_expected_values_add_up_to_predict_proba(n_classes: int) -> None:
     model = boosted(n_classes)
-    explanation = TreeExplainer(model, shap_values_output="probability").explain_local(X[:30])
+    with pytest.warns(RescaledValuesWarning, match="scikit-learn's margins .* no Shapley values of the prob") as caught:
+        explainer = TreeExplainer(model, shap_values_output="probability")
+    assert (len(caught), caught[0].filename) == (1, __file__)
+    explanation = explainer.explain_local(X[:30])
     values = np.array(explanation.local_importance_values)
     assert values.shape == (n_classes, 30, 6)
     sums = values.sum(axis=2) + np.array(explanation.expected_values)[:, None]
     assert_allclose(sums.T, model.predict_proba(X[:30]), atol=ROUNDING)
-    assert explanation.units == "probability"
+    assert explanation.units == "probability (rescaled margins)"
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -108,12 +111,14 @@ def test_expected_values_stay_margins(n_classes: int) -> None:
     assert_allclose(scaled, plain)
 
 
+@pytest.mark.filterwarnings("error::fastexplain.RescaledValuesWarning")
 def test_a_forest_is_as_by_default() -> None:
     model = RandomForestClassifier(5, random_state=0).fit(X, Y)
     plain, scaled = (
         TreeExplainer(model, shap_values_output=o).explain_local(X[:9]) for o in ("default", "probability")
     )
     assert np.array_equal(plain.values, scaled.values)
+    assert scaled.units == "probability"
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

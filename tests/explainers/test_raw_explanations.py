@@ -105,7 +105,7 @@ def explainer_of(model: Any, examples: Any = ROWS, **options: Any) -> Any:
 
 
 def test_local_values_are_sums_of_the_engineered_ones(model: Any) -> None:
-    raw = explainer_of(model, transformations=TRANSFORMER).explain_local(ROWS[:9])
+    raw = explainer_of(model, transformations=TRANSFORMER, include_init_data=True).explain_local(ROWS[:9])
     engineered = explainer_of(model, ENGINEERED).explain_local(ENGINEERED[:9])
     assert np.allclose(raw.values, np.einsum("rf,nfo->nro", MAP, engineered.values), rtol=1e-12, atol=1e-14)
     assert np.array_equal(raw.base_values, engineered.base_values)

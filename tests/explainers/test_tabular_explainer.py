@@ -328,7 +328,7 @@ def test_streamed_explain_subset(fitted):
 
 def test_explanation_keeps_data_and_model_type(fitted):
     model, X = fitted("forest", 0)
-    explanation = TabularExplainer(model, X[:10]).explain_global(X[:4])
+    explanation = TabularExplainer(model, X[:10], include_init_data=True).explain_global(X[:4])
     assert explanation.init_data == X[:10].tolist()
     assert explanation.eval_data == X[:4].tolist()
     assert explanation.model_type == str(type(model))

@@ -379,16 +379,18 @@ def test_parquet_keeps_a_single_row_single(tmp_path):
 
 def test_columns_of_one_output_are_phi_and_feature():
     table = to_arrow(binary_margin(predict=lambda: (np.array(["no", "yes"]), None)))
-    assert table.column_names == ["phi_age", "phi_bmi", "phi_sex", "base_value", "prediction"]
+    assert table.column_names == ["phi_age", "phi_bmi", "phi_sex", "base_value", "raw_prediction", "prediction"]
     assert table["phi_bmi"].to_pylist() == [-2.0, 1.0]
     assert table["base_value"].to_pylist() == [0.25, 0.25]
+    np.testing.assert_array_equal(table["raw_prediction"], MARGIN.sum(axis=1)[:, 0] + 0.25)
     assert table["prediction"].to_pylist() == ["no", "yes"]
 
 
 def test_columns_of_several_outputs_name_the_class():
     frame = to_pandas(three_classes())
     assert list(frame.columns[:4]) == ["phi_a_age", "phi_b_age", "phi_c_age", "phi_a_bmi"]
-    assert list(frame.columns[-3:]) == ["base_value_a", "base_value_b", "base_value_c"]
+    assert list(frame.columns[-6:-3]) == ["base_value_a", "base_value_b", "base_value_c"]
+    assert list(frame.columns[-3:]) == ["raw_prediction_a", "raw_prediction_b", "raw_prediction_c"]
     np.testing.assert_array_equal(frame["phi_c_bmi"], three_classes().values[:, 1, 2])
 
 

@@ -116,9 +116,9 @@ def test_repeats_and_errors_of_importances_are_columns() -> None:
 
 def test_data_in_a_table_are_asked_for() -> None:
     explanation = regression(eval_data=FRAME)
-    assert explanation.to_arrow().column_names == ["phi_age", "phi_b.m.i", "phi_größe", "base_value"]
-    assert explanation.to_arrow(include_data=True).column_names[-3:] == NAMES
-    assert explanation.to_pandas(include_data=True)["größe"].tolist() == FRAME["größe"].tolist()
+    assert explanation.to_arrow().column_names == ["phi_age", "phi_b.m.i", "phi_größe", "base_value", "raw_prediction"]
+    assert explanation.to_arrow(include_eval_data=True).column_names[-3:] == NAMES
+    assert explanation.to_pandas(include_eval_data=True)["größe"].tolist() == FRAME["größe"].tolist()
 
 
 def test_a_data_frame_keeps_the_index_of_the_rows() -> None:

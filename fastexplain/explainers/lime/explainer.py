@@ -77,6 +77,9 @@ class LIMEExplainer(BaseExplainer):
         Of these rows: the same for every explained row, so that its values do not depend on the rows beside it.
     n_threads : int, optional
         Has no effect: lime works in one thread.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -107,6 +110,7 @@ class LIMEExplainer(BaseExplainer):
     _method = "lime"
     _title = "LIME"
     _samples = True
+    _predicts_at_once = True
 
     def __init__(
         self,
@@ -128,6 +132,7 @@ class LIMEExplainer(BaseExplainer):
         num_samples: int = 5000,
         seed: int = 0,
         n_threads: int | None = None,
+        include_init_data: bool = False,
     ) -> None:
         optional("lime.lime_tabular", "lime", "LIMEExplainer")
         if initialization_examples is None:
@@ -157,6 +162,7 @@ class LIMEExplainer(BaseExplainer):
             raw=raw,
             n_threads=n_threads,
             show_progress=show_progress,
+            include_init_data=include_init_data,
         )
         self._training = self._coded.numbers(rows)
         if is_sparse(self._training):
@@ -165,7 +171,7 @@ class LIMEExplainer(BaseExplainer):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but lime's explainer, which holds functions that do not pickle and is made again from the rest."""
-        return {name: value for name, value in self.__dict__.items() if name != "explainer"}
+        return {name: value for name, value in super().__getstate__().items() if name != "explainer"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -46,10 +46,13 @@ from fastexplain.explainers.shared.checks import (
     list_of_names,
     plain_output,
 )
+from fastexplain.explainers.shared.later import agree, model_has_changed, returned
+from fastexplain.explainers.shared.probability import warn_of_rescaled_values
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
-from fastexplain.explanation.explanation import Context, Predictions
+from fastexplain.explanation.explanation import RESCALED, Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 from fastexplain.models.wrapped import with_predict
+from fastexplain.rows.kept import kept_rows
 from fastexplain.rows.matrix import categorical_columns
 from fastexplain.rows.tables import (
     as_table,
@@ -59,19 +62,25 @@ from fastexplain.rows.tables import (
     count_rows,
     listed_rows,
     slice_rows,
+    take_rows,
 )
 
 __all__ = ["SMALL_DATA", "MimicExplainer"]
 
+_Check = Callable[[], None] | None
+
 # With fewer rows, LightGBM may put single rows in a leaf: otherwise it would learn a constant.
 SMALL_DATA = 50
+# Examples whose answers tell whether the teacher is still the one that was learnt from.
+_ASKED_AGAIN = 32
 
 
 class MimicExplainer(RowExplainer):
     """Explains any model or function by a surrogate: a model that explains itself, trained on the answers of the first.
 
     The first is the teacher. It is called once on the initialization examples, and once on each set of rows that is
-    explained, and only for the explanation's predictions. Values are those of the surrogate, so they say as much of
+    explained, and only for the explanation's predictions; with these, once more on a few of the examples, whose answers
+    tell whether it is still the same. Values are those of the surrogate, so they say as much of
     the teacher as the surrogate has learnt of it: see `fidelity`.
 
     A classifier of two classes is learnt as a regression on its log-odds, clipped to -5..5; one of more by the class
@@ -129,6 +138,9 @@ class MimicExplainer(RowExplainer):
     show_progress : bool, optional
         A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
         second.
+    include_init_data : bool, default False
+        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
+        `RowExplainer`.
 
     Attributes
     ----------
@@ -163,6 +175,8 @@ class MimicExplainer(RowExplainer):
     Memory beyond the rows: the surrogate's float64 matrix of them, (n_rows, n_inputs).
     """
 
+    # a few examples as the teacher takes them, and its answers; a loaded explainer has none
+    _answered: tuple[Any, NDArray[np.float64]] | None = None
     _labels: list[str] | None = None  # of the table that it was built from; files and transformations have none
 
     def __init__(
@@ -187,11 +201,12 @@ class MimicExplainer(RowExplainer):
         fidelity: bool = True,
         n_threads: int | None = None,
         show_progress: bool | None = None,
+        include_init_data: bool = False,
     ) -> None:
         check_surrogate_class(explainable_model)
         if transformations is not None and explain_subset is not None:
             raise ValueError("explain_subset not supported with transformations")
-        self.is_function = is_function
+        self.is_function, self.include_init_data = is_function, include_init_data
         self.show_progress = show_progress
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations
@@ -225,11 +240,16 @@ class MimicExplainer(RowExplainer):
                 self._teacher, outputs = find_teacher(model, is_function, model_task, labels, rows)
             self.classes = self._teacher.classes
             self._take_model(model)
+            some = np.linspace(0, n_rows - 1, min(n_rows, _ASKED_AGAIN)).astype(np.intp)
+            self._answered = take_rows(listed_rows(rows), some), outputs[some]
             with bar.part(1, "training"):
                 args = self._fit(rows, outputs, explainable_model, explainable_model_args, categorical_features)
             with bar.part(steps - 2, "measuring fidelity"):
                 self.fidelity = held_out_fidelity(explainable_model, *args, outputs, n_rows) if fidelity else None
         self._warn_of_poor_fidelity()
+        if self._units == RESCALED:
+            base = "the base value is the probability at the mean margin"
+            warn_of_rescaled_values("the surrogate", self._shap_values_output, base, stacklevel=2)
         if n_threads is not None:
             self.surrogate_model.n_threads = resolve_num_threads(n_threads)
 
@@ -291,7 +311,8 @@ class MimicExplainer(RowExplainer):
         Parameters
         ----------
         evaluation_examples : array, csr, table or DatasetWrapper (n_rows, n_features), or one row (n_features,)
-            Columns as in the initialization examples. Kept by the explanation, without a copy.
+            Columns as in the initialization examples. The explanation keeps them as they are now; see
+            `TabularExplainer`.
 
         Returns
         -------
@@ -305,9 +326,10 @@ class MimicExplainer(RowExplainer):
         TypeError
             `evaluation_examples` is nothing that holds rows.
         """
+        evaluation_examples, check_rows = kept_rows(evaluation_examples)
         X, single_row = self._table(evaluation_examples)
-        values, predict = self._explained(X)
-        context = self._context(evaluation_examples, predict)
+        values, predict = self._explained(X, check_rows)
+        context = self._context(evaluation_examples, check_rows, predict)
         if isinstance(values.values, list):
             return SparseLocalExplanation(values.values, values.base_values, **context)
         return LocalExplanation(values.values, values.base_values, single_row=single_row, **context)
@@ -339,15 +361,16 @@ class MimicExplainer(RowExplainer):
         """
         if evaluation_examples is None:
             return self._own_importances()
+        evaluation_examples, check_rows = kept_rows(evaluation_examples)
         X = self._table_of_many(evaluation_examples, batch_size)
         if include_local:
-            values, predict = self._explained(X)
-            context = self._context(evaluation_examples, predict)
+            values, predict = self._explained(X, check_rows)
+            context = self._context(evaluation_examples, check_rows, predict)
             if isinstance(values.values, list):
                 return SparseGlobalLocalExplanation(values.values, values.base_values, **context)
             return GlobalLocalExplanation(values.values, values.base_values, **context)
-        importances, base_values, predict = self._streamed(X, batch_size)
-        return GlobalExplanation(importances, base_values, **self._context(evaluation_examples, predict))
+        importances, base_values, predict = self._streamed(X, check_rows, batch_size)
+        return GlobalExplanation(importances, base_values, **self._context(evaluation_examples, check_rows, predict))
 
     def get_surrogate_model_replication_measure(self, training_data: Any) -> float:
         """How well the surrogate predicts the teacher on given rows: accuracy of a classifier, R2 of a regression.
@@ -435,6 +458,12 @@ class MimicExplainer(RowExplainer):
         self._teacher = known_teacher(model, state.is_function, state.task, state.n_classes, state.classes)
         self._take_model(model)
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if not self.include_init_data:
+            state["_answered"] = None
+        return state
+
     def _predicted(self, X: Any) -> Predictions:
         return self._teacher.predictions(self._engineered(X))
 
@@ -443,18 +472,30 @@ class MimicExplainer(RowExplainer):
         check_columns(column_names(rows), self._labels)
         return reset_rows(rows, self._index_names)[0] if self._index_names else rows
 
-    def _explained(self, X: Any) -> tuple[SurrogateValues, Callable[[], Predictions]]:
+    def _explained(self, X: Any, check_rows: _Check) -> tuple[SurrogateValues, Callable[[], Predictions]]:
         """Local values of the explained features, and what predicts the rows; the teacher is called once at most."""
-        predict, outputs = self._answers(X)
+        predict, outputs = self._answers(X, check_rows)
         values = self._values(X, outputs)
         return (values if self._raw is None else filled(values)), predict
 
-    def _answers(self, X: Any) -> tuple[Callable[[], Predictions], NDArray[np.float64] | None]:
-        """What gives the teacher's predictions, and its outputs where values are scaled to them."""
-        if self._shap_values_output != ShapValuesOutput.TEACHER_PROBABILITY:
-            return partial(self._predicted, X), None
+    def _answers(self, X: Any, check_rows: _Check) -> tuple[Callable[[], Predictions], NDArray[np.float64] | None]:
+        """What gives the teacher's predictions, and its outputs where values are scaled to them.
+
+        Values are the surrogate's, and do not tell whether the teacher is still the same.
+        """
+        scales = self._shap_values_output == ShapValuesOutput.TEACHER_PROBABILITY
+        if not scales and self._answered is not None:
+            return partial(self._predicted_later, X, check_rows, self._answered), None
         predictions = self._predicted(X)
-        return partial(_returned, predictions), self._teacher.outputs_from(predictions)
+        return partial(returned, predictions), self._teacher.outputs_from(predictions) if scales else None
+
+    def _predicted_later(self, X: Any, check_rows: _Check, answered: tuple[Any, NDArray[np.float64]]) -> Predictions:
+        if check_rows is not None:
+            check_rows()
+        rows, outputs = answered
+        if not agree(self._teacher.outputs(rows), outputs):
+            raise model_has_changed()
+        return self._predicted(X)
 
     def _values(self, X: Any, outputs: NDArray[np.float64] | None) -> SurrogateValues:
         classification = self._teacher.task == "classification"
@@ -477,10 +518,10 @@ class MimicExplainer(RowExplainer):
         return SurrogateValues(values.values[:, self._subset], values.base_values)
 
     def _streamed(
-        self, X: Any, batch_size: int
+        self, X: Any, check_rows: _Check, batch_size: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], Callable[[], Predictions]]:
         """Mean |value| (n_outputs, n_explained) over batches of rows, base values, and what predicts the rows."""
-        predict, outputs = self._answers(X)
+        predict, outputs = self._answers(X, check_rows)
         row_bytes = 8 * len(self._rows.source) * (self._teacher.n_classes or 1)
         means: SurrogateMeans | None = None
         base_values = np.empty(0)
@@ -501,7 +542,7 @@ class MimicExplainer(RowExplainer):
             importances = raw_importances(importances, self._raw.feature_map)
         if self._subset is not None:
             importances = importances[self._subset]
-        return GlobalExplanation(importances, **self._context(None, None))
+        return GlobalExplanation(importances, **self._context(None, None, None))
 
     @property
     def _n_explained(self) -> int:
@@ -509,8 +550,10 @@ class MimicExplainer(RowExplainer):
             return self._raw.n_raw
         return self._rows.n_columns if self._subset is None else len(self._subset)
 
-    def _context(self, evaluation_examples: Any, predict: Callable[[], Predictions] | None) -> Context:
-        context = self._whose(self.features, evaluation_examples)
+    def _context(
+        self, evaluation_examples: Any, check_rows: _Check, predict: Callable[[], Predictions] | None
+    ) -> Context:
+        context = self._whose(self.features, evaluation_examples, check_rows)
         context |= {
             "model_task": self._teacher.task,
             "model_type": self._model_type,
@@ -526,9 +569,6 @@ class MimicExplainer(RowExplainer):
     def _units(self) -> str:
         if self._teacher.task == "regression":
             return "model output"
-        scaled = self._shap_values_output != ShapValuesOutput.DEFAULT
-        return "probability" if scaled or getattr(self.surrogate_model, "_gives_probabilities", False) else "margin"
-
-
-def _returned(predictions: Predictions) -> Predictions:
-    return predictions
+        if getattr(self.surrogate_model, "_gives_probabilities", False):
+            return "probability"
+        return "margin" if self._shap_values_output == ShapValuesOutput.DEFAULT else RESCALED

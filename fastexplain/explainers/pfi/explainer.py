@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from fastexplain.explainers.shared.networks import as_rows
 from fastexplain.explanation.explanation import Context
 from fastexplain.explanation.permutation_explanation import PermutationExplanation
 from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.kept import kept_rows
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import as_table, column_labels, count_columns, unwrapped_rows
 
@@ -164,8 +164,8 @@ class PFIExplainer:
         Parameters
         ----------
         evaluation_examples : array-like, table or sparse matrix of shape (n_rows, n_features)
-            Columns in the order that the model was fitted on. Kept by the explanation. Of a single row, every
-            importance is zero.
+            Columns in the order that the model was fitted on. The explanation keeps them as they are now; see
+            `TabularExplainer`. Of a single row, every importance is zero.
         true_labels : array-like of shape (n_rows,) or (n_rows, n_targets)
             Required.
 
@@ -187,6 +187,7 @@ class PFIExplainer:
         """
         if true_labels is None:
             raise TypeError("PFI explainer requires true_labels parameter to be passed in for explain_global")
+        evaluation_examples, check_rows = kept_rows(evaluation_examples)
         rows, labels, raw = unwrapped_rows(evaluation_examples), _labels(true_labels), self._raw
         if raw is None:
             rows = seen = as_table(rows)[0]
@@ -202,6 +203,7 @@ class PFIExplainer:
         if raw is not None:
             importances, errors = self._of_raw_features(raw, result)
         context = self._context(evaluation_examples, seen, task, labels, _subset_names(names, subset))
+        context["check_rows"] = check_rows
         context["is_raw"] = raw is not None
         context["feature_columns"] = None if subset is None else subset.tolist()
         return PermutationExplanation(
@@ -301,7 +303,8 @@ class PFIExplainer:
             method=self._method,
             units="score",
             eval_data=evaluation_examples,
-            predict=partial(self._target.predictions, task, rows),
+            # at once: importances do not tell whether the model is still the same
+            predictions=self._target.predictions(task, rows),
         )
 
 

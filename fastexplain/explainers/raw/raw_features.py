@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from fastexplain.rows.tables import (
     count_rows,
     listed_rows,
     slice_rows,
+    without_rows,
 )
 
 __all__ = ["RawFeatures", "checked_aggregate", "raw_features"]
@@ -105,6 +107,13 @@ class RawFeatures:
         if self.examples is not None:
             self.examples = _plain_table(as_table(self.examples)[0])
             self._learn(self.examples)
+
+    def without_rows(self) -> RawFeatures:
+        """A copy that keeps of the examples the columns and their types alone, once it has followed them."""
+        bare = copy.copy(self)
+        if self.examples is not None:
+            bare.examples = without_rows(self.examples)
+        return bare
 
     @property
     def n_raw(self) -> int:

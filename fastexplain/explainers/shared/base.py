@@ -25,12 +25,14 @@ from fastexplain.explainers.shared.checks import (
     distinct_names,
     list_of_names,
 )
+from fastexplain.explainers.shared.later import LaterPredictions, Outputs, first_sums, returned
 from fastexplain.explainers.shared.sampling import checked_policy, sampled_rows
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.explanation import Context, Predictions
 from fastexplain.explanation.numbers.aggregation import BLOCK_ROWS, MeanAbs
 from fastexplain.explanation.numbers.feature_maps import map_values
 from fastexplain.explanation.plots.html import shortened
+from fastexplain.rows.kept import kept_rows
 from fastexplain.rows.tables import (
     as_table,
     column_labels,
@@ -39,6 +41,7 @@ from fastexplain.rows.tables import (
     slice_rows,
     take_rows,
     unwrapped_rows,
+    without_rows,
 )
 
 __all__ = ["Attribution", "BaseExplainer", "ExplainedModel", "RowExplainer", "explainer_repr"]
@@ -47,6 +50,8 @@ _logger = logging.getLogger("fastexplain")
 
 # Values of one batch when a global explanation is streamed: enough rows to keep every core busy.
 _BATCH_BYTES = 32 * 2**20
+# Engineered rows explained at a time, at least, before their values are added up to those of the raw features.
+_LEAST_MAPPED = 1024
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class ExplainedModel:
         The user's rows -> the model's own (predictions, class probabilities or None).
     classes, feature_names : list or None
         Those that the model was fitted on, where it knows them.
+    outputs : callable, optional
+        Rows and their predictions -> what values and base values add up to, by the model as it is now.
     """
 
     name: str
@@ -78,6 +85,7 @@ class ExplainedModel:
     predict: Callable[[Any], Predictions]
     classes: list[Any] | None = None
     feature_names: list[str] | None = None
+    outputs: Outputs | None = None
 
 
 class Attribution(NamedTuple):
@@ -94,6 +102,8 @@ class Attribution(NamedTuple):
         The computation that ran, where a method has several.
     probabilities : float64 array of shape (n_rows, n_classes), or None
         The model's own, where the values were made from them.
+    sums : tuple or None
+        `first_sums` of the values of all features, where the values are those of some.
     """
 
     values: NDArray[np.floating[Any]]
@@ -101,17 +111,29 @@ class Attribution(NamedTuple):
     standard_errors: NDArray[np.float64] | None = None
     path: str | None = None
     probabilities: NDArray[np.float64] | None = None
+    sums: tuple[NDArray[Any], NDArray[np.float64]] | None = None
 
     def features(self, columns: NDArray[np.intp]) -> Attribution:
         """The same rows, cut down to some features."""
         errors = None if self.standard_errors is None else self.standard_errors[:, columns]
-        return self._replace(values=self.values[:, columns], standard_errors=errors)
+        sums = first_sums(self.values, self.base_values)
+        return self._replace(values=self.values[:, columns], standard_errors=errors, sums=sums)
 
     def of_raw_features(self, feature_map: Any) -> Attribution:
         """Of engineered features, those of the raw ones; errors of sums are bounds, as in `get_raw_explanation`."""
         values, errors = map_values(self.values, feature_map), self.standard_errors
         mapped = None if errors is None else np.asarray(map_values(errors, feature_map), dtype=np.float64)
         return self._replace(values=values, standard_errors=mapped)
+
+    @staticmethod
+    def joined(parts: Sequence[Attribution]) -> Attribution:
+        """Of rows in several parts, the numbers of all, one after the other."""
+        values, errors, probabilities = zip(
+            *((part.values, part.standard_errors, part.probabilities) for part in parts), strict=True
+        )
+        return parts[0]._replace(
+            values=np.concatenate(values), standard_errors=_stacked(errors), probabilities=_stacked(probabilities)
+        )
 
     def both_classes(self) -> Attribution:
         """Of the probability of class 1, those of both classes."""
@@ -121,6 +143,12 @@ class Attribution(NamedTuple):
             base_values=None if base is None else np.concatenate([1.0 - base, base]),
             standard_errors=None if errors is None else np.concatenate([errors, errors], axis=2),
         )
+
+
+def _stacked(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    """Parts of an array that either all rows have, or none."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None
 
 
 def explainer_repr(explainer: Any) -> str:
@@ -138,6 +166,12 @@ def explainer_repr(explainer: Any) -> str:
 class RowExplainer(abc.ABC):
     """Takes rows as the user has them, before or after `transformations`, and says whose an explanation is.
 
+    An explanation is handed on, and one of a single row must not carry the rows that the explainer was made with. So
+    explanations have no `init_data`, neither in memory nor in files or pickles, unless the explainer was made with
+    ``include_init_data=True``. A pickled explainer is handed on too: it keeps of `initialization_examples` the columns
+    alone, and of the rows what its method computes with (the background of `KernelExplainer` and `DeepExplainer`, the
+    training rows of `LIMEExplainer`), again unless ``include_init_data=True``.
+
     Attributes
     ----------
     model : object
@@ -145,6 +179,8 @@ class RowExplainer(abc.ABC):
         As resolved at construction.
     initialization_examples : Any
         As the user has them.
+    include_init_data : bool
+        Whether explanations and pickles keep them.
     """
 
     available_explanations: ClassVar[list[str]] = ["global", "local"]
@@ -153,12 +189,24 @@ class RowExplainer(abc.ABC):
     features: list[Any] | None
     classes: list[Any] | None
     initialization_examples: Any
+    include_init_data: bool = False
     # transformations, and the columns that are explained; None: all
     _raw: RawFeatures | None
     _subset: NDArray[np.intp] | None
 
     def __repr__(self) -> str:
         return explainer_repr(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but rows of others; what stays of them has their columns, and their types."""
+        state = self.__dict__.copy()
+        if not self.include_init_data:
+            for name in ("initialization_examples", "_model_examples"):
+                if state.get(name) is not None:
+                    state[name] = without_rows(state[name])
+            if self._raw is not None:
+                state["_raw"] = self._raw.without_rows()
+        return state
 
     @property
     @abc.abstractmethod
@@ -197,7 +245,9 @@ class RowExplainer(abc.ABC):
         step = -(-step // BLOCK_ROWS) * BLOCK_ROWS  # whole blocks: the means have the same bits as in one piece
         return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
 
-    def _whose(self, names: list[Any] | None, evaluation_examples: Any) -> Context:
+    def _whose(
+        self, names: list[Any] | None, evaluation_examples: Any, check_rows: Callable[[], None] | None = None
+    ) -> Context:
         """What an explanation keeps of the explainer and the rows; `names` are those of all columns."""
         columns = None if self._subset is None else self._subset.tolist()
         if columns is not None:
@@ -205,8 +255,9 @@ class RowExplainer(abc.ABC):
         return Context(
             features=names,
             classes=self.classes,
-            init_data=self.initialization_examples,
+            init_data=self.initialization_examples if self.include_init_data else None,
             eval_data=evaluation_examples,
+            check_rows=check_rows,
             feature_columns=columns,
             is_raw=self._raw is not None,
         )
@@ -232,6 +283,8 @@ class BaseExplainer(RowExplainer):
     _background_words: str | None = None
     # whether a sampling policy acts: where a row costs much
     _samples: ClassVar[bool] = False
+    # whether predictions come with the explanation: where they cost little beside it, or the values add up to none
+    _predicts_at_once: bool = False
 
     def __init__(
         self,
@@ -245,10 +298,12 @@ class BaseExplainer(RowExplainer):
         raw: RawFeatures | None,
         n_threads: int | None,
         show_progress: bool | None,
+        include_init_data: bool,
         parts: ModelParts | None = None,
     ) -> None:
         initialization_examples = unwrapped_rows(initialization_examples)
         self.model = model
+        self.include_init_data = include_init_data
         # as the user has them, and as the model takes them
         self.initialization_examples = initialization_examples if raw is None else raw.examples
         self._model_examples = initialization_examples
@@ -326,8 +381,9 @@ class BaseExplainer(RowExplainer):
         Parameters
         ----------
         evaluation_examples : array-like or table of shape (n_rows, n_features), or one row of shape (n_features,)
-            Columns in the order that the model was fitted on. What is missing follows the model's own rule. Kept by
-            the explanation, without a copy.
+            Columns in the order that the model was fitted on. What is missing follows the model's own rule. The
+            explanation keeps them as they are now: a copy of arrays up to 64 MiB. Beyond, it keeps the array itself,
+            and an error says so if it is used after the array was changed.
 
         Returns
         -------
@@ -341,6 +397,7 @@ class BaseExplainer(RowExplainer):
         TypeError
             `evaluation_examples` is nothing that holds rows.
         """
+        evaluation_examples, check_rows = kept_rows(evaluation_examples)
         X, single_row = self._table(evaluation_examples)
         rows = self._engineered(X)
         result = self._explained_values(rows, self.show_progress)
@@ -349,7 +406,7 @@ class BaseExplainer(RowExplainer):
             result.base_values,
             single_row=single_row,
             standard_errors=result.standard_errors,
-            **self._context(evaluation_examples, X, result.path, self._later(rows, result.probabilities)),
+            **self._context(evaluation_examples, check_rows, X, result, self._later(rows, check_rows, result)),
         )
 
     def explain_global(
@@ -385,8 +442,11 @@ class BaseExplainer(RowExplainer):
         ValueError
             As in `explain_local`; or there are no rows, or `batch_size` is not a positive whole number.
         """
+        evaluation_examples, check_rows = kept_rows(evaluation_examples)
         X = self._table_of_many(evaluation_examples, batch_size)
-        X, evaluation_examples = self._sampled(X, evaluation_examples, checked_policy(sampling_policy))
+        sampled = self._sampled(X, evaluation_examples, checked_policy(sampling_policy))
+        if sampled is not None:
+            (X, evaluation_examples), check_rows = sampled, None
         if include_local:
             rows = self._engineered(X)
             result = self._explained_values(rows, self.show_progress)
@@ -394,19 +454,23 @@ class BaseExplainer(RowExplainer):
                 result.values,
                 result.base_values,
                 standard_errors=result.standard_errors,
-                **self._context(evaluation_examples, X, result.path, self._later(rows, result.probabilities)),
+                **self._context(evaluation_examples, check_rows, X, result, self._later(rows, check_rows, result)),
             )
-        importances, last, probabilities = self._streamed(X, batch_size)
-        # engineered rows of the whole are made when their predictions are asked for
-        predict = self._later(X, probabilities) if self._raw is None else partial(self._predicted, X, probabilities)
-        context = self._context(evaluation_examples, X, last.path, predict)
-        return GlobalExplanation(importances, last.base_values, **context)
+        importances, result, predictions = self._streamed(X, batch_size)
+        if predictions is None:
+            # engineered rows of the whole are made when their predictions are asked for
+            transform = None if self._raw is None else self._engineered
+            predict: Callable[[], Predictions] = self._later(X, check_rows, result, transform)
+        else:
+            predict = partial(returned, predictions)
+        context = self._context(evaluation_examples, check_rows, X, result, predict)
+        return GlobalExplanation(importances, result.base_values, **context)
 
-    def _sampled(self, X: Any, evaluation_examples: Any, policy: SamplingPolicy) -> tuple[Any, Any]:
-        """The rows that a sampling policy leaves, of both forms of them."""
+    def _sampled(self, X: Any, evaluation_examples: Any, policy: SamplingPolicy) -> tuple[Any, Any] | None:
+        """The rows that a sampling policy leaves, of both forms of them; None where it leaves all."""
         rows = sampled_rows(X, policy) if self._samples else None
         if rows is None:
-            return X, evaluation_examples
+            return None
         taken, given = take_rows(X, rows), unwrapped_rows(evaluation_examples)
         return taken, taken if X is given else take_rows(given, rows)
 
@@ -420,12 +484,23 @@ class BaseExplainer(RowExplainer):
         """Numbers of the explanation's features, for rows as the model takes them."""
         if self._raw is None:
             return self._attribute(rows, show_progress)
-        whole = self._attribute_all(rows, show_progress).of_raw_features(self._raw.feature_map)
+        whole = self._of_raw_features(rows, self._raw.feature_map, show_progress)
         whole = whole._replace(path=whole.path or self.path)
         return whole if self._subset is None else whole.features(self._subset)
 
-    def _predicted(self, X: Any, probabilities: NDArray[np.float64] | None) -> Predictions:
-        return self._later(self._engineered(X), probabilities)()
+    def _of_raw_features(self, rows: Any, feature_map: Any, show_progress: bool | None) -> Attribution:
+        """Numbers of the raw features, for engineered rows, which may have thousands of columns: so, in blocks."""
+        explained, n_rows = self._explained, count_rows(rows)
+        step = max(_LEAST_MAPPED, _BATCH_BYTES // max(1, 8 * explained.n_features * explained.n_outputs))
+        if self._samples or n_rows <= step:  # rows that are sampled together share their coalitions
+            return self._attribute_all(rows, show_progress).of_raw_features(feature_map)
+        parts = []
+        with progress(n_rows, self._title, show_progress) as advance:
+            for start in range(0, n_rows, step):
+                block = slice_rows(rows, start, min(start + step, n_rows))
+                parts.append(self._attribute_all(block, False).of_raw_features(feature_map))
+                advance(count_rows(block))
+        return Attribution.joined(parts)
 
     def _check_columns(self, X: Any) -> None:
         """Raise ValueError if X is a table with other columns than the model's, or than those of the examples."""
@@ -436,44 +511,79 @@ class BaseExplainer(RowExplainer):
             raise ValueError(f"evaluation_examples has {len(names)} columns; the model has {len(expected)} features.")
         check_columns(names, expected)
 
-    def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], Attribution, NDArray[np.float64] | None]:
-        """Mean |value| (n_outputs, n_explained) over batches of rows, the last batch, probabilities of all rows."""
+    def _streamed(self, X: Any, batch_size: int) -> tuple[NDArray[np.float64], Attribution, Predictions | None]:
+        """Mean |value| (n_outputs, n_explained) over batches of rows.
+
+        Also what is known of all of the rows: an `Attribution` of the last batch with the sums of the first and the
+        probabilities of all, and predictions where they are made at once.
+        """
         explained = self._explained
         n_explained = explained.n_features if self._raw is None else self._raw.n_raw
         if self._subset is not None:
             n_explained = len(self._subset)
         running = MeanAbs(n_explained, explained.n_outputs)
         row_bytes = 8 * explained.n_features * explained.n_outputs
-        probabilities = []
+        probabilities, predictions, sums = [], [], None
         with progress(count_rows(X), "explain_global", self.show_progress) as bar:
             for rows in self._batches(count_rows(X), batch_size, row_bytes):
                 batch = self._engineered(slice_rows(X, rows.start, rows.stop))
                 with bar.part(rows.stop - rows.start):
                     result = self._explained_values(batch, show_progress=None)
                 running.add(result.values)
+                if rows.start == 0:
+                    sums = result.sums or first_sums(result.values, result.base_values)
                 if result.probabilities is not None:
                     probabilities.append(result.probabilities)
-        return running.result(), result, np.concatenate(probabilities) if probabilities else None
+                if self._predicts_at_once:
+                    predictions.append(explained.predict(batch))
+        whole = np.concatenate(probabilities) if probabilities else None
+        return running.result(), result._replace(sums=sums, probabilities=whole), _joined(predictions)
 
-    def _later(self, X: Any, probabilities: NDArray[np.float64] | None) -> Callable[[], Predictions]:
-        """What predicts rows X when asked; class probabilities may be at hand."""
-        return partial(self._explained.predict, X)
+    def _predicting(self, result: Attribution) -> Callable[[Any], Predictions]:
+        """What predicts rows of which some things are known already."""
+        return self._explained.predict
+
+    def _later(
+        self,
+        X: Any,
+        check_rows: Callable[[], None] | None,
+        result: Attribution,
+        transform: Callable[[Any], Any] | None = None,
+    ) -> Callable[[], Predictions]:
+        """What gives the predictions of rows X: `LaterPredictions`, or those that are made at once."""
+        if self._predicts_at_once:
+            return partial(returned, self._predicting(result)(X))
+        sums = result.sums or first_sums(result.values, result.base_values)
+        return LaterPredictions(self._predicting(result), X, check_rows, self._explained.outputs, sums, transform)
 
     def _context(
-        self, evaluation_examples: Any, X: Any, path: str | None, predict: Callable[[], Predictions]
+        self,
+        evaluation_examples: Any,
+        check_rows: Callable[[], None] | None,
+        X: Any,
+        result: Attribution,
+        predict: Callable[[], Predictions],
     ) -> Context:
         if self._raw is None:
             names = self._given_features or column_labels(X) or self.features
         else:
             names = self._raw.raw_features
-        context = self._whose(names, evaluation_examples)
+        context = self._whose(names, evaluation_examples, check_rows)
         context |= {
             "model_task": self._explained.task,
             "model_type": str(type(self.model)),
             "method": self._method.replace(".", "_"),
-            "path": path,
+            "path": result.path,
             "units": self._explained.units,
             "background": self._background_words,
             "predict": predict,
         }
         return context
+
+
+def _joined(predictions: list[Predictions]) -> Predictions | None:
+    """Predictions of batches as those of all rows; None for none."""
+    if not predictions:
+        return None
+    labels, probabilities = zip(*predictions, strict=True)
+    return np.concatenate(labels), None if probabilities[0] is None else np.concatenate(probabilities)

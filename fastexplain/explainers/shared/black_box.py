@@ -136,9 +136,23 @@ class BlackBox:
             n_classes=(2 if single_margin else self.n_columns) if self.task == "classification" else None,
             units=self.units if link == "identity" else "margin",
             predict=self.predictions,
+            outputs=partial(self._explained_outputs, link),
             classes=self.classes,
             feature_names=self.feature_names,
         )
+
+    def _explained_outputs(self, link: str, rows: Any, predictions: Predictions) -> NDArray[Any]:
+        """What values add up to, from predictions where these are it, else by another call."""
+        predicted, probabilities = predictions
+        if self.units == "probability" and self.task == "classification" and probabilities is not None:
+            outputs = np.asarray(probabilities, dtype=np.float64)
+            if self.doubles and link != "identity":
+                outputs = outputs[:, 1:]
+        elif self.task == "regression" and getattr(self.target, "__name__", "") == "predict":
+            outputs = np.asarray(predicted, dtype=np.float64)
+        else:
+            outputs = np.asarray(self.outputs(copied(rows)), dtype=np.float64)
+        return np.asarray(resolve_link(link)(outputs))
 
     def after(self, transform: Callable[[Any], Any]) -> BlackBox:
         """The same of rows before a transformation."""

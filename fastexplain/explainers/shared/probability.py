@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["expit", "scaled_to_probability"]
+from fastexplain.exceptions import RescaledValuesWarning
+
+__all__ = ["expit", "scaled_to_probability", "warn_of_rescaled_values"]
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +21,30 @@ BLOCK_ROWS = 512
 def expit(margin: Floats) -> Floats:
     """1 / (1 + exp(-margin)), without overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * margin)))
+
+
+def warn_of_rescaled_values(of_what: str, output: str, base: str, stacklevel: int) -> None:
+    """Say what ``shap_values_output="probability"`` gives, to a user who takes it for probabilities.
+
+    Parameters
+    ----------
+    of_what : str
+        Whose margins they are.
+    output : str
+        ``shap_values_output``.
+    base : str
+        What the base value is.
+    stacklevel : int
+        Frames between the warning and the user's call, as `warnings.warn` counts them.
+    """
+    warnings.warn(
+        f"shap_values_output={str(output)!r} stretches the values of {of_what}'s margins until they add up to the "
+        f"probability, as interpret-community does; {base}. They are no Shapley values of the probability, and may "
+        "exceed 1. KernelExplainer(model, rows) explains the probability itself; leave shap_values_output out for the "
+        "margin.",
+        RescaledValuesWarning,
+        stacklevel=stacklevel + 1,
+    )
 
 
 def scaled_to_probability(

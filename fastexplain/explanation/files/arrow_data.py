@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Columns",
+    "array_column_names",
     "filled_rows",
     "from_columns",
     "matrix_columns",
@@ -135,9 +136,7 @@ def _array_columns(pa: Any, array: NDArray[Any], names: Sequence[Any], what: str
     if array.ndim not in (1, 2):
         raise TypeError(f"An array of shape {array.shape} is no table.")
     matrix = array[:, np.newaxis] if array.ndim == 1 else array
-    if len(names) != matrix.shape[1]:
-        names = [what] if array.ndim == 1 else [f"{what}_{i}" for i in range(matrix.shape[1])]
-    shown = [str(name) for name in names]
+    shown = array_column_names(array.shape, names, what)
     if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8 and array.dtype != np.float16:
         native = array.dtype.newbyteorder("=")
         return Columns(shown, description, len(matrix), matrix=matrix.astype(native, copy=False))
@@ -148,6 +147,14 @@ def _array_columns(pa: Any, array: NDArray[Any], names: Sequence[Any], what: str
         arrays.append(column)
         encodings.append(encoding)
     return Columns(shown, {**description, "encodings": encodings}, len(matrix), arrays=arrays)
+
+
+def array_column_names(shape: tuple[int, ...], names: Sequence[Any], what: str) -> list[str]:
+    """Names of an array's columns: those given, if they are as many, else made of what the array is."""
+    n_columns = 1 if len(shape) == 1 else shape[1]
+    if len(names) != n_columns:
+        names = [what] if len(shape) == 1 else [f"{what}_{i}" for i in range(n_columns)]
+    return [str(name) for name in names]
 
 
 def _encoded(pa: Any, cells: NDArray[Any]) -> tuple[Any, str | None]:

@@ -4,6 +4,7 @@ Explained rows are the rows of the table, and its columns are, in this order and
 
     phi_<feature> or phi_<class>_<feature>      values, features first, then outputs
     base_value or base_value_<class>
+    raw_prediction or raw_prediction_<class>    base value plus values; in tables, not in saved explanations
     prediction, probability_<class>
     standard_error_<feature> or standard_error_<class>_<feature>
     <column of the explained data>
@@ -32,12 +33,19 @@ from fastexplain.rows.names import check_distinct, unique
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FORMAT_VERSION", "METADATA_KEY", "Layout", "Parts", "parts_of"]
+__all__ = ["FORMAT_VERSION", "METADATA_KEY", "Layout", "Parts", "global_importances", "output_names", "parts_of"]
 
 FORMAT_VERSION = 2
 METADATA_KEY = b"fastexplain"
 
 Parts = list[tuple[str, Columns]]
+
+
+def output_names(prefix: str, n_outputs: int, classes: Sequence[Any] | None) -> list[str]:
+    """Names of columns that are there once for each output: one output adds nothing to the prefix, several a label."""
+    if n_outputs == 1:
+        return [prefix]
+    return [f"{prefix}_{label}" for label in (classes or range(n_outputs))]
 
 
 @dataclass
@@ -80,9 +88,7 @@ class Layout:
     @property
     def outputs(self) -> list[str]:
         """What the outputs add to a column's name; one output adds nothing."""
-        if self.n_outputs == 1:
-            return [""]
-        return [f"_{label}" for label in (self.classes or range(self.n_outputs))]
+        return output_names("", self.n_outputs, self.classes)
 
     def names(self, prefix: str) -> list[str]:
         """A name for each feature and output, in the order of ``values.reshape(n_rows, -1)``."""
@@ -100,7 +106,10 @@ class Layout:
         if values.ndim != 3 or values.shape[1:] != expected:
             raise ValueError(f"values has shape {values.shape}; expected (n_rows, {expected[0]}, {expected[1]}).")
         flat = values.reshape(len(values), expected[0] * expected[1])
-        return [("values", matrix_columns(flat.astype(self.dtype, copy=False), self.names("phi"))), *self._base(values)]
+        return [
+            ("values", matrix_columns(flat.astype(self.dtype, copy=False), self.names("phi"))),
+            *self.base(len(values)),
+        ]
 
     def sparse_values(self, matrices: Sequence[Any]) -> Parts:
         """Columns of sparse values, and of the base values."""
@@ -108,13 +117,33 @@ class Layout:
             ("sparse_values", sparse_columns(matrix, [f"phi_indices{output}", f"phi{output}"]))
             for matrix, output in zip(matrices, self.outputs, strict=True)
         ]
-        return [*parts, *self._base(np.empty((matrices[0].shape[0], 0)))]
+        return [*parts, *self.base(matrices[0].shape[0])]
 
-    def _base(self, values: NDArray[Any]) -> Parts:
+    def base(self, n_rows: int) -> Parts:
+        """Columns of the base values, which are the same in every row."""
         if self.base_values is None:
             return []
-        repeated = np.broadcast_to(self.base_values.astype(self.dtype), (len(values), self.n_outputs))
-        return [("base_values", matrix_columns(repeated, [f"base_value{output}" for output in self.outputs]))]
+        repeated = np.broadcast_to(self.base_values.astype(self.dtype), (n_rows, self.n_outputs))
+        names = output_names("base_value", self.n_outputs, self.classes)
+        return [("base_values", matrix_columns(repeated, names))]
+
+    def raw_predictions(self, values: Any) -> Parts:
+        """Columns of what values and base values add up to; none where they are of some of the features only."""
+        if self.base_values is None or self.facts.get("feature_columns") is not None:
+            return []
+        if isinstance(values, list):
+            sums = np.column_stack([np.asarray(matrix.sum(axis=1)).ravel() for matrix in values])
+        else:
+            sums = values.sum(axis=1)
+        names = output_names("raw_prediction", self.n_outputs, self.classes)
+        with np.errstate(invalid="ignore"):  # of infinite values
+            sums = sums + self.base_values
+        return [("raw_predictions", matrix_columns(sums.astype(self.dtype, copy=False), names))]
+
+    def error_columns(self, standard_errors: NDArray[Any]) -> Columns:
+        """Columns of the values' standard errors."""
+        flat = standard_errors.reshape(len(standard_errors), -1).astype(self.dtype, copy=False)
+        return matrix_columns(flat, self.names("standard_error"))
 
     def metadata(self, parts: Parts, embedded: Mapping[str, Any]) -> str:
         """JSON that says what the columns of a table are."""
@@ -162,15 +191,13 @@ class Layout:
         return pa.table(arrays, names=names).replace_schema_metadata(metadata)
 
 
-def parts_of(layout: Layout, record: Record, *, include_data: bool) -> tuple[Parts, dict[str, Columns]]:
+def parts_of(layout: Layout, record: Record) -> tuple[Parts, dict[str, Columns]]:
     """What a record is shown as, and what belongs to it besides.
 
     Parameters
     ----------
     layout : Layout
     record : Record
-    include_data : bool
-        Whether the explained data and those that the explainer was built on are among the parts.
 
     Returns
     -------
@@ -179,7 +206,7 @@ def parts_of(layout: Layout, record: Record, *, include_data: bool) -> tuple[Par
     hidden : dict of Columns
         What has other rows.
     """
-    data = _data_columns(layout, record, include_data=include_data)
+    data = _data_columns(layout, record)
     hidden: dict[str, Columns] = {}
     if record.values is None:
         shown = _feature_columns(layout, record)
@@ -195,12 +222,12 @@ def parts_of(layout: Layout, record: Record, *, include_data: bool) -> tuple[Par
         hidden.update(_importance_columns(record))
     if record.global_importances is not None:
         hidden["global_importances"] = matrix_columns(record.global_importances[:, np.newaxis], ["importance"])
-    if include_data and record.init_data is not None:
+    if record.init_data is not None:
         hidden["init_data"] = to_columns(record.init_data, layout.features, what="init_data")
     return shown, hidden
 
 
-def _data_columns(layout: Layout, record: Record, *, include_data: bool) -> dict[str, Columns]:
+def _data_columns(layout: Layout, record: Record) -> dict[str, Columns]:
     """Predictions, class probabilities, standard errors and explained data as columns, as far as they are known."""
     labels = layout.classes or range(2 if layout.n_outputs == 1 else layout.n_outputs)
     found: dict[str, Columns] = {}
@@ -208,10 +235,9 @@ def _data_columns(layout: Layout, record: Record, *, include_data: bool) -> dict
         if data is not None:
             found[what] = to_columns(data, [f"{what}_{label}" for label in labels], what=what)
     if record.standard_errors is not None:
-        flat = record.standard_errors.reshape(len(record.standard_errors), -1).astype(layout.dtype, copy=False)
-        found["standard_errors"] = matrix_columns(flat, layout.names("standard_error"))
+        found["standard_errors"] = layout.error_columns(record.standard_errors)
     data = record.eval_data
-    if not include_data or data is None:
+    if data is None:
         return found
     chosen = record.facts.get("feature_columns")
     names = layout.features if chosen is None or list(chosen) == list(range(len(chosen))) else []
@@ -223,15 +249,18 @@ def _data_columns(layout: Layout, record: Record, *, include_data: bool) -> dict
 
 def _feature_columns(layout: Layout, record: Record) -> Parts:
     """Columns of the features of a global explanation: names and importances."""
+    names = to_columns(_feature_names(layout.features), [], what="feature")
+    return [("feature", names), *global_importances(layout, record)]
+
+
+def global_importances(layout: Layout, record: Record) -> Parts:
+    """Columns of numbers of the features of a global explanation."""
     importances = record.importances
     assert importances is not None
     means = record.global_importances
     if means is None:
         means = importances if importances.ndim == 1 else importances.mean(axis=0)
-    parts: Parts = [
-        ("feature", to_columns(_feature_names(layout.features), [], what="feature")),
-        ("importance", matrix_columns(means[:, np.newaxis], ["importance"])),
-    ]
+    parts: Parts = [("importance", matrix_columns(means[:, np.newaxis], ["importance"]))]
     if record.importance_errors is not None:
         parts.append(("importance_errors", matrix_columns(record.importance_errors[:, np.newaxis], ["standard_error"])))
     by_output = np.atleast_2d(importances)

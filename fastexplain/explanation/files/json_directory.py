@@ -97,13 +97,20 @@ def explanation_metadata(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def write_directory(explanation: Explanation, path: Path, *, exist_ok: bool = False) -> None:
+def write_directory(
+    explanation: Explanation,
+    path: Path,
+    *,
+    exist_ok: bool = False,
+    include_eval_data: bool = True,
+    include_init_data: bool = True,
+) -> None:
     """Write a directory of JSON files; see `fastexplain.save_explanation`."""
     if path.exists() and not exist_ok:
         raise FileExistsError(_EXISTS)
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{path} is a file; an explanation is saved as a directory, or as a .parquet file.")
-    record = take_apart(explanation)
+    record = take_apart(explanation, include_eval_data=include_eval_data, include_init_data=include_init_data)
     if path.is_dir():
         with _atomic.filled_directory(path, METADATA_FILE, _FILES) as folder:
             _write_files(explanation, record, folder)

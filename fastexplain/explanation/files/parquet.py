@@ -20,7 +20,7 @@ from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.files import atomic as _atomic
 from fastexplain.explanation.files.arrow_data import to_columns
 from fastexplain.explanation.files.arrow_files import ParquetSink, embedded, sink_for
-from fastexplain.explanation.files.arrow_layout import Layout, parts_of
+from fastexplain.explanation.files.arrow_layout import Layout, Parts, parts_of
 from fastexplain.explanation.files.record import Record, take_apart
 from fastexplain.explanation.local_explanation import LocalExplanation
 from fastexplain.rows.kinds import is_pandas
@@ -202,7 +202,8 @@ def to_arrow(
     classes: Sequence[Any] | None = None,
     predictions: ArrayLike | None = None,
     dtype: DTypeLike | None = None,
-    include_data: bool = False,
+    include_eval_data: bool = False,
+    include_data: bool | None = None,
 ) -> pa.Table:
     """An explanation as an Arrow table.
 
@@ -216,15 +217,18 @@ def to_arrow(
         Default: the explanation's own.
     dtype : float64 or float32, optional
         Default: that of the values.
-    include_data : bool, default False
-        Whether to add the columns of the explained data.
+    include_eval_data : bool, default False
+        Whether to add the columns of the explained rows.
+    include_data : bool, optional
+        Its former name.
 
     Returns
     -------
     pyarrow.Table
         A row for each explained row: columns ``phi_<feature>`` (``phi_<class>_<feature>`` where there are several
-        outputs), ``base_value``, and where they are known ``prediction``, ``probability_<class>`` and
-        ``standard_error_<feature>``. Of sparse values the columns ``phi_indices`` and ``phi``, which hold lists. A
+        outputs), ``base_value``, ``raw_prediction`` (their sum, unless only some features are explained), and where
+        they are known ``prediction``, ``probability_<class>`` and ``standard_error_<feature>``; the command line writes
+        columns of the same names. Of sparse values the columns ``phi_indices`` and ``phi``, which hold lists. A
         global explanation without local values has a row for each feature, with columns ``feature``, ``importance``
         and, where they are known, ``standard_error`` and ``importance_<class>``.
 
@@ -237,18 +241,35 @@ def to_arrow(
     MissingDependencyError
         pyarrow is not installed.
     """
-    layout, record = _described(source, features, classes, predictions, dtype)
-    shown, _ = parts_of(layout, record, include_data=include_data)
+    include = include_eval_data if include_data is None else include_data
+    layout, record = _described(source, features, classes, predictions, dtype, (include, False))
+    shown, _ = parts_of(layout, record)
+    if record.values is not None:
+        shown[_after_base(shown) : _after_base(shown)] = layout.raw_predictions(record.values)
     return layout.table(shown, slice(0, shown[0][1].n_rows))
 
 
-def to_pandas(source: Explanation | HasValues, **options: Any) -> pd.DataFrame:
-    """An explanation as a pandas data frame; parameters and errors as in `to_arrow`.
+def to_pandas(
+    source: Explanation | HasValues,
+    *,
+    features: Sequence[Any] | None = None,
+    classes: Sequence[Any] | None = None,
+    predictions: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+    include_eval_data: bool = False,
+    include_data: bool | None = None,
+) -> pd.DataFrame:
+    """An explanation as a pandas data frame, made without pyarrow.
 
-    Explained rows that came as a pandas frame give it their index.
+    Columns, parameters and errors are those of `to_arrow`. Explained rows that came as a pandas frame give the frame
+    their index.
     """
     optional("pandas", "pandas", "A pandas data frame")
-    frame = to_arrow(source, **options).to_pandas()
+    from fastexplain.explanation.files.frames import data_frame
+
+    include = include_eval_data if include_data is None else include_data
+    layout, record = _described(source, features, classes, predictions, dtype, (include, False))
+    frame = data_frame(layout, record)
     rows: Any = source._eval_data if isinstance(source, LocalExplanation) else None
     if is_pandas(rows) and len(rows) == len(frame):
         frame.index = rows.index
@@ -263,7 +284,9 @@ def write_parquet(
     classes: Sequence[Any] | None = None,
     predictions: ArrayLike | None = None,
     dtype: DTypeLike | None = None,
-    include_data: bool = True,
+    include_eval_data: bool = True,
+    include_init_data: bool = True,
+    include_data: bool | None = None,
 ) -> None:
     """Write an explanation as one file, which replaces one that is there; `read_parquet` returns it.
 
@@ -277,9 +300,11 @@ def write_parquet(
         ``.arrow``, ``.feather`` or ``.ipc`` makes an Arrow file, everything else a Parquet file.
     features, classes, predictions, dtype
         As in `to_arrow`.
-    include_data : bool, default True
-        Whether the explained data and those that the explainer was built on are kept. The latter are no columns of
-        the table: they stand in a part of the file that other programs do not see.
+    include_eval_data, include_init_data : bool, default True
+        As in `fastexplain.save_explanation`. Rows that the explainer was built on are no columns of the table: they
+        stand in a part of the file that other programs do not see.
+    include_data : bool, optional
+        Both at once.
 
     Raises
     ------
@@ -291,9 +316,10 @@ def write_parquet(
         pyarrow is not installed.
     """
     path = Path(path)
-    layout, record = _described(source, features, classes, predictions, dtype)
+    include = (include_eval_data, include_init_data) if include_data is None else (include_data, include_data)
+    layout, record = _described(source, features, classes, predictions, dtype, include)
     kind = sink_for(path)
-    shown, hidden = parts_of(layout, record, include_data=include_data)
+    shown, hidden = parts_of(layout, record)
     entries, blob = embedded(hidden, kind.start)
     n_rows = shown[0][1].n_rows
     row_bytes = sum(c.matrix[:1].nbytes if c.matrix is not None else 16 for _, c in shown)
@@ -342,10 +368,15 @@ def _described(
     classes: Sequence[Any] | None,
     predictions: ArrayLike | None,
     dtype: DTypeLike | None,
+    include: tuple[bool, bool],
 ) -> tuple[Layout, Record]:
-    """Layout and parts of a source; what is given here wins over what the source says."""
+    """Layout and parts of a source; what is given here wins over what the source says.
+
+    `include` says whether the explained rows, and those that the explainer was built on, are among the parts.
+    """
     if isinstance(source, Explanation):
-        record, n_outputs = take_apart(source), source._n_outputs
+        record = take_apart(source, include_eval_data=include[0], include_init_data=include[1])
+        n_outputs = source._n_outputs
     else:
         record = Record({}, np.array(source.base_values, dtype=np.float64, ndmin=1), np.asarray(source.values))
         n_outputs = int(record.values.shape[2])
@@ -365,6 +396,11 @@ def _described(
     kind = "local" if record.importances is None else "global" if record.values is None else "global_local"
     ndim = 2 if record.importances is None else record.importances.ndim
     return Layout(names, n_outputs, record.base_values, labels, dtype, kept, kind, record.single_row, ndim), record
+
+
+def _after_base(shown: Parts) -> int:
+    """Where the raw predictions go: behind values and base values."""
+    return sum(name in ("values", "sparse_values", "base_values") for name, _ in shown)
 
 
 def _slices(n_rows: int, size: int) -> Iterator[slice]:

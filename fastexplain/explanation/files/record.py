@@ -20,7 +20,7 @@ from fastexplain.rows.names import unique
 
 __all__ = ["Record", "package_version", "plain_name", "put_together", "take_apart"]
 
-_NOT_FACTS = frozenset({"init_data", "eval_data", "predict", "predictions"})
+_NOT_FACTS = frozenset({"init_data", "eval_data", "check_rows", "predict", "predictions"})
 
 
 @dataclass
@@ -65,8 +65,14 @@ class Record:
         return isinstance(self.values, list)
 
 
-def take_apart(explanation: Explanation) -> Record:
+def take_apart(explanation: Explanation, *, include_eval_data: bool = True, include_init_data: bool = True) -> Record:
     """The parts of an explanation; predictions that were not computed yet are computed, once.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    include_eval_data, include_init_data : bool, default True
+        Whether the explained rows, and those that the explainer was built on, are among the parts.
 
     Raises
     ------
@@ -86,8 +92,8 @@ def take_apart(explanation: Explanation) -> Record:
         facts,
         explanation._base_values,
         predictions=explanation._resolved(),
-        init_data=explanation._init_data,
-        eval_data=explanation._eval_data,
+        init_data=explanation._init_data if include_init_data else None,
+        eval_data=explanation._eval_data if include_eval_data else None,
     )
     if isinstance(explanation, LocalExplanation):
         record.values = explanation.values

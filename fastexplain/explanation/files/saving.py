@@ -15,7 +15,14 @@ _OTHER_FILES = frozenset(
 )
 
 
-def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exist_ok: bool = False) -> None:
+def save_explanation(
+    explanation: Explanation,
+    path: str | os.PathLike[str],
+    exist_ok: bool = False,
+    *,
+    include_eval_data: bool = True,
+    include_init_data: bool = True,
+) -> None:
     """Save an explanation, with its data and predictions.
 
     Parameters
@@ -28,6 +35,11 @@ def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exi
         a JSON file for each property. Directories above it are made.
     exist_ok : bool, default False
         Whether `path` may exist. Its files of an explanation are then replaced, others in a directory are kept.
+    include_eval_data : bool, default True
+        Whether the explained rows are saved, with their index. Values, predictions and names always are.
+    include_init_data : bool, default True
+        Whether the rows that the explainer was built on are saved, where the explanation holds them: explainers give
+        them only if they are made with ``include_init_data=True``.
 
     Raises
     ------
@@ -56,7 +68,13 @@ def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exi
     if not is_one_file(path):
         from fastexplain.explanation.files.json_directory import write_directory
 
-        write_directory(explanation, path, exist_ok=exist_ok)
+        write_directory(
+            explanation,
+            path,
+            exist_ok=exist_ok,
+            include_eval_data=include_eval_data,
+            include_init_data=include_init_data,
+        )
         return
     from fastexplain.explanation.files.parquet import write_parquet
 
@@ -67,7 +85,7 @@ def save_explanation(explanation: Explanation, path: str | os.PathLike[str], exi
     path.parent.mkdir(parents=True, exist_ok=True)
     if not isinstance(explanation, Explanation):
         raise TypeError(f"Only explanations of fastexplain can be saved; got {type(explanation)!r}.")
-    write_parquet(explanation, path)
+    write_parquet(explanation, path, include_eval_data=include_eval_data, include_init_data=include_init_data)
 
 
 def load_explanation(path: str | os.PathLike[str]) -> Explanation:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.rows.kept import kept_rows
 from fastexplain.rows.kinds import is_sparse
 
 if TYPE_CHECKING:
@@ -240,7 +241,8 @@ def get_raw_explanation(
 def raw_context(explanation: Explanation, names: Sequence[Any] | None, eval_data: Any) -> Context:
     """Context of a raw explanation: all but what belongs to the engineered columns, or to the object."""
     context = explanation._context()
-    context["features"], context["eval_data"] = names, eval_data
+    context["features"] = names
+    context["eval_data"], context["check_rows"] = kept_rows(eval_data)
     context["init_data"] = context["feature_columns"] = context["id"] = None
     context["is_raw"], context["is_engineered"] = True, False
     return context

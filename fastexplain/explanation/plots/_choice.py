@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.arguments import whole_number
 from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.plots._scale import scale_words
 from fastexplain.explanation.plots._values import n_outputs, output_importances, row_outputs
 from fastexplain.explanation.plots._words import shorten
 
@@ -41,14 +42,18 @@ class Output(NamedTuple):
         -1 for class 0 where the values are those of class 1 alone.
     label : str or None
         "class yes" or "output 1"; None where there is but one output.
-    units : str
-        What values of this output add up to, e.g. "margin of class yes".
+    explanation : Explanation
     """
 
     column: int
     sign: float
     label: str | None
-    units: str
+    explanation: Explanation
+
+    @property
+    def units(self) -> str:
+        """What values of this output add up to, e.g. "log-odds of class yes"; may ask the model for predictions."""
+        return scale_words(self.explanation, self.label)
 
 
 def choose_output(explanation: Explanation, class_index: ClassIndex, row: int | None = None) -> Output:
@@ -83,12 +88,9 @@ def choose_output(explanation: Explanation, class_index: ClassIndex, row: int | 
     else:
         index = int(output_importances(explanation).sum(axis=1).argmax())
     label = output_name(explanation, index) if n_shown > 1 else None
-    units = explanation.units
-    if label is not None:
-        units = label if units == "model output" and not is_classifier else f"{units} of {label}"
     if mirrored:
-        return Output(0, 1.0 if index == 1 else -1.0, label, units)
-    return Output(index, 1.0, label, units)
+        return Output(0, 1.0 if index == 1 else -1.0, label, explanation)
+    return Output(index, 1.0, label, explanation)
 
 
 def output_name(explanation: Explanation, index: int, length: int = 24) -> str:

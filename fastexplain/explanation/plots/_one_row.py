@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._choice import ClassIndex, Output, choose_features, choose_output, choose_row
+from fastexplain.explanation.plots._scale import base_suffix, is_rescaled
 from fastexplain.explanation.plots._values import Columns, Values, base_value, columns
 from fastexplain.explanation.plots._words import NAME_LENGTH, number, others, tick_names, value
 
@@ -89,7 +90,7 @@ def one_row(
     end = float(base + values.sum())
     title = ", ".join(part for part in (f"row {row:,}" if n_rows > 1 else "", output.label) if part)
     end_text = f"{end_word(explanation)} = {number(end, digits=4)}"
-    return OneRow(names, steps, spread, n_others, base, end, base_words(known), end_text, output, title)
+    return OneRow(names, steps, spread, n_others, base, end, base_words(explanation, known), end_text, output, title)
 
 
 def named_values(
@@ -110,12 +111,21 @@ def standard_errors(explanation: Explanation, row: int, output: int) -> NDArray[
     return np.nan_to_num(np.asarray(errors[row, :, output], dtype=np.float64))
 
 
-def base_words(base: float | None) -> str:
+def base_words(explanation: Explanation, base: float | None) -> str:
     """What a picture says where it starts from."""
-    return "0 (no base value)" if base is None else f"base value = {number(base, digits=4)}"
+    if base is None:
+        return "0 (no base value)"
+    return f"base value = {number(base, digits=4)}{base_suffix(explanation)}"
 
 
 def end_word(explanation: Explanation) -> str:
-    """What base value and values add up to: the output, if all features are explained and the method adds up."""
+    """What base value and values add up to: the output, if all features are explained and the method adds up.
+
+    A surrogate's output is not the model's; rescaled to the probability, it may be that of either.
+    """
     whole = explanation._feature_columns is None and explanation._base_values is not None
-    return "f(x)" if whole and not explanation.method.startswith("lime") else "sum"
+    if not whole or explanation.method.startswith("lime"):
+        return "sum"
+    if explanation.method.startswith("mimic"):
+        return "sum" if is_rescaled(explanation) else "surrogate"
+    return "f(x)"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastexplain.explanation.explanation import Explanation
+from fastexplain.explanation.plots._scale import base_suffix, is_rescaled
 from fastexplain.explanation.plots._values import is_missing
 
 __all__ = [
@@ -19,11 +20,13 @@ __all__ = [
     "plain",
     "shorten",
     "tick_names",
+    "upright",
     "value",
     "value_words",
 ]
 
 NAME_LENGTH = 34
+_UPRIGHT_LENGTH = 45
 
 
 def plain(text: Any) -> str:
@@ -80,8 +83,13 @@ def value(x: Any, length: int = 20) -> str:
 
 
 def value_words(explanation: Explanation, units: str) -> str:
-    """What an axis of local values says, e.g. "SHAP value (impact on margin of class 1)"."""
-    return f"{_noun(explanation)} (impact on {units})"
+    """What an axis of local values says, e.g. "SHAP value (impact on log-odds of class 1)"."""
+    return f"{_noun(explanation)} ({_relation(explanation, units)})"
+
+
+def upright(words: str) -> str:
+    """An axis's words along its height, where there is less room: long ones on two lines."""
+    return words.replace(" (", "\n(", 1) if len(words) > _UPRIGHT_LENGTH else words
 
 
 def importance_words(explanation: Explanation, units: str, *, whole: bool, of_rows: bool) -> str:
@@ -103,11 +111,19 @@ def importance_words(explanation: Explanation, units: str, *, whole: bool, of_ro
         return f"importance ({what})"
     if whole and not of_rows:
         return "importance"
-    return f"mean |{_noun(explanation)}| (impact on {units})"
+    return f"mean |{_noun(explanation)}| ({_relation(explanation, units)})"
+
+
+def _relation(explanation: Explanation, units: str) -> str:
+    return f"from the margin to the {units}" if base_suffix(explanation) else f"impact on {units}"
 
 
 def _noun(explanation: Explanation) -> str:
     method = explanation.method.lower()
     if method.startswith("lime"):
         return "LIME weight"
-    return "SHAP value" if method.startswith(("shap", "mimic")) else "value"
+    if method.startswith("shap"):
+        return "rescaled SHAP value" if is_rescaled(explanation) else "SHAP value"
+    if method.startswith("mimic"):
+        return f"{'rescaled ' if is_rescaled(explanation) else ''}SHAP value of the surrogate"
+    return "value"

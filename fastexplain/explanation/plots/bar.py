@@ -17,6 +17,7 @@ from fastexplain.explanation.plots._choice import (
     output_name,
 )
 from fastexplain.explanation.plots._one_row import HALF_95, named_values, standard_errors
+from fastexplain.explanation.plots._scale import scale_words
 from fastexplain.explanation.plots._style import (
     CLASS_COLOURS,
     GREY,
@@ -94,7 +95,7 @@ def plot_bar(
         )
     if class_index is None:
         shares = importances[None] if importances.ndim == 1 else importances / len(importances)
-        label, units = None, explanation.units
+        label, units = None, scale_words(explanation)
     else:
         chosen = choose_output(explanation, class_index)
         shares, label, units = output_importances(explanation)[[chosen.column]], chosen.label, chosen.units

@@ -11,6 +11,7 @@ from fastexplain._optional import optional
 from fastexplain.explanation.explanation import Explanation
 from fastexplain.explanation.plots._choice import ClassIndex, Rows, choose_features, choose_output, choose_rows
 from fastexplain.explanation.plots._one_row import base_words, end_word, named_values
+from fastexplain.explanation.plots._scale import base_suffix
 from fastexplain.explanation.plots._style import CLASS_COLOURS, GREY, INK, colour_map, finish, mark, new_axes, notes
 from fastexplain.explanation.plots._values import Values, base_value, columns, finite
 from fastexplain.explanation.plots._words import number, others, tick_names
@@ -84,7 +85,7 @@ def plot_decision(
     ax = new_axes(ax, len(names) + 1, width=7.5)
     _lines(ax, _paths(values, faint, shown, base or 0.0), faded=len(strong) > 0, single=only is not None)
     _strong_lines(ax, _paths(values, strong, shown, base or 0.0), strong)
-    _frame(ax, names, base)
+    _frame(ax, names, base, base_words(explanation, base))
     if only is not None:
         end = float(_paths(values, drawn, shown, base or 0.0)[0, -1])
         ax.set_ylim(top=len(names) + 0.5)
@@ -95,7 +96,7 @@ def plot_decision(
             f"{end_word(explanation)} = {number(end, digits=4)}",
             (len(names), len(names) + 0.45),
         )
-    ax.set_xlabel(chosen.units)
+    ax.set_xlabel(f"{'from the margin to the ' if base_suffix(explanation) else ''}{chosen.units}")
     title = ", ".join(part for part in ("" if only is None or n_rows == 1 else f"row {only:,}", chosen.label) if part)
     notes(ax, title, sampled)
     return ax
@@ -146,7 +147,7 @@ def _strong_lines(ax: Axes, paths: NDArray[np.float64], rows: NDArray[np.intp]) 
         ax.legend(frameon=False, fontsize="small", **outside)
 
 
-def _frame(ax: Axes, names: list[str], base: float | None) -> None:
+def _frame(ax: Axes, names: list[str], base: float | None, base_text: str) -> None:
     """Names between the lines' bends, the base value, limits."""
     ax.set_yticks(np.arange(len(names))[::-1] + 0.5, names)
     ax.set_ylim(-0.5, len(names))
@@ -157,4 +158,4 @@ def _frame(ax: Axes, names: list[str], base: float | None) -> None:
     ax.grid(axis="y", which="minor", color="#eef0f3", linewidth=0.8)
     start = 0.0 if base is None else base
     ax.axvline(start, color=GREY, linewidth=0.9, zorder=1)
-    mark(ax, start, -0.26, base_words(base), (-0.45, 0.0))
+    mark(ax, start, -0.26, base_text, (-0.45, 0.0))

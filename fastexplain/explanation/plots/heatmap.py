@@ -13,7 +13,7 @@ from fastexplain.explanation.plots._choice import ClassIndex, Rows, choose_featu
 from fastexplain.explanation.plots._one_row import end_word
 from fastexplain.explanation.plots._style import GREY, INK, colour_map, finish, new_axes, notes
 from fastexplain.explanation.plots._values import Values, base_value, finite
-from fastexplain.explanation.plots._words import left_out, number, tick_names, value_words
+from fastexplain.explanation.plots._words import left_out, number, tick_names, upright, value_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +93,7 @@ def plot_heatmap(
     ax.locator_params(axis="x", integer=True)
     top = _line(ax, outputs, end_word(explanation))
     _bars(ax, importances[shown])
-    _scale(ax, image, value_words(explanation, chosen.units))
+    _scale(ax, image, upright(value_words(explanation, chosen.units)))
     notes(top, chosen.label, left_out(len(shown), values.n_features), sampled)
     return ax
 

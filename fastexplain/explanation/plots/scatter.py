@@ -26,7 +26,7 @@ from fastexplain.explanation.plots._style import (
     rank_shade,
 )
 from fastexplain.explanation.plots._values import Columns, Values, columns
-from fastexplain.explanation.plots._words import tick_names, value, value_words
+from fastexplain.explanation.plots._words import tick_names, upright, value, value_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +103,7 @@ def plot_scatter(
     name_places(ax, places)
     name = tick_names(explanation, [position])[0]
     ax.set_xlabel(name)
-    ax.set_ylabel(value_words(explanation, chosen.units))
+    ax.set_ylabel(upright(value_words(explanation, chosen.units)))
     finish(ax, sides=("top", "right"), grid="y")
     notes(ax, chosen.label, sampled, remark)
     return ax

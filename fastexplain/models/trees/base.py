@@ -62,6 +62,11 @@ class TreeModel(abc.ABC):
         return "probability" if self.gives_probabilities else "margin"
 
     @property
+    def is_current(self) -> bool:
+        """Whether `model` is still what was converted, as far as a glance tells: fit gives some models new trees."""
+        return True
+
+    @property
     def explained_methods(self) -> tuple[str, ...]:
         """Methods of `model` that the raw output stands for: a subclass that changes their answer is refused."""
         return ("predict",) if self.task == "regression" else ("predict_proba", "decision_function")

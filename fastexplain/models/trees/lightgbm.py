@@ -187,6 +187,10 @@ class LightGBMModel(TreeModel):
         # Of objects the scikit-learn classes make float64 first.
         return kind in "iub" or (kind == "O" and self.model is self._booster)
 
+    @property
+    def is_current(self) -> bool:
+        return _booster(self.model) is self._booster
+
     def raw_predict(self, X: Any) -> NDArray[np.float64]:
         """LightGBM's own raw prediction of the user's rows, of shape (n_rows, n_outputs).
 

@@ -199,6 +199,10 @@ class XGBoostModel(TreeModel):
         refuse_non_finite(rows, allow_nan=True, allow_inf=self.forest.allow_inf, names=self.feature_names, float32=True)
         return self._without_invalid_categories(rows, owned=bool(own))
 
+    @property
+    def is_current(self) -> bool:
+        return self.model is self._booster or self.model.get_booster() is self._booster
+
     def raw_predict(self, X: Any) -> NDArray[np.float64]:
         """The library's margins of the user's rows; see `TreeModel.raw_predict`.
 
