@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar, cast
 
 import numba
@@ -38,7 +38,12 @@ def for_each(work: Callable[[slice], None], tasks: list[slice], n_threads: int) 
             raise
 
     with ThreadPoolExecutor(n_threads) as pool:
-        futures = [pool.submit(take_and_work) for _ in range(n_threads)]
+        futures: list[Future[None]] = []
+        try:
+            futures.extend(pool.submit(take_and_work) for _ in range(n_threads))
+        except RuntimeError:  # the system starts no more threads: there are fewer, or the caller alone
+            if not futures:
+                take_and_work()
         try:
             for future in futures:
                 future.result()
