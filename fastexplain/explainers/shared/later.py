@@ -114,7 +114,7 @@ def model_has_changed() -> PredictionError:
     """The error for a model whose predictions would contradict the values."""
     return PredictionError(
         "The model was refitted or changed since it was explained (or predicts the same rows differently each time), "
-        "so that its predictions would contradict the values. Make a new explainer, and explain the rows again; or read "
+        "so that its predictions would contradict the values. Make a new explainer and explain the rows again; or read "
         "eval_y_predicted, or save the explanation, before the model is changed."
     )
 
