@@ -17,6 +17,7 @@ TEST_REQUIREMENTS ?=
 export TEST_REQUIREMENTS
 
 SOURCES := pyproject.toml CMakeLists.txt README.md $(shell find cpp fastexplain -name '*.py' -o -name '*.cpp' -o -name '*.h' -o -name '*.inc')
+PYTHON_FILES := fastexplain tests benchmarks docs README.md
 CPP_FILES := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name '*.inc')
 # A single header, as the package index has it (its wheel asks for a newer Python than we do, but holds no Python).
 CATCH2 := comma-deps-catch2==2.13.10.post96
@@ -26,15 +27,19 @@ CATCH2_DIR := $(BUILD)/catch2/catch2/install/include
 export PYTHONSAFEPATH = 1
 
 help:
-	@echo "make demo | test | test-cpp | sanitize | lint | format | bench | bench-table | wheel | clean"
+	@echo "make demo | pictures | test | test-cpp | sanitize | lint | format | bench | bench-table | wheel | clean"
 
 # What several targets need, for callers that run them side by side.
 environment: $(VENV)/.with-test $(VENV)/.tools $(CATCH2_DIR)
 
-.PHONY: help environment demo test test-with-rivals test-cpp sanitize sanitize-address sanitize-thread lint format bench bench-table wheel clean
+.PHONY: help environment demo pictures test test-with-rivals test-cpp sanitize sanitize-address sanitize-thread lint format bench bench-table wheel clean
 
 demo: $(VENV)/.with-demo
 	$(BIN)/fastexplain demo
+
+# The README's picture of flights.
+pictures: demo
+	$(BIN)/python docs/images/from_demo.py demo-output
 
 test: $(VENV)/.with-test
 	$(BIN)/pytest $(PYTEST_ARGS)
@@ -84,14 +89,14 @@ comma := ,
 debug_flags = -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='$(1)'
 
 lint: $(VENV)/.tools
-	$(BIN)/ruff check fastexplain tests benchmarks
-	$(BIN)/ruff format --check fastexplain tests benchmarks
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
 
 format: $(VENV)/.tools
-	$(BIN)/ruff check --fix fastexplain tests benchmarks
-	$(BIN)/ruff format fastexplain tests benchmarks
+	$(BIN)/ruff check --fix $(PYTHON_FILES)
+	$(BIN)/ruff format $(PYTHON_FILES)
 	$(BIN)/clang-format -i $(CPP_FILES)
 
 bench: $(VENV)/.with-test
@@ -103,6 +108,7 @@ bench-table: $(VENV)/.with-test
 	$(BIN)/python benchmarks/tree/run.py --write
 	$(BIN)/python benchmarks/kernel/kernel_shap.py --write
 	$(BIN)/python benchmarks/formulas/closed_forms.py
+	$(BIN)/python benchmarks/kernel/backgrounds.py
 	$(BIN)/python benchmarks/formulas/masked_predictions.py
 	$(BIN)/python benchmarks/permutation/permutation_importance.py
 	$(BIN)/python benchmarks/deep/deep_lift.py

@@ -77,10 +77,10 @@ def same_number(printed: str, expected: str) -> bool:
 
 @pytest.mark.parametrize("document", [name for name in DOCUMENTS if blocks(text_of(name))])
 def test_blocks_run_and_print_what_they_say(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    matplotlib = pytest.importorskip("matplotlib")
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("Agg")
     pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
-    matplotlib.use("Agg")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": document}
     if document == "README.md":
@@ -96,6 +96,7 @@ def test_blocks_run_and_print_what_they_say(document: str, tmp_path: Path, monke
         if block.printed is not None:
             printed = stream.getvalue()
             assert same_output(printed, block.printed), f"{where} prints\n{printed}\ninstead of\n{block.printed}"
+    plt.close("all")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -135,6 +136,14 @@ def test_make_knows_the_targets_of_the_documents() -> None:
     for document in DOCUMENTS:
         for line in re.findall(r"^    ((?:\w+=\S+ )*make .*)$", text_of(document), re.M):
             assert set(re.findall(r"make ([\w-]+)", line)) <= targets, f"{document}: {line}"
+
+
+def test_files_that_the_architecture_names_are_there() -> None:
+    parts = ("fastexplain", "cpp", "tests", "benchmarks")
+    files = [f"/{path.relative_to(ROOT)}" for part in parts for path in (ROOT / part).rglob("*.*")]
+    named = set(re.findall(r"`([\w/.-]+\.(?:py|pyi|cpp|h|inc|md))`", text_of("docs/architecture.md")))
+    assert named
+    assert not [name for name in named if not any(file.endswith(f"/{name}") for file in files)]
 
 
 def test_blocks_are_found_with_what_they_print() -> None:

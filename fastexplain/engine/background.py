@@ -13,7 +13,7 @@ from fastexplain.engine.weights import checked_weights, shares
 from fastexplain.rows.arrays import plain_array
 from fastexplain.rows.kinds import is_sparse
 
-__all__ = ["Background", "as_background", "has_weights", "summarize_background"]
+__all__ = ["Background", "as_background", "has_weights", "mean_filled", "summarize_background"]
 
 
 class Background(NamedTuple):
@@ -110,6 +110,15 @@ def has_weights(rows: Any) -> bool:
     return hasattr(rows, "data") and hasattr(rows, "weights")
 
 
+def mean_filled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values themselves, or a copy whose NaN are the column's mean, 0 in a column of nothing else."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    count = np.maximum((~missing).sum(axis=0), 1)
+    return np.where(missing, np.where(missing, 0.0, values).sum(axis=0) / count, values)
+
+
 def _numbers(X: Any) -> NDArray[np.float64]:
     values = plain_array(X)
     if values.ndim != 2:
@@ -126,11 +135,7 @@ def _numbers(X: Any) -> NDArray[np.float64]:
 def _cluster(values: NDArray[np.float64], k: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from sklearn.cluster import KMeans
 
-    missing = np.isnan(values)
-    if missing.any():
-        count = np.maximum((~missing).sum(axis=0), 1)
-        values = np.where(missing, np.where(missing, 0.0, values).sum(axis=0) / count, values)
-    fitted = KMeans(n_clusters=k, n_init=10, random_state=seed).fit(values)
+    fitted = KMeans(n_clusters=k, n_init=10, random_state=seed).fit(mean_filled(values))
     counts = np.bincount(fitted.labels_, minlength=k).astype(np.float64)
     return fitted.cluster_centers_[counts > 0], counts[counts > 0]
 

@@ -142,14 +142,12 @@ def _add_squared(total: Floats, points: Floats) -> None:
 
 def _squared_of_sparse(X: Any) -> Floats:
     """Squared distances by columns of variance 1; as they are taken, means cancel, and zeros stay zeros."""
-    import scipy.sparse
-
     rows = X.tocsr().astype(np.float64)
     mean = np.asarray(rows.mean(axis=0)).ravel()
     variance = np.maximum(np.asarray(rows.multiply(rows).mean(axis=0)).ravel() - mean**2, 0.0)
     varies = variance > 0
     scale = np.divide(1.0, np.sqrt(variance), out=np.zeros_like(variance), where=varies)
-    scaled = rows @ scipy.sparse.diags_array(scale / np.sqrt(max(1, int(varies.sum()))))
+    scaled = rows.multiply(scale / np.sqrt(max(1, int(varies.sum())))).tocsr()
     products = np.asarray((scaled @ scaled.T).toarray())
     norms = products.diagonal()
     squared: Floats = norms[:, None] + norms - 2.0 * products

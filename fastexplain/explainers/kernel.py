@@ -26,6 +26,9 @@ __all__ = ["KernelExplainer"]
 class KernelExplainer(BaseExplainer):
     """Explains any model or function by Kernel SHAP: exactly where its formula is known, else by sampling coalitions.
 
+    Exact is meant for the background at hand: another background has another base value, and other values. Explainer
+    and explanations name theirs (`LocalExplanation.background`).
+
     A classifier is explained by its ``predict_proba``, all classes at once; one that has none by its
     ``decision_function``; a regressor by ``predict``, an outlier detector by ``decision_function``, a function or a
     network by what it returns. Explanations have `standard_errors`, 0 where values are exact; see
@@ -94,7 +97,7 @@ class KernelExplainer(BaseExplainer):
         ``"shap.kernel"``; after a call with the path that ran: ``"shap.kernel (product_form)"``.
     path : str or None
         The computation that ran in the latest call, e.g. ``"exact"``, ``"odd_gp"`` or the closed form of a model; None
-        before the first. An explanation has its own `path`.
+        before the first. An explanation has its own `path`. "exact" is said of the values by this background.
     features, classes : list or None
         As resolved at construction.
 

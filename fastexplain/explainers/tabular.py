@@ -159,8 +159,6 @@ class TabularExplainer:
         }
         self.model = model
         self.explainer, self.choice = _chosen(model, initialization_examples, options, seed)
-        if self.choice is not None:
-            _logger.info("TabularExplainer: %s", self.choice)
         self.explain_subset = explain_subset
         self.transformations = transformations
         self.allow_all_transformations = allow_all_transformations
@@ -231,6 +229,7 @@ def _chosen(model: Any, examples: Any, options: dict[str, Any], seed: int) -> tu
         else:
             return explainer, f"{parts.explained[0].upper()}{parts.explained[1:]}."
     sentence = f"The {parts.pipeline} is explained as a whole: {why.rstrip('.')}."
+    _logger.info("%s", sentence)
     return _made("kernel", model, examples, options, seed), sentence
 
 

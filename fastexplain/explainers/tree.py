@@ -99,6 +99,7 @@ class TreeExplainer(BaseExplainer):
     explainer_type: ClassVar[str] = "specific"
     _method = "shap.tree"
     _title = "exact path-dependent Tree SHAP"
+    _background_words = "training rows, by the trees' covers"
 
     def __init__(
         self,

@@ -169,6 +169,7 @@ def test_many_examples_are_predicted_in_part(monkeypatch: pytest.MonkeyPatch) ->
     assert MOST_PREDICTED <= 5000
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_network_has_the_same_background() -> None:
     model = MLPRegressor(hidden_layer_sizes=(2,), solver="lbfgs", max_iter=1).fit(X, X[:, 0])
     model.coefs_ = [np.array([[1.0, -1.0]] + [[0.0, 0.0]] * 3), np.ones((2, 1))]  # the distance of a from 2
@@ -244,6 +245,17 @@ def test_explainers_name_their_background() -> None:
     assert "background: the means of 600 rows" in repr(LinearExplainer(MODEL, X))
     with pytest.warns(BackgroundWarning):
         assert "background: 2 centres of 600 rows, weighted" in repr(KernelExplainer(scatter, X, nclusters=2))
+
+
+def test_sparse_examples_have_a_background_of_their_rows() -> None:
+    sparse = scipy.sparse.csr_matrix(np.where(X > 1.0, X, 0.0))
+    model = LogisticRegression(max_iter=1000).fit(sparse, LABELS)
+    explainer = KernelExplainer(model, sparse, show_progress=False)
+    assert "background: 100 of 600 rows" in repr(explainer)
+    outputs = model.predict_proba(sparse)[:, 1]
+    assert abs(explainer.explain_local(sparse[:2]).base_values[1] - outputs.mean()) < 0.5 * standard_error(outputs)
+    with pytest.warns(BackgroundWarning, match="do not stand for all 600"):
+        assert "background: the medians of 600 rows" in repr(KernelExplainer(model, sparse, nclusters=10))
 
 
 def test_the_background_is_saved(tmp_path: Any) -> None:

@@ -98,7 +98,8 @@ def kernel_shap(
         Rows to explain. NumPy, pandas (dtypes and categories are kept), polars, pyarrow or SciPy's sparse rows; the
         model is given masked rows of the same kind.
     background : array, table or CSR matrix of shape (n_background, n_features), or Background
-        What hidden features are drawn from: 50 to 200 rows, or `summarize_background` of more. The cost is
+        What hidden features are drawn from: 50 to 200 rows, or `summarize_background` of more, whose mean prediction
+        may be another than that of the rows; `KernelExplainer` chooses rows for which it is not. The cost is
         proportional.
     weights : array of shape (n_background,), optional
         Weights of the background rows; default: those of the `Background`, else equal.

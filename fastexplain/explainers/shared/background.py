@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.arguments import whole_number
-from fastexplain.engine.background import Background, as_background, has_weights, summarize_background
+from fastexplain.engine.background import Background, as_background, has_weights, mean_filled, summarize_background
 from fastexplain.engine.balanced import balanced_rows
 from fastexplain.exceptions import BackgroundWarning
 from fastexplain.rows.kinds import is_sparse
@@ -187,7 +187,9 @@ class BackgroundChoice:
             return row_words(n_rows) + (", weighted" if weighted else "")
         if self.nclusters is None or (not is_sparse(self.examples) and not _all_numbers(self.examples)):
             return row_words(n_rows, self.n_examples)
-        return f"{n_rows:,} centres of {self.n_examples:,} rows, weighted"
+        if is_sparse(self.examples) and n_rows == 1:
+            return f"the medians of {self.n_examples:,} rows"
+        return f"{n_rows:,} {'centre' if n_rows == 1 else 'centres'} of {self.n_examples:,} rows, weighted"
 
     def _balanced(self, outputs: Floats) -> NDArray[np.intp]:
         chosen = balanced_rows(self.probe, outputs, MAX_ROWS)
@@ -215,7 +217,7 @@ def _nearest_to_centres(engineered: Any, nclusters: int, seed: int) -> tuple[NDA
     """Of each cluster the position of the row nearest to its centre, and the cluster's share of the rows."""
     from sklearn.cluster import KMeans
 
-    numbers = engineered.tocsr() if is_sparse(engineered) else _filled(engineered)
+    numbers = engineered.tocsr() if is_sparse(engineered) else mean_filled(np.asarray(engineered, dtype=np.float64))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer distinct rows than clusters: empty clusters are left out below
         fitted = KMeans(n_clusters=nclusters, n_init=10, random_state=seed).fit(numbers)
@@ -224,16 +226,6 @@ def _nearest_to_centres(engineered: Any, nclusters: int, seed: int) -> tuple[NDA
     nearest = [rows_of_k[distances[rows_of_k, k].argmin()] for k, rows_of_k in enumerate(members) if len(rows_of_k)]
     sizes = np.array([len(rows_of_k) for rows_of_k in members if len(rows_of_k)], dtype=np.float64)
     return np.array(nearest, dtype=np.intp), sizes / len(fitted.labels_)
-
-
-def _filled(rows: Any) -> Floats:
-    """Numbers, NaN being the column's mean."""
-    values = np.array(rows.to_numpy() if hasattr(rows, "to_numpy") else rows, dtype=np.float64)
-    missing = np.isnan(values)
-    if missing.any():
-        sums = np.where(missing, 0.0, values).sum(axis=0)
-        values = np.where(missing, sums / np.maximum((~missing).sum(axis=0), 1), values)
-    return values
 
 
 def _all_numbers(examples: Any) -> bool:

@@ -50,6 +50,8 @@ _logger = logging.getLogger("fastexplain")
 
 # Values of one batch when a global explanation is streamed: enough rows to keep every core busy.
 _BATCH_BYTES = 32 * 2**20
+# Engineered rows explained at a time, at least, before their values are added up to those of the raw features.
+_LEAST_MAPPED = 1024
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,16 @@ class Attribution(NamedTuple):
         mapped = None if errors is None else np.asarray(map_values(errors, feature_map), dtype=np.float64)
         return self._replace(values=values, standard_errors=mapped)
 
+    @staticmethod
+    def joined(parts: Sequence[Attribution]) -> Attribution:
+        """Of rows in several parts, the numbers of all, one after the other."""
+        values, errors, probabilities = zip(
+            *((part.values, part.standard_errors, part.probabilities) for part in parts), strict=True
+        )
+        return parts[0]._replace(
+            values=np.concatenate(values), standard_errors=_stacked(errors), probabilities=_stacked(probabilities)
+        )
+
     def both_classes(self) -> Attribution:
         """Of the probability of class 1, those of both classes."""
         errors, base = self.standard_errors, self.base_values
@@ -131,6 +143,12 @@ class Attribution(NamedTuple):
             base_values=None if base is None else np.concatenate([1.0 - base, base]),
             standard_errors=None if errors is None else np.concatenate([errors, errors], axis=2),
         )
+
+
+def _stacked(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    """Parts of an array that either all rows have, or none."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None
 
 
 def explainer_repr(explainer: Any) -> str:
@@ -466,9 +484,23 @@ class BaseExplainer(RowExplainer):
         """Numbers of the explanation's features, for rows as the model takes them."""
         if self._raw is None:
             return self._attribute(rows, show_progress)
-        whole = self._attribute_all(rows, show_progress).of_raw_features(self._raw.feature_map)
+        whole = self._of_raw_features(rows, self._raw.feature_map, show_progress)
         whole = whole._replace(path=whole.path or self.path)
         return whole if self._subset is None else whole.features(self._subset)
+
+    def _of_raw_features(self, rows: Any, feature_map: Any, show_progress: bool | None) -> Attribution:
+        """Numbers of the raw features, for engineered rows, which may have thousands of columns: so, in blocks."""
+        explained, n_rows = self._explained, count_rows(rows)
+        step = max(_LEAST_MAPPED, _BATCH_BYTES // max(1, 8 * explained.n_features * explained.n_outputs))
+        if self._samples or n_rows <= step:  # rows that are sampled together share their coalitions
+            return self._attribute_all(rows, show_progress).of_raw_features(feature_map)
+        parts = []
+        with progress(n_rows, self._title, show_progress) as advance:
+            for start in range(0, n_rows, step):
+                block = slice_rows(rows, start, min(start + step, n_rows))
+                parts.append(self._attribute_all(block, False).of_raw_features(feature_map))
+                advance(count_rows(block))
+        return Attribution.joined(parts)
 
     def _check_columns(self, X: Any) -> None:
         """Raise ValueError if X is a table with other columns than the model's, or than those of the examples."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.background import mean_filled
 from fastexplain.explainers.options import SamplingPolicy
 from fastexplain.rows.containers import as_rows
 from fastexplain.rows.kinds import is_sparse
@@ -97,12 +98,7 @@ def _as_numbers(X: Any) -> Any:
         for j in range(rows.n_features):
             column = rows.column(j)
             numbers[:, j] = column if column.dtype.kind in "fiub" else rows.codes(j)[0]
-    missing = np.isnan(numbers)
-    if missing.any():
-        counts = np.maximum((~missing).sum(axis=0), 1)
-        means = np.where(missing, 0.0, numbers).sum(axis=0) / counts
-        numbers = np.where(missing, means, numbers)
-    return numbers
+    return mean_filled(numbers)
 
 
 def _projected(numbers: Any, n_components: int) -> NDArray[np.float64]:
