@@ -15,6 +15,9 @@ namespace {
 
 constexpr auto kCheckEvery = std::chrono::milliseconds(20);
 
+// Ends the index under way on a thread whose loop has been stopped; the caller gets what stopped it.
+struct Stopped {};
+
 }  // namespace
 
 // One call of run, on the caller's stack: it outlives its helpers because the caller waits for them.
@@ -24,19 +27,22 @@ class ThreadPool::Job {
 
   // One worker's share. Throws nothing: what fn or check throw is kept for the caller, and ends the loop.
   void work(int worker, const InterruptCheck& check) {
-    auto last = std::chrono::steady_clock::now();
+    Turn mine{*this, check, std::chrono::steady_clock::now()};
+    Turn* const outer = std::exchange(turn, &mine);
     for (;;) {
       const std::int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
-      if (index >= n_) return;
+      if (index >= n_) break;
       guarded([&] { fn_(index, worker); });
-      if (check) {
-        const auto now = std::chrono::steady_clock::now();
-        if (now - last >= kCheckEvery) {
-          last = now;
-          guarded(check);
-        }
-      }
+      guarded([&] { mine.look(); });
     }
+    turn = outer;
+  }
+
+  // What checkpoint does within an index of this thread.
+  static void checkpoint() {
+    if (turn == nullptr) return;
+    if (turn->job.stopped_.load(std::memory_order_relaxed)) throw Stopped{};
+    turn->look();
   }
 
   template <class F>
@@ -47,6 +53,7 @@ class ThreadPool::Job {
       std::lock_guard lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
       next_.store(n_, std::memory_order_relaxed);
+      stopped_.store(true, std::memory_order_relaxed);
     }
   }
 
@@ -63,12 +70,34 @@ class ThreadPool::Job {
   std::condition_variable left;
 
  private:
+  // A thread's part in a job.
+  struct Turn {
+    Job& job;
+    const InterruptCheck& check;
+    std::chrono::steady_clock::time_point last;
+
+    // The caller's check, if it is time for it; what it throws passes.
+    void look() {
+      if (!check) return;
+      const auto now = std::chrono::steady_clock::now();
+      if (now - last < kCheckEvery) return;
+      last = now;
+      check();
+    }
+  };
+  static thread_local Turn* turn;  // of the loop that this thread works on, the innermost
+
   const std::int64_t n_;
   const std::function<void(std::int64_t, int)>& fn_;
   std::atomic<std::int64_t> next_{0};
+  std::atomic<bool> stopped_{false};
   std::mutex error_mutex_;
   std::exception_ptr error_;
 };
+
+thread_local ThreadPool::Job::Turn* ThreadPool::Job::turn = nullptr;
+
+void ThreadPool::checkpoint() { Job::checkpoint(); }
 
 ThreadPool::ThreadPool() : ThreadPool([](std::function<void()> body) { return std::thread(std::move(body)); }) {}
 
@@ -176,5 +205,7 @@ void parallel_for(std::int64_t n, int n_threads, const std::function<void(std::i
   else
     ThreadPool::run_alone(n, fn, check);
 }
+
+void checkpoint() { ThreadPool::checkpoint(); }
 
 }  // namespace fastexplain

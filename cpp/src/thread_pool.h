@@ -27,6 +27,9 @@ class ThreadPool {
   // parallel_for on the caller's thread alone.
   static void run_alone(std::int64_t n, const std::function<void(std::int64_t, int)>& fn, const InterruptCheck& check);
 
+  // checkpoint of parallel.h
+  static void checkpoint();
+
  private:
   class Job;
 

@@ -158,6 +158,33 @@ TEST_CASE("a throwing InterruptCheck stops the loop") {
   check_loop(1000, 2);
 }
 
+TEST_CASE("a throwing InterruptCheck stops the loop within an index, on all threads") {
+  for (const int n_threads : {1, 2}) {
+    std::atomic<int> finished{0};
+    const auto endless = [&](std::int64_t, int) {
+      const auto deadline = std::chrono::steady_clock::now() + 20s;
+      while (std::chrono::steady_clock::now() < deadline) checkpoint();
+      ++finished;
+    };
+    const auto interrupt = [] { throw std::runtime_error("interrupted"); };
+    CHECK_THROWS_WITH(parallel_for(n_threads, n_threads, endless, interrupt), "interrupted");
+    CHECK(finished == 0);
+  }
+  checkpoint();  // outside of all loops
+  check_loop(1000, 2);
+}
+
+TEST_CASE("a checkpoint after an inner loop is one of the outer loop") {
+  std::atomic<int> outer{0};
+  const auto body = [&](std::int64_t, int) {
+    parallel_for(10, 1, [](std::int64_t, int) { checkpoint(); });
+    std::this_thread::sleep_for(30ms);
+    checkpoint();
+  };
+  parallel_for(1, 1, body, [&] { ++outer; });
+  CHECK(outer >= 1);
+}
+
 TEST_CASE("InterruptCheck runs on the calling thread alone") {
   const auto caller = std::this_thread::get_id();
   std::atomic<int> calls{0}, elsewhere{0};

@@ -17,6 +17,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
@@ -34,7 +35,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from fastexplain import KernelExplainer, LinearExplainer, TabularExplainer, TreeExplainer
+from fastexplain import KernelExplainer, LinearExplainer, PredictionError, TabularExplainer, TreeExplainer
 from fastexplain.explainers.shared import base
 from fastexplain.models import load_model
 
@@ -416,7 +417,11 @@ def mixing(step: Any, rows: pd.DataFrame = NUMBERS) -> Any:
 WHOLE: dict[str, tuple[Any, str]] = {
     "pca": (PCA(2), "PCA makes columns of several columns"),
     "polynomials": (PolynomialFeatures(2), "PolynomialFeatures makes columns of several columns"),
-    "function": (FunctionTransformer(np.sort), r"FunctionTransformer\(sort\) makes columns of several columns"),
+    "function": (FunctionTransformer(np.sort), r"FunctionTransformer\(sort\) may make columns of several columns"),
+    "false one-to-one": (
+        FunctionTransformer(np.sort, feature_names_out="one-to-one"),
+        "what its steps make of column 'age' depends on other columns as well",
+    ),
     "normalizer": (Normalizer(), "what its steps make of column 'age' depends on other columns as well"),
     "declared": (Ranks(), "what its steps make of column 'age' depends on other columns as well"),
 }
@@ -436,7 +441,15 @@ def test_steps_that_mix_columns_stay_with_kernel_shap(name: str, caplog: pytest.
     np.testing.assert_allclose(total, model.predict_proba(rows.head(3)), atol=EXACT)
 
 
-@pytest.mark.parametrize("step", [Squares(), KNNImputer()], ids=["declared", "imputer"])
+def logarithm(rows: Any) -> Any:
+    return np.log1p(rows)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [Squares(), KNNImputer(), FunctionTransformer(logarithm, feature_names_out="one-to-one")],
+    ids=["declared", "imputer", "function"],
+)
 def test_steps_that_are_believed(step: Any) -> None:
     rows = ROWS[["age", "fare"]]
     model, rows = mixing(step, rows if isinstance(step, KNNImputer) else rows.fillna(3.0))
@@ -457,6 +470,15 @@ def test_last_steps_of_other_kinds(last: Any, why: str) -> None:
     explainer = TabularExplainer(model, ROWS.head(20))
     assert explainer.method == "shap.kernel"
     assert re.search(why, explainer.choice or "")
+
+
+def test_steps_that_fail_leave_the_word_to_the_pipeline() -> None:
+    model = pipeline_of(tree()).fit(ROWS, LABELS)
+    with pytest.raises(PredictionError, match=r"Pipeline raised ValueError on rows .*columns are missing: \{'age'\}"):
+        TabularExplainer(model, ROWS.drop(columns="age"))
+    texts = make_pipeline(CountVectorizer(), tree()).fit(ROWS["port"] + "ort", LABELS)
+    with pytest.raises((PredictionError, ValueError, TypeError)):  # rows of one column are text, and no table
+        TabularExplainer(texts, ROWS["port"] + "ort")
 
 
 def test_targets_that_are_transformed_keep_their_units() -> None:

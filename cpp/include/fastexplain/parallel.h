@@ -23,4 +23,8 @@ using InterruptCheck = std::function<void()>;
 void parallel_for(std::int64_t n, int n_threads, const std::function<void(std::int64_t, int)>& fn,
                   const InterruptCheck& check = {});
 
+// For an fn whose single index may take longer than a user waits for Ctrl-C: call it every millisecond or so. Between parts of
+// an index it does what parallel_for does between indices, and throws where the loop is to stop. Elsewhere it does nothing.
+void checkpoint();
+
 }  // namespace fastexplain

@@ -81,6 +81,7 @@ class DeepLift::Impl {
           mine.reserve(*this, block);
           std::fill(mine.phi.begin(), mine.phi.end(), 0.0);
           for (std::int64_t begin = 0; begin < background.n_rows; begin += block) {
+            checkpoint();
             const std::int64_t n = std::min(block, background.n_rows - begin);
             backward({rows, background, row, begin, n}, weights, mine);
           }

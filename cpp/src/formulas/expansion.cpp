@@ -121,6 +121,7 @@ void expand(const ExpansionTask& task, int n_threads, const InterruptCheck& chec
         double* out = task.out + b * task.n_masks * task.n_outputs;
         std::fill(out, out + task.n_masks * task.n_outputs, 0.0);
         for (std::int64_t first = 0; first < task.n_terms; first += kTermBatch) {
+          checkpoint();
           plan.build(task.row + first, background + first, task.n_terms, *tables);
           add_batch(task, plan, first, *tables, out);
         }
@@ -136,6 +137,7 @@ void couple_probabilities(const CouplingTask& task, int n_threads, const Interru
                  Coupling coupling(n_classes);
                  std::vector<double> pairwise(static_cast<std::size_t>(n_classes * n_classes));
                  for (std::int64_t row = block * kBlock; row < std::min(task.n_rows, (block + 1) * kBlock); ++row) {
+                   checkpoint();
                    const double* decisions = task.decisions + row * n_pairs;
                    std::int64_t pair = 0;
                    for (std::int64_t i = 0; i < n_classes; ++i)

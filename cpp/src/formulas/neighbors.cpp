@@ -86,6 +86,7 @@ void average_neighbors(const NeighborsTask& task, int n_threads, const Interrupt
                             {std::numeric_limits<double>::infinity(), 0});
         const double* background = task.background + b * task.n_players * task.n_train;
         for (std::int64_t first = 0; first < task.n_train; first += kTermBatch) {
+          checkpoint();
           plan.build(task.row + first, background + first, task.n_train, *mine.tables);
           search_batch(task, plan, first, mine);
         }

@@ -84,6 +84,7 @@ void product_game(const ProductGameView& game, const PairRules& rules, double* v
               std::fill_n(partial, n_values, 0.0);
               const std::int64_t last = std::min(game.n_blocks, (number + 1) * kPieceBlocks);
               for (std::int64_t block = number * kPieceBlocks; block < last; ++block) {
+                checkpoint();
                 ProductTask task{};
                 task.n_players = game.n_players;
                 task.n_background = static_cast<int>(game.n_background);

@@ -185,6 +185,7 @@ void ReplacementPredictor::replace_block(std::int64_t begin, std::int64_t end, c
   std::fill(block.difference.begin(), block.difference.end(), 0.0);
   for (std::int64_t t = 0; t < forest_.n_trees; ++t) {
     if (!block.tree_used[t]) continue;
+    checkpoint();
     for (std::int64_t i = begin; i < end; ++i)
       tree<kPlain, kJobs>(t, x + i * n_features, block.replaced.data() + (i - begin) * block.n_values,
                           block.difference.data() + (i - begin) * row_size, block);
@@ -277,6 +278,7 @@ void ReplacementPredictor::predict(const double* x, std::int64_t n_rows, const d
                  for (std::int64_t i = begin; i < end; ++i)
                    std::copy(base_offset, base_offset + n_outputs, out + i * n_outputs);
                  for (std::int64_t t = 0; t < forest_.n_trees; ++t) {
+                   checkpoint();
                    for (std::int64_t i = begin; i < end; ++i) {
                      const std::int64_t leaf = leaf_of(roots_[t], x + i * forest_.n_features);
                      double* sum = out + i * n_outputs;

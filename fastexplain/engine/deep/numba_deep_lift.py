@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.numba.tools import compiled, for_each
+from fastexplain.engine.numba.tools import compiled, for_each_part
 from fastexplain.models.networks.network import Network
 
 __all__ = ["explain_rows"]
@@ -22,8 +22,8 @@ Arrays = tuple[Array, Array, Array, Array, Array]
 
 # As UnitRule in deep_lift.h.
 KINK_AT_ZERO, IDENTITY, SOFTMAX = 1, 3, 4
-# Rows of one call into compiled code: Ctrl-C is answered between calls.
-CALL_ROWS = 16
+# Products of one call into compiled code for one row: Ctrl-C is answered between calls.
+CALL_CELLS = 2**25
 
 
 def explain_rows(
@@ -34,14 +34,19 @@ def explain_rows(
     n_in = np.array([layer.weight.shape[0] for layer in network.layers])
     n_out = np.array([layer.weight.shape[1] for layer in network.layers])
 
+    n_products = int((n_in * n_out)[:-1].sum()) * int(n_out[-1])
+    step = max(1, CALL_CELLS // max(1, n_products))
+
     def work(part: slice) -> None:
         z, value, slope, threshold, features = (array[part] for array in mine)
-        _explain(
-            flat, n_in, n_out, rules, z, value, slope, threshold, features, others[0], others[1], others[2], others[4],
-            weights, values[part],
-        )  # fmt: skip
+        values[part] = 0.0
+        for begin in range(0, len(weights), step):
+            _explain(
+                flat, n_in, n_out, rules, z, value, slope, threshold, features, others[0], others[1], others[2],
+                others[4], weights, begin, min(begin + step, len(weights)), values[part],
+            )  # fmt: skip
 
-    for_each(work, [slice(begin, begin + CALL_ROWS) for begin in range(0, len(values), CALL_ROWS)], n_threads)
+    for_each_part(work, len(values), n_threads)
 
 
 @compiled
@@ -119,8 +124,11 @@ def _explain(
     slope_b: Array,
     features_b: Array,
     weights: Array,
+    begin: int,
+    end: int,
     values: Array,
 ) -> None:
+    """Adds what background rows begin .. end give."""
     n_layers, n_features, n_outputs = len(n_in), n_in[0], n_out[-1]
     widest = n_in.max()
     now, following = np.zeros((n_outputs, widest)), np.zeros((n_outputs, widest))
@@ -130,9 +138,8 @@ def _explain(
         weight_at[layer + 1] = weight_at[layer] + n_in[layer] * n_out[layer]
         unit_at[layer + 1] = unit_at[layer] + (n_out[layer] + 7) // 8 * 8
     last, at = flat[weight_at[n_layers - 1] :], unit_at[n_layers - 1]
-    values[:] = 0.0
     for row in range(len(z)):
-        for b in range(len(z_b)):
+        for b in range(begin, end):
             if rules[-1] == SOFTMAX:
                 _begin_softmax(
                     last,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,8 @@ Masks = NDArray[np.uint8]
 
 CHUNK_PLAYERS = 6  # whose subsets are tabulated; the C++ kernels choose by the number of coalitions
 TILE = 64
+# Terms of masked rows that one call of compiled code computes: Ctrl-C is answered between calls.
+CALL_CELLS = 2**23
 
 
 def expand(
@@ -23,7 +27,9 @@ def expand(
     subsets = _subsets(masks)
 
     def work(part: slice) -> None:
-        _expand(kind, degree, row, background[part], coefficients, subsets, out[part])
+        out[part] = 0.0
+        for first, last in _calls(row.shape[1], len(masks)):
+            _expand(kind, degree, row, background[part], coefficients, subsets, first, last, out[part])
 
     for_each_part(work, len(background), n_threads)
 
@@ -48,9 +54,21 @@ def average_neighbors(
     subsets = _subsets(masks)
 
     def work(part: slice) -> None:
-        _average_neighbors(row, background[part], targets, subsets, n_neighbors, power, by_distance, out[part])
+        nearest, index = np.empty((len(masks), n_neighbors)), np.zeros((len(masks), n_neighbors), dtype=np.int64)
+        for b in range(part.start, part.stop):
+            nearest[:] = np.inf
+            for first, last in _calls(row.shape[1], len(masks)):
+                _search(row, background[b], subsets, first, last, nearest, index)
+            _average(nearest, index, targets, power, by_distance, out[b])
 
     for_each_part(work, len(background), n_threads)
+
+
+def _calls(n_terms: int, n_masks: int) -> Iterator[tuple[int, int]]:
+    """Terms of each call, whole tiles."""
+    step = max(1, CALL_CELLS // (TILE * max(1, n_masks))) * TILE
+    for first in range(0, n_terms, step):
+        yield first, min(first + step, n_terms)
 
 
 def _subsets(masks: Masks) -> Masks:
@@ -97,15 +115,23 @@ def _terms(tables: NDArray[np.float64], subsets: Masks, product: bool, terms: Fl
 
 @compiled
 def _expand(
-    kind: int, degree: int, row: Float, background: Float, coefficients: Float, subsets: Masks, out: Float
+    kind: int,
+    degree: int,
+    row: Float,
+    background: Float,
+    coefficients: Float,
+    subsets: Masks,
+    begin: int,
+    end: int,
+    out: Float,
 ) -> None:
+    """Adds terms begin .. end."""
     product = kind == 0
     tables = np.zeros((subsets.shape[1], 2**CHUNK_PLAYERS, TILE))
     terms = np.empty(TILE)
-    out[:] = 0.0
     for b in range(len(background)):
-        for first in range(0, row.shape[1], TILE):
-            last = min(first + TILE, row.shape[1])
+        for first in range(begin, end, TILE):
+            last = min(first + TILE, end)
             _build_tables(row, background[b], first, last, product, tables)
             for m in range(len(subsets)):
                 _terms(tables, subsets[m], product, terms)
@@ -172,37 +198,33 @@ def _solve_coupling(q: Float, product: Float, p: Float) -> None:
 
 
 @compiled
-def _average_neighbors(
-    row: Float,
-    background: Float,
-    targets: Float,
-    subsets: Masks,
-    n_neighbors: int,
-    power: float,
-    by_distance: bool,
-    out: Float,
+def _search(
+    row: Float, background: Float, subsets: Masks, begin: int, end: int, nearest: Float, index: NDArray[np.int64]
 ) -> None:
-    n_masks = len(subsets)
-    tables = np.zeros((subsets.shape[1], 2**CHUNK_PLAYERS, TILE))
-    terms, weights = np.empty(TILE), np.empty(n_neighbors)
-    nearest, index = np.empty((n_masks, n_neighbors)), np.zeros((n_masks, n_neighbors), dtype=np.int64)
-    for b in range(len(background)):
-        nearest[:] = np.inf
-        for first in range(0, row.shape[1], TILE):
-            last = min(first + TILE, row.shape[1])
-            _build_tables(row, background[b], first, last, False, tables)
-            for m in range(n_masks):
-                _terms(tables, subsets[m], False, terms)
-                for t in range(last - first):
-                    if terms[t] < nearest[m, -1]:
-                        _insert(nearest[m], index[m], terms[t], first + t)
-        for m in range(n_masks):
-            _weigh(nearest[m], power, by_distance, weights)
-            for k in range(out.shape[2]):
-                total = 0.0
-                for i in range(n_neighbors):
-                    total += weights[i] * targets[index[m, i], k]
-                out[b, m, k] = total / weights.sum()
+    """Puts training rows begin .. end in their places among the nearest of each mask."""
+    tables, terms = np.zeros((subsets.shape[1], 2**CHUNK_PLAYERS, TILE)), np.empty(TILE)
+    for first in range(begin, end, TILE):
+        last = min(first + TILE, end)
+        _build_tables(row, background, first, last, False, tables)
+        for m in range(len(subsets)):
+            _terms(tables, subsets[m], False, terms)
+            for t in range(last - first):
+                if terms[t] < nearest[m, -1]:
+                    _insert(nearest[m], index[m], terms[t], first + t)
+
+
+@compiled
+def _average(
+    nearest: Float, index: NDArray[np.int64], targets: Float, power: float, by_distance: bool, out: Float
+) -> None:
+    weights = np.empty(nearest.shape[1])
+    for m in range(len(nearest)):
+        _weigh(nearest[m], power, by_distance, weights)
+        for k in range(out.shape[1]):
+            total = 0.0
+            for i in range(len(weights)):
+                total += weights[i] * targets[index[m, i], k]
+            out[m, k] = total / weights.sum()
 
 
 @compiled

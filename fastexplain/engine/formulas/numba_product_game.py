@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.rules import LANES, Fit, PairRules, Series
-from fastexplain.engine.numba.tools import compiled, for_each
+from fastexplain.engine.numba.tools import compiled, for_each_part
 
 __all__ = ["product_game", "sigmoid_game"]
 
@@ -23,7 +23,8 @@ Float = NDArray[np.float64]
 PIECE_BLOCKS = 8
 PIECE_BACKGROUND = 16
 PARTIAL_VALUES = 2**22
-PIECES_PER_THREAD = 4
+# Factors of a piece's terms that one call of compiled code goes through: Ctrl-C is answered between calls.
+CALL_CELLS = 2**18
 FLAT = 37.0  # beyond this distance from 0 the logistic function is flat to 1e-16
 
 
@@ -41,8 +42,14 @@ def product_game(
     shared = coefficients.ndim == 3
     by_row = coefficients[None] if shared else coefficients
 
+    step = max(1, min(PIECE_BLOCKS, CALL_CELLS // max(1, len(weights) * row_factors.shape[2])))
+
     def piece(begin: int, end: int, first: int, n_pieces: int, partial: Float) -> None:
-        _product_pieces(begin, end, first, n_pieces, row_factors, background_factors, by_row, weights, rules, partial)
+        for block in range(0, PIECE_BLOCKS, step):
+            _product_pieces(
+                begin, end, first, n_pieces, block, min(block + step, PIECE_BLOCKS), row_factors, background_factors,
+                by_row, weights, rules, partial,
+            )  # fmt: skip
 
     _in_pieces(values, -(-n_blocks // PIECE_BLOCKS), n_threads, piece)
 
@@ -78,12 +85,11 @@ def _in_pieces(
     for first in range(0, n_rows, tile):
         n_tile = min(tile, n_rows - first)
         partial = np.zeros((n_tile * n_pieces, n_players, n_outputs))
-        step = max(1, -(-len(partial) // (PIECES_PER_THREAD * n_threads)))
 
         def work(part: slice, first: int = first, partial: Float = partial) -> None:
             piece(part.start, part.stop, first, n_pieces, partial)
 
-        for_each(work, [slice(i, min(i + step, len(partial))) for i in range(0, len(partial), step)], n_threads)
+        for_each_part(work, len(partial), n_threads)
         for number in range(n_pieces):
             values[first : first + n_tile] += partial[number::n_pieces]
 
@@ -94,6 +100,8 @@ def _product_pieces(
     end: int,
     first_row: int,
     n_pieces: int,
+    first_block: int,
+    last_block: int,
     row_factors: Float,
     background_factors: Float,
     coefficients: Float,
@@ -109,7 +117,8 @@ def _product_pieces(
         row = first_row + index // n_pieces
         number = index % n_pieces
         own = row if len(coefficients) > 1 else 0
-        for block in range(number * PIECE_BLOCKS, min(n_blocks, (number + 1) * PIECE_BLOCKS)):
+        start = number * PIECE_BLOCKS
+        for block in range(start + first_block, min(n_blocks, start + last_block)):
             sums[:] = 0.0
             present = row_factors[row, block]
             for b in range(len(weights)):

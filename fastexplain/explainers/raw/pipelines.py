@@ -129,9 +129,19 @@ def without_map(
             return "its steps are not known to make each column of one column alone"
         return _contradiction(raw)
     except ColumnsMixError as error:
-        return f"{error.kind} makes columns of several columns"
-    except (TypeError, ValueError) as error:
-        return f"its steps cannot be followed ({error})"
+        return _mixing(error.kind)
+    except Exception as error:  # whatever the user's transformers raise: the pipeline itself will tell
+        return f"its steps cannot be followed ({type(error).__name__}: {error})"
+
+
+def _mixing(kind: str) -> str:
+    """Why a transformer of this kind stands in the way, and what may help."""
+    if kind.startswith("FunctionTransformer("):
+        return (
+            f"{kind} may make columns of several columns (if each comes of the one in its place, say so with "
+            "feature_names_out='one-to-one')"
+        )
+    return f"{kind} makes columns of several columns"
 
 
 def _contradiction(raw: RawFeatures) -> str | None:
