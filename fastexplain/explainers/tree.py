@@ -200,6 +200,8 @@ def _check_current(model: TreeModel) -> None:
 
 def _outputs(model: TreeModel, X: Any, predictions: Predictions) -> NDArray[Any]:
     """What the values add up to, by the model as it is now."""
+    if model.gives_probabilities and np.ndim(predictions[1]) == 2:
+        return np.asarray(predictions[1])
     return model.raw_predict(model.dense(X))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -197,6 +198,10 @@ class Explanation(Conversions, InterpretMembers, FeatureImportanceExplanation):
             self._base_values = expected_to_base(expected, self._n_outputs, self._is_antisymmetric)
         self._check_names(features is not None, rest.pop("num_features", None), rest.pop("num_classes", None))
         super().__init__(**rest)
+        if "interpret" in sys.modules:
+            from fastexplain.explanation.interpret.show import offer_provider
+
+            offer_provider()
 
     def _check_names(self, features_given: bool, num_features: int | None, num_classes: int | None) -> None:
         if self._model_task not in ("classification", "regression"):

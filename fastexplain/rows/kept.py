@@ -15,8 +15,9 @@ from fastexplain.rows.tables import unwrapped_rows
 
 __all__ = ["compact_rows", "kept_rows"]
 
-# Arrays up to this size are copied, which is faster than a checksum of them; larger ones would double the memory.
-COPIED_BYTES = 64 * 2**20
+# Arrays up to this size are copied, which is faster than a checksum of them; of larger ones, a copy would be felt
+# where means over many rows are all that is kept of an explanation.
+COPIED_BYTES = 8 * 2**20
 
 _CHANGED = (
     "The rows have changed since they were explained, so that the explanation's data and predictions would be of other "

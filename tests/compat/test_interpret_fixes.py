@@ -300,6 +300,11 @@ def test_predictions_are_made_once_and_when_asked_for(
     for name in ("predict", "predict_proba"):
         monkeypatch.setattr(type(explainer.model), name, counted(type(explainer.model), name, asked))
     explanation = explainer.explain_global(X, include_local=include_local, batch_size=64)
+    if kind == "deep":  # at once: a forward pass costs little beside DeepLIFT
+        monkeypatch.undo()
+        assert asked == (["predict_proba", "predict"] if include_local else [])  # else batch by batch
+        assert np.shape(explanation.eval_y_predicted_proba) == (150, 3)
+        return
     assert asked in ([], ["predict_proba"])  # Kernel SHAP may ask for the rows that it explains
     asked.clear()
     for _ in range(2):

@@ -266,6 +266,7 @@ def test_parameters_without_a_fit_change_no_prediction(call: Any) -> None:
     assert explanation.eval_y_predicted == model.predict(ROWS).tolist()
 
 
+@pytest.mark.filterwarnings("ignore::fastexplain.exceptions.RescaledValuesWarning")
 def test_labels_that_contradict_probabilities_are_an_error(call: Any) -> None:
     model = GradientBoostingClassifier(n_estimators=3, random_state=0).fit(X, Y)
     explanation, unread = (call(fastexplain.TreeExplainer(model, shap_values_output="probability"), ROWS) for _ in "ab")

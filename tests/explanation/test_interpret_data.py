@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import run_python
 
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 
@@ -257,6 +258,66 @@ def test_a_local_explanation_has_no_global_picture():
     for key in (None, -1):
         with pytest.raises(ValueError, match=r"Only global explanation can be visualized with key=None\."):
             regression().visualize(key)
+
+
+SHOW = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+import logging
+logging.disable(logging.CRITICAL)  # interpret-core logs what it raises
+import interpret
+import numpy as np
+from fastexplain import MissingDependencyError
+from fastexplain.explanation import GlobalExplanation
+
+explanation = GlobalExplanation([1.0, 2.0])
+{before}
+for _ in range(2):
+    try:
+        interpret.show(explanation)
+        print("shown")
+    except Exception as error:
+        print(type(error).__name__, str(error))
+"""
+
+
+def test_show_names_all_that_it_lacks(interpret):
+    absent = ["IPython", "dash", "gevent"]
+    lines = run_python(SHOW.format(absent=absent, before="")).splitlines()
+    assert len(set(lines)) == 1  # the second time as the first
+    assert lines[0].startswith("MissingDependencyError interpret.show needs IPython, ")
+    assert all(name in lines[0] for name in absent)
+    assert "plotly:" not in lines[0].partition("pip install 'fastexplain[interpret]'")[0]
+
+
+def test_show_leaves_a_chosen_provider_alone(interpret):
+    before = """
+class Chosen:
+    def render(self, explanation, key=-1, **options):
+        pass
+
+interpret.set_visualize_provider(Chosen())
+explanation = GlobalExplanation([1.0, 2.0])
+"""
+    assert run_python(SHOW.format(absent=["IPython"], before=before)).splitlines() == ["shown", "shown"]
+
+
+def test_a_provider_of_interpret_core_takes_over(interpret):
+    before = """
+import interpret.provider
+class Auto:
+    def render(self, explanation, key=-1, **options):
+        assert key == -1
+interpret.provider.AutoVisualizeProvider = Auto
+"""
+    code = SHOW.format(absent=[], before=before) + "print(type(interpret.get_visualize_provider()).__name__)"
+    assert run_python(code).splitlines() == ["shown", "shown", "Auto"]
 
 
 def test_show_renders_through_a_provider(interpret):

@@ -386,7 +386,7 @@ class BaseExplainer(RowExplainer):
         ----------
         evaluation_examples : array-like or table of shape (n_rows, n_features), or one row of shape (n_features,)
             Columns in the order that the model was fitted on. What is missing follows the model's own rule. The
-            explanation keeps them as they are now: a copy of arrays up to 64 MiB. Beyond, it keeps the array itself,
+            explanation keeps them as they are now: a copy of arrays up to 8 MiB. Beyond, it keeps the array itself,
             and an error says so if it is used after the array was changed.
 
         Returns

@@ -113,9 +113,9 @@ def first_sums(
 def model_has_changed() -> PredictionError:
     """The error for a model whose predictions would contradict the values."""
     return PredictionError(
-        "The model was refitted or changed since the rows were explained (or predicts them differently each time), so "
-        "that its predictions of them would contradict the values. Explain the rows again; or read eval_y_predicted or "
-        "save the explanation before the model is changed."
+        "The model was refitted or changed since it was explained (or predicts the same rows differently each time), "
+        "so that its predictions would contradict the values. Make a new explainer and explain the rows again; or read "
+        "eval_y_predicted, or save the explanation, before the model is changed."
     )
 
 

@@ -176,7 +176,10 @@ def explanation_selector(explanation: Explanation) -> pd.DataFrame:
 def explanation_figure(explanation: Explanation, key: int | None = None) -> Any:
     """What `Explanation.visualize` returns; see there."""
     if key in (None, -1) and not isinstance(explanation, GlobalExplanation):
-        raise ValueError("Only global explanation can be visualized with key=None.")
+        raise ValueError(
+            "Only global explanation can be visualized with key=None. This one is local: give the number of a row, as "
+            "in visualize(0), or call explain_global."
+        )
     optional("plotly", "interpret", "Explanation.visualize")  # which interpret-core needs to draw, not to install
     plot = optional("interpret.visual.plot", "interpret", "Explanation.visualize")
     if isinstance(explanation, GlobalExplanation) and (key is None or key == -1):
