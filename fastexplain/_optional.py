@@ -10,8 +10,8 @@ from fastexplain.exceptions import MissingDependencyError
 __all__ = ["optional"]
 
 
-def optional(module: str, extra: str, purpose: str) -> Any:
-    """Import a module that an extra of the package brings.
+def optional(module: str, extra: str | None, purpose: str) -> Any:
+    """Import a module that an extra of the package brings; without an extra, one that its users have anyway.
 
     Raises
     ------
@@ -24,4 +24,5 @@ def optional(module: str, extra: str, purpose: str) -> Any:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # installed, but one of its own dependencies is missing: its message says which
-        raise MissingDependencyError(f"{purpose} needs {package}: pip install 'fastexplain[{extra}]'") from error
+        what = package if extra is None else f"'fastexplain[{extra}]'"
+        raise MissingDependencyError(f"{purpose} needs {package}: pip install {what}") from error

@@ -396,5 +396,5 @@ def _from_batches(dataset: Any) -> tuple[NDArray[Any], list[Any], int]:
 def _as_batches(rows: NDArray[Any], names: list[Any], batch_size: int) -> Any:
     from fastexplain._optional import optional
 
-    data = optional("tensorflow", "keras", "A TensorFlow dataset").data.Dataset
+    data = optional("tensorflow", None, "A TensorFlow dataset").data.Dataset
     return data.from_tensor_slices(({name: rows[:, j] for j, name in enumerate(names)}, None)).batch(batch_size)

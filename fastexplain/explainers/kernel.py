@@ -42,8 +42,9 @@ class KernelExplainer(BaseExplainer):
         Rows that hidden features are drawn from: the background. Up to 100 are used as they are. Of more, 100 are
         chosen so that in each column, together, and in what the model predicts, they are as all rows are: the base
         value is then the mean prediction, up to a fraction of its standard error. Up to 5,000 rows, drawn by `seed`,
-        are predicted for it. Something with ``.data`` and ``.weights``, such as `fastexplain.summarize_background`
-        returns, is used as it is, however many rows it has.
+        are predicted for it. What a row costs grows with the background: where a model is slow, fewer rows, say 30,
+        save time at the price of a less certain base value. Something with ``.data`` and ``.weights``, such as
+        `fastexplain.summarize_background` returns, is used as it is, however many rows it has.
     is_function : bool, default False
         Call the model itself although it has a predict. A plain function needs no such hint.
     explain_subset : sequence of int or str, optional

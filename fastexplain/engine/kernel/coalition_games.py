@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import one_blas_thread
+from fastexplain.engine.helper_thread import HelperThread
 from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.engine.progress import counted
@@ -234,7 +234,7 @@ class BlackBoxGame:
             return None if parts is None else (parts, self._fill(parts))
 
         # Leaving the block waits for the chunk under way: nothing runs on after an error.
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="fastexplain-fill") as filler:
+        with HelperThread("fastexplain-fill") as filler:
             filled = next_filled()
             while filled is not None:
                 following = filler.submit(next_filled)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -535,6 +534,7 @@ def of_compiled(function: Any) -> Score:
 
     def score(truth: Truth, predictions: Any) -> Evaluation:
         from fastexplain.engine.metrics.numba_metrics import call_compiled
+        from fastexplain.engine.numba.tools import for_each
 
         check_weights(function, truth)
         y = np.ascontiguousarray(truth.y)
@@ -545,9 +545,8 @@ def of_compiled(function: Any) -> Score:
             weights = np.ascontiguousarray(truth.weights[rows]) if truth.weighted else None
             out = np.empty(len(kept))
             parts = np.array_split(np.arange(len(kept)), min(truth.n_threads, len(kept)))
-            run = [(slice(p[0], p[-1] + 1), kept) for p in parts if len(p)]
-            with ThreadPoolExecutor(truth.n_threads) as pool:
-                list(pool.map(lambda job: call_compiled(function, kept_y, job[1][job[0]], weights, out[job[0]]), run))
+            run = [slice(p[0], p[-1] + 1) for p in parts if len(p)]
+            for_each(lambda part: call_compiled(function, kept_y, kept[part], weights, out[part]), run, truth.n_threads)
             return np.array([number(function, value) for value in out])
 
         return leaving_out_blocks(truth, of_rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar, cast
 
 import numba
@@ -43,7 +43,12 @@ def for_each(work: Callable[[slice], None], tasks: Iterable[slice], n_threads: i
             raise
 
     with ThreadPoolExecutor(n_threads) as pool:
-        futures = [pool.submit(take_and_work) for _ in range(n_threads)]
+        futures: list[Future[None]] = []
+        try:
+            futures.extend(pool.submit(take_and_work) for _ in range(n_threads))
+        except RuntimeError:  # the system starts no more threads: there are fewer, or the caller alone
+            if not futures:
+                take_and_work()
         try:
             for future in futures:
                 future.result()

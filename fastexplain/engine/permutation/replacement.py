@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.helper_thread import HelperThread
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.engine.progress import progress
 from fastexplain.rows.containers import Rows, Segment
@@ -97,7 +98,7 @@ class PredictingReplacer(Replacer):
         first = next(chunks, None)
         if first is None:
             return out
-        with progress(n_jobs * n, "predicting", None) as bar, ThreadPoolExecutor(1) as builder:
+        with progress(n_jobs * n, "predicting", None) as bar, HelperThread("fastexplain-build") as builder:
             pending: Future[tuple[list[tuple[int, Segment]], Any]] | None = builder.submit(self._build, first)
             while pending is not None:
                 chunk, X = pending.result()

@@ -119,7 +119,8 @@ class MimicExplainer(RowExplainer):
         Whether a column may come of several features; its values are then shared out among them.
     shap_values_output : {"default", "probability", "teacher_probability"}
         What values and base value of a classifier add up to: the surrogate's log-odds; or, scaled approximately, the
-        surrogate's own probability or the teacher's (of a regression, the teacher's output).
+        surrogate's own probability or the teacher's (of a regression, the teacher's output). Scaled values of log-odds
+        are no Shapley values of the probability: a `RescaledValuesWarning` says so, as `units` and pictures do.
     categorical_features : sequence of str or int, optional
         Columns of categories, by name or index, besides those whose type says so (``category`` of pandas, Categorical
         and Enum of polars). A category that was not seen counts as one of its own.

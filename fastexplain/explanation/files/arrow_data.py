@@ -230,7 +230,7 @@ def _table_columns(pa: Any, data: Any, library: str) -> Columns:
     if library == "polars":
         container = "polars" if hasattr(data, "columns") else "polars_series"
         frame = data if container == "polars" else data.to_frame()
-        data = frame.to_arrow(compat_level=optional("polars", "polars", "A data frame").CompatLevel.oldest())
+        data = frame.to_arrow(compat_level=optional("polars", None, "A data frame").CompatLevel.oldest())
     elif not isinstance(data, pa.Table):
         data = pa.Table.from_batches([data])
     names = list(data.schema.names)
@@ -257,7 +257,7 @@ def from_columns(columns: Sequence[pa.ChunkedArray], description: dict[str, Any]
         return _pandas(pa, columns, description)
     table = pa.table(list(columns), names=description["columns"])
     if container in ("polars", "polars_series"):
-        frame = optional("polars", "polars", "A data frame").from_arrow(table)
+        frame = optional("polars", None, "A data frame").from_arrow(table)
         return frame if container == "polars" else frame.to_series()
     return table
 

@@ -214,7 +214,7 @@ def _matrix(parts: Any, description: dict[str, Any] | None) -> Any:
 def _frame(rows: Any, description: dict[str, Any]) -> Any:
     names = description["columns"]
     if description["container"] == "polars":
-        polars = optional("polars", "polars", "A polars data frame")
+        polars = optional("polars", None, "A polars data frame")
         return polars.DataFrame(rows, schema=names, orient="row")
     if description["container"] == "pyarrow":
         pa = optional("pyarrow", "arrow", "An Arrow table")

@@ -1,0 +1,49 @@
+"""One thread beside the caller's, or none where the system starts no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["HelperThread"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class HelperThread:
+    """Does work in order, beside the caller; leaving the ``with`` block waits for the work under way.
+
+    A system that starts no more threads for this process (a limit of the container, or too little memory) makes it
+    slower, not impossible: the caller then does the work itself, as the core's own pool does.
+
+    Parameters
+    ----------
+    name : str
+        Of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._alone = False
+
+    def __enter__(self) -> HelperThread:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._pool.shutdown()
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Begin a call; its result is the future's."""
+        if not self._alone:
+            try:
+                return self._pool.submit(function, *args, **kwargs)
+            except RuntimeError:  # can't start new thread
+                self._alone = True  # for good: a thread that starts later would do the work a second time
+        done: Future[T] = Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
