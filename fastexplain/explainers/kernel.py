@@ -87,8 +87,7 @@ class KernelExplainer(BaseExplainer):
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
     include_init_data : bool, default False
-        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
-        `RowExplainer`.
+        Whether explanations and pickles keep `initialization_examples`: see `RowExplainer`.
 
     Attributes
     ----------

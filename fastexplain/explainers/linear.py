@@ -66,8 +66,7 @@ class LinearExplainer(BaseExplainer):
         A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
         second.
     include_init_data : bool, default False
-        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
-        `RowExplainer`.
+        Whether explanations and pickles keep `initialization_examples`: see `RowExplainer`.
 
     Attributes
     ----------

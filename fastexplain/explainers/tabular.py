@@ -83,8 +83,7 @@ class TabularExplainer:
     seed : int, default 0
         Of whatever is drawn: background clusters and sampled coalitions.
     include_init_data : bool, default False
-        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
-        `RowExplainer`.
+        Whether explanations and pickles keep `initialization_examples`: see `RowExplainer`.
 
     Attributes
     ----------

@@ -13,6 +13,7 @@ from fastexplain.engine import tree_shap
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import raw_features
+from fastexplain.explainers.shared.background import rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_task
 from fastexplain.explainers.shared.later import model_has_changed
@@ -68,8 +69,7 @@ class TreeExplainer(BaseExplainer):
         A progress bar where standard error is a terminal, and in notebooks; None shows it once the work has taken a
         second.
     include_init_data : bool, default False
-        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
-        `RowExplainer`.
+        Whether explanations and pickles keep `initialization_examples`: see `RowExplainer`.
 
     Attributes
     ----------
@@ -118,6 +118,8 @@ class TreeExplainer(BaseExplainer):
         aggregate: str = "sum",
         include_init_data: bool = False,
     ) -> None:
+        # rows that come with weights, as summaries have them, give names and types as well
+        initialization_examples = None if initialization_examples is None else rows_of(initialization_examples)
         parts = taken_apart(model)
         raw = raw_features(
             transformations,
@@ -143,9 +145,7 @@ class TreeExplainer(BaseExplainer):
             )
         super().__init__(
             model,
-            initialization_examples
-            if raw is None
-            else self._tree_model.dense(raw.transform_examples(initialization_examples)),
+            initialization_examples if raw is None else self._tree_model.dense(raw.transform_examples(raw.examples)),
             _explained(self._tree_model, self._rescales),
             explain_subset=explain_subset,
             features=features,

@@ -35,7 +35,14 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from fastexplain import KernelExplainer, LinearExplainer, PredictionError, TabularExplainer, TreeExplainer
+from fastexplain import (
+    KernelExplainer,
+    LinearExplainer,
+    PredictionError,
+    TabularExplainer,
+    TreeExplainer,
+    summarize_background,
+)
 from fastexplain.explainers.shared import base
 from fastexplain.models import load_model
 
@@ -67,6 +74,7 @@ def make_rows() -> pd.DataFrame:
 
 ROWS = make_rows()
 NAMES = list(ROWS.columns)
+NUMBERS = ROWS[["age", "fare"]].fillna(3.0)
 LABELS = np.where((ROWS["sex"] == "female") ^ (ROWS["fare"] > 25), "lived", "died")
 TARGET = np.log1p(ROWS["fare"].to_numpy()) + (ROWS["sex"] == "male")
 # by hand, for `columns()`: fare, age, age missing, female, male, C, Q, S
@@ -347,6 +355,23 @@ def test_many_engineered_columns_are_added_up_in_blocks(output: str, monkeypatch
     assert blocks.eval_y_predicted_proba == whole.eval_y_predicted_proba
 
 
+@pytest.mark.parametrize("last", [tree(), LogisticRegression()], ids=["tree", "linear"])
+def test_examples_may_come_with_weights(last: Any) -> None:
+    rows = NUMBERS.to_numpy()
+    model = make_pipeline(StandardScaler(), last).fit(rows, LABELS)
+    summary = summarize_background(rows, 4)
+    explanation = TabularExplainer(model, summary).explain_local(rows)
+    method = "decision_function" if isinstance(last, LogisticRegression) else "predict_proba"
+    outputs = getattr(model, method)(rows).reshape(N, -1)
+    np.testing.assert_allclose(explanation.values.sum(axis=1) + explanation.base_values, outputs, atol=EXACT)
+    before = make_pipeline(MinMaxScaler()).fit(rows)
+    whole = TabularExplainer(model, summary, transformations=before)
+    assert whole.path == "pipeline", whole.choice
+    if isinstance(last, LogisticRegression):  # a tree has its background from the training
+        mean = summary.weights @ model.decision_function(summary.data)
+        np.testing.assert_allclose(explanation.base_values, mean)
+
+
 def test_trees_need_no_examples() -> None:
     model = pipeline_of(LASTS["forest"]).fit(ROWS, LABELS)
     explanation = TabularExplainer(model, None).explain_local(ROWS)
@@ -405,9 +430,6 @@ class Reversed(Pipeline):
 
     def predict_proba(self, X: Any) -> Any:
         return super().predict_proba(X)[:, ::-1]
-
-
-NUMBERS = ROWS[["age", "fare"]].fillna(3.0)
 
 
 def mixing(step: Any, rows: pd.DataFrame = NUMBERS) -> Any:

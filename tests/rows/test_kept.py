@@ -64,6 +64,22 @@ def test_arrays_and_lists_are_copied(rows: object) -> None:
     np.testing.assert_array_equal(np.asarray(copied, dtype=float), np.asarray(rows, dtype=float))
 
 
+def test_tables_that_share_cells_until_written_to_are_copied_where_others_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    shallow, check = kept_rows(frame)
+    assert check is None
+    if kept._copies_on_write(frame):
+        assert np.shares_memory(shallow["a"].to_numpy(), frame["a"].to_numpy())
+    monkeypatch.setattr(kept, "_copies_on_write", lambda frame: False)  # pandas 2, unless it is asked to
+    deep, check = kept_rows(frame)
+    assert check is None
+    assert not np.shares_memory(deep["a"].to_numpy(), frame["a"].to_numpy())
+    pd.testing.assert_frame_equal(deep, frame)
+
+
 def test_what_has_no_cells_stays_as_it_is() -> None:
     for rows in (None, "data set 7", object()):
         assert kept_rows(rows) == (rows, None)

@@ -114,6 +114,21 @@ def test_a_logged_explanation_is_found_by_run_and_name(run_id: str, tmp_path: Pa
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("file_format", ["json", "parquet"])
+def test_rows_are_left_out_of_the_run_on_demand(run_id: str, file_format: Any) -> None:
+    rows = np.arange(15.0).reshape(5, 3)
+    original = LocalExplanation(VALUES, [0.1, 0.2, 0.3], eval_data=rows, init_data=rows)
+    for name, switches in {
+        "all": {},
+        "no_training_rows": {"include_init_data": False},
+        "no_rows": {"include_init_data": False, "include_eval_data": False},
+    }.items():
+        log_explanation(name, original, file_format=file_format, **switches)
+        found = get_explanation(run_id, name)
+        assert (found._init_data is not None) == (name == "all")
+        assert (found._eval_data is not None) == (name != "no_rows")
+
+
 def test_the_model_has_our_flavour_and_the_metadata_of_the_old_name(run_id: str) -> None:
     info = log_explanation("described", explanation())
     assert set(info.flavors) == {"fastexplain", "python_function"}

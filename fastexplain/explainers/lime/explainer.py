@@ -80,8 +80,7 @@ class LIMEExplainer(BaseExplainer):
     n_threads : int, optional
         Has no effect: lime works in one thread.
     include_init_data : bool, default False
-        Whether explanations and pickles keep `initialization_examples`, which may be other people's data: see
-        `RowExplainer`.
+        Whether explanations and pickles keep `initialization_examples`: see `RowExplainer`.
 
     Attributes
     ----------

@@ -123,7 +123,8 @@ def without_map(
         return None
     try:
         if transformations is not None:
-            examples = RawFeatures(transformations, examples, features, allow_all_transformations).transform(examples)
+            before = RawFeatures(transformations, examples, features, allow_all_transformations)
+            examples = before.transform_examples(examples)
         raw = RawFeatures(None, examples, None, steps=parts.steps)
         if by_column and not raw.by_column:
             return "its steps are not known to make each column of one column alone"

@@ -171,7 +171,9 @@ class RowExplainer(abc.ABC):
     explanations have no `init_data`, neither in memory nor in files or pickles, unless the explainer was made with
     ``include_init_data=True``. A pickled explainer is handed on too: it keeps of `initialization_examples` the columns
     alone, and of the rows what its method computes with (the background of `KernelExplainer` and `DeepExplainer`, the
-    training rows of `LIMEExplainer`), again unless ``include_init_data=True``.
+    training rows of `LIMEExplainer`), again unless ``include_init_data=True``. Models are pickled as they are:
+    LightGBM's, surrogates too, name the smallest and largest value of each column, and those of nearest neighbours hold
+    all rows.
 
     Attributes
     ----------
