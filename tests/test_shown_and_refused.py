@@ -141,5 +141,5 @@ def test_an_unknown_metric_names_what_is_close() -> None:
 def test_a_damaged_text_of_a_document_is_named_by_its_place() -> None:
     text = b"a\xffb"
     document = b"{L" + struct.pack(">q", 1) + b"kSL" + struct.pack(">q", len(text)) + text + b"}"
-    with pytest.raises(ValueError, match=rf"byte 0xff at {document.index(0xFF) if False else 21} is no utf-8 text"):
+    with pytest.raises(ValueError, match=rf"byte 0xff at {document.index(text) + 1} is no utf-8 text"):
         ubjson.decode(document)
