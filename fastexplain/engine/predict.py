@@ -81,6 +81,8 @@ class PredictFunction:
     labels: NDArray[Any] | None = None
     text_labels: NDArray[Any] | None = None
     finite: bool = True
+    # whether rows are as the model takes them, not as a function in its place does
+    _of_model: bool = True
 
     def __init__(self, model_or_predict: Any) -> None:
         self.function, self.owner, self.method = _resolve(model_or_predict)
@@ -100,7 +102,7 @@ class PredictFunction:
     def around(self, function: Callable[[Any], Any]) -> PredictFunction:
         """Another function under the same name: what is left of this one when transformations are peeled off."""
         other = copy.copy(self)
-        other.function = function
+        other.function, other._of_model = function, False
         return other
 
     def __call__(self, rows: Any, n_rows: int | None = None, n_outputs: int | None = None) -> NDArray[np.float64]:
@@ -132,7 +134,7 @@ class PredictFunction:
 
         owner = getattr(self.function, "__self__", None) if self.owner is None else self.owner
         try:
-            return self.function(rows_for_library(owner, rows))
+            return self.function(rows_for_library(owner, rows) if self._of_model else rows)
         except FastExplainError:  # says what is wrong itself
             raise
         except Exception as error:

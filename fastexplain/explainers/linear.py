@@ -22,6 +22,7 @@ from fastexplain.explainers.shared.model_facts import fitted_classes, fitted_nam
 from fastexplain.explainers.shared.predictions import estimator_predictions, output_predictions
 from fastexplain.explanation.explanation import Predictions
 from fastexplain.models.agreement import agrees
+from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import count_rows, slice_rows, unwrapped_rows
 
@@ -168,7 +169,10 @@ def _solved(model: Any, examples: Any) -> Any:
     found = linear_model(model)
     assert found is not None  # it has coef_
     probe = slice_rows(examples, 0, PROBE_ROWS)
-    expected, got = two_dimensional(getattr(model, method)(probe)), found.margins(as_float64(probe))
+    expected, got = (
+        two_dimensional(getattr(model, method)(rows_as_fitted(model, probe))),
+        found.margins(as_float64(probe)),
+    )
     if not agrees(got, expected, PROBE_RTOL):
         raise ModelConversionError(
             f"{method} of {class_names(model)[0]} is not what its coef_ and intercept_ give, so that these do not "

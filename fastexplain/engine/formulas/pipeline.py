@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.formulas.known import Peeled, as_float64, is_numeric
 from fastexplain.rows.containers import mixed_rows
+from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
 from fastexplain.rows.tables import take_rows
 
@@ -45,7 +46,7 @@ def pipeline_formula(owner: Any, method: str | None, background: Any) -> Peeled 
 
     def transform(rows: Any) -> Any:
         for step in steps:
-            rows = step.transform(rows)
+            rows = step.transform(rows_as_fitted(step, rows))
         return rows
 
     output = transform(background)

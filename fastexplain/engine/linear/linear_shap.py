@@ -15,6 +15,7 @@ from fastexplain.engine.shown import result_repr
 from fastexplain.engine.weights import checked_weights
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.agreement import agrees
+from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.kinds import is_sparse
 
 __all__ = ["LinearShapResult", "linear_shap"]
@@ -174,7 +175,10 @@ def _coefficients(model: Any, X: Any) -> tuple[Float, Float]:
         )
     if np.ndim(X) == 2 or is_sparse(X):
         probe = X.tocsr()[:PROBE_ROWS] if is_sparse(X) else X[:PROBE_ROWS]
-        expected, got = two_dimensional(getattr(model, method)(probe)), found.predict(as_float64(probe))
+        expected, got = (
+            two_dimensional(getattr(model, method)(rows_as_fitted(model, probe))),
+            found.predict(as_float64(probe)),
+        )
         if not agrees(got, expected, PROBE_RTOL):
             raise ModelConversionError(
                 f"{method} of {type(model).__qualname__} is not what its coefficients give; its class changes it."

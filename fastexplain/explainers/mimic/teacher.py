@@ -14,6 +14,7 @@ from fastexplain.explainers.shared.checks import check_classes, check_task
 from fastexplain.explainers.shared.model_facts import model_facts
 from fastexplain.explainers.shared.predictions import estimator_predictions
 from fastexplain.explanation.explanation import Predictions
+from fastexplain.models.trees.registry import rows_for_library
 
 __all__ = ["Teacher", "find_teacher", "known_teacher"]
 
@@ -150,7 +151,7 @@ def _checked(target: Target, rows: Any, task: str) -> Float:
 
 def _one_hot(owner: Any, rows: Any) -> Float:
     """1 for the class that a classifier without probabilities chooses, 0 for the others."""
-    return _indicators(owner, owner.predict(rows))
+    return _indicators(owner, owner.predict(rows_for_library(owner, rows)))
 
 
 def _indicators(owner: Any, labels: Any) -> Float:

@@ -13,6 +13,7 @@ from fastexplain.engine.background import Background, as_background, has_weights
 from fastexplain.explainers.raw.transformations import Chain, ColumnTuples, as_transformer, trace
 from fastexplain.explainers.raw.transformer_maps import width
 from fastexplain.explainers.shared.checks import distinct_names
+from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.kinds import is_arrow, is_pandas, is_sparse
 from fastexplain.rows.tables import (
     as_table,
@@ -176,7 +177,7 @@ class RawFeatures:
 
     def transform_table(self, X: Any) -> Any:
         """Engineered rows of what `table` returned, or of a slice of it."""
-        out = self._transformer.transform(X)
+        out = self._transformer.transform(rows_as_fitted(self._transformer, X))
         expected = self.feature_map.shape[1]
         if width(out) != expected:
             raise ValueError(

@@ -15,6 +15,7 @@ from fastexplain.explainers.raw.transformer_maps import Traced, map_of_parents, 
 from fastexplain.explanation.numbers.feature_maps import normalised_columns
 from fastexplain.models.class_registry import class_names
 from fastexplain.rows.arrays import plain_array
+from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.kinds import is_pandas, is_sparse, is_table
 from fastexplain.rows.tables import column_names, count_columns
 
@@ -115,7 +116,7 @@ def trace(transformer: Any, rows: Any, columns: Sequence[Any], allow_all: bool) 
         blocks = ((block, None) for block in transformer.blocks(rows))
     if blocks is None:
         return trace_leaf(transformer, rows, columns, allow_all)
-    return _trace_blocks(blocks, transformer.transform(rows), rows, columns, allow_all)
+    return _trace_blocks(blocks, transformer.transform(rows_as_fitted(transformer, rows)), rows, columns, allow_all)
 
 
 def _trace_steps(steps: Sequence[Any], rows: Any, columns: Sequence[Any], allow_all: bool) -> Traced:

@@ -14,6 +14,7 @@ from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.models.class_registry import ClassRegistry, Match, class_names, imported
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.check import check_conversion, check_own_methods, probe_rows
+from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.matrix import with_pandas_categories
 
 __all__ = [
@@ -202,8 +203,11 @@ def is_bare(model: Any) -> bool:
 
 
 def rows_for_library(model: Any, rows: Any) -> Any:
-    """Rows for a model's own methods: as they are, unless its library cannot read their categories as they come."""
-    if model is None or not hasattr(rows, "columns"):
+    """Rows for a model's own methods, in the form that it was fitted on, with categories as its library reads them."""
+    if model is None:
+        return rows
+    rows = rows_as_fitted(model, rows)
+    if not hasattr(rows, "columns"):
         return rows
     found = _LIBRARIES.find(model)
     return with_pandas_categories(rows) if found is not None and found.pandas_categories else rows

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import Forest
 from fastexplain.models.trees.sklearn_trees import fitted_names, without_names
+from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.matrix import as_matrix
 
 __all__ = ["SklearnHistModel", "load"]
@@ -82,7 +83,7 @@ class SklearnHistModel(TreeModel):
     def raw_predict(self, X: Any) -> NDArray[np.float64]:
         if isinstance(X, (list, tuple)):  # its preprocessor asks for X.shape
             X = np.array(X, dtype=object)
-        return self._raw(self.model, X)
+        return self._raw(self.model, rows_as_fitted(self.model, X))
 
     def raw_predict_prepared(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
         if not self._categories:

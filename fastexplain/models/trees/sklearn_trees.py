@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import Forest
+from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.matrix import as_matrix, refuse_non_finite
 
 __all__ = ["SklearnTreeModel", "load"]
@@ -95,7 +96,7 @@ class SklearnTreeModel(TreeModel):
         return rows
 
     def raw_predict(self, X: Any) -> NDArray[np.float64]:
-        return self._raw(self.model, X)
+        return self._raw(self.model, rows_as_fitted(self.model, X))
 
     def raw_predict_prepared(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
         return self._raw(without_names(self.model), X)
