@@ -21,9 +21,11 @@ from fastexplain.models.networks.forward import is_torch, network_forward
 from fastexplain.rows.arrays import plain_array
 
 __all__ = [
+    "ASKED_TWICE",
     "RESPONSES",
     "PredictFunction",
     "PredictingModel",
+    "check_repeatable",
     "estimator_kind",
     "fitted_labels",
     "predicting_model",
@@ -31,6 +33,10 @@ __all__ = [
 ]
 
 RESPONSES = ("predict", "predict_proba", "decision_function")
+# Rows that are asked for twice, and how far apart the answers may be, as a part of the largest prediction: rounding of
+# single precision, and of a library that adds up another number of rows in another order.
+ASKED_TWICE = 8
+_REPEATABLE = 1e-4
 
 
 class _WrongShapeError(PredictionError, UnsupportedModelError):
@@ -375,3 +381,29 @@ def _shape(rows: Any) -> tuple[int, ...]:
 
 def _kind(rows: Any) -> str:
     return f"{type(rows).__module__.partition('.')[0]} {type(rows).__name__}"
+
+
+def check_repeatable(predict: PredictFunction, rows: Any, answers: NDArray[np.float64], what: str) -> None:
+    """Ask for the first few rows of `answers` once more: numbers made of answers that change mean nothing.
+
+    Parameters
+    ----------
+    predict : PredictFunction
+    rows : array, table or sparse matrix
+        At most `ASKED_TWICE` of them.
+    answers : float64 array of shape (n_rows, n_outputs)
+        What `predict` returned for these rows, and others after them.
+    what : str
+        What a row is called in the message.
+    """
+    n_again = int(rows.shape[0])
+    again = predict(rows, n_again, answers.shape[1])
+    off = np.abs(again - answers[:n_again])
+    worst = np.unravel_index(int(off.argmax()), off.shape)
+    if off[worst] > _REPEATABLE * np.abs(answers).max():
+        raise PredictionError(
+            f"{predict.name} answers differently when it is asked again: {float(answers[worst])!r}, then "
+            f"{float(again[worst])!r} for {what} {worst[0]}, output {worst[1]}. What it returns for a row must "
+            "not depend on chance or on the rows beside it: fix its seed, or put a network in evaluation mode "
+            "(model.eval())."
+        )

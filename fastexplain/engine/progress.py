@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 __all__ = ["Bar", "counted", "is_watched", "progress", "steps"]
@@ -201,8 +201,10 @@ class _Painter:
                 bar.draw(now=True)
             self._bars.append(bar)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._paint, name="fastexplain-progress", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._paint, name="fastexplain-progress", daemon=True)
+                with suppress(RuntimeError):  # the system starts no more threads: the bar does not move, the work does
+                    thread.start()
+                    self._thread = thread
 
     def remove(self, bar: Bar, *, finished: bool) -> None:
         with self._lock:

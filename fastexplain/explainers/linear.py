@@ -152,6 +152,8 @@ class LinearExplainer(BaseExplainer):
 
     def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         self._check_columns(X)
+        if not count_rows(X):
+            raise ValueError("evaluation_examples has no rows; LinearExplainer needs at least one.")
         return Attribution(*linear_shap(self._solved, X, mean=self._mean, n_threads=self.n_threads))
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.rows.kinds import is_sparse, is_table
+from fastexplain.rows.kinds import is_sparse, is_table, refuse_complex
 
 __all__ = ["Rows", "Segment", "SparseRows", "TableRows", "as_rows", "mixed_rows", "table_rows", "value_codes"]
 
@@ -115,6 +115,7 @@ def as_rows(X: Any) -> Rows:
     TypeError
         X is nothing that holds rows.
     """
+    refuse_complex(X, "X")
     if is_sparse(X):
         rows: Rows = SparseRows(X)
     elif is_table(X):

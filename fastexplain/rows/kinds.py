@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_arrow", "is_pandas", "is_polars", "is_sparse", "is_table"]
+__all__ = ["is_arrow", "is_pandas", "is_polars", "is_sparse", "is_table", "refuse_complex"]
 
 
 def is_sparse(data: Any) -> bool:
@@ -35,3 +35,12 @@ def is_polars(data: Any) -> bool:
 def is_table(data: Any) -> bool:
     """Whether columns have names: a frame of any library, or a table of pyarrow. A series is none."""
     return (hasattr(data, "columns") or is_arrow(data)) and not isinstance(data, np.ndarray)
+
+
+def refuse_complex(rows: Any, name: str) -> None:
+    """Raise ValueError for complex numbers: no model takes them, and a conversion would drop their imaginary parts."""
+    table = is_table(rows) and hasattr(rows, "dtypes")
+    kinds = [getattr(dtype, "kind", "") for dtype in (rows.dtypes if table else [getattr(rows, "dtype", None)])]
+    if "c" in kinds:
+        where = f" in column {list(rows.columns)[kinds.index('c')]!r}" if table else ""
+        raise ValueError(f"{name} holds complex numbers{where}; pass their real and imaginary parts as two columns.")

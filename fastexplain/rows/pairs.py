@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.rows.containers import table_rows
-from fastexplain.rows.kinds import is_sparse, is_table
+from fastexplain.rows.kinds import is_sparse, is_table, refuse_complex
 from fastexplain.rows.tables import column_labels
 
 __all__ = ["alike"]
@@ -29,6 +29,8 @@ def alike(X: Any, background: Any) -> tuple[Any, Any]:
     TypeError
         They are nothing that holds rows, or tables of two libraries.
     """
+    refuse_complex(X, "X")
+    refuse_complex(background, "background")
     if is_sparse(X) or is_sparse(background):
         return _as_csr(X, background)
     table = next((t for t in (background, X) if _is_table(t)), None)

@@ -22,6 +22,7 @@ from fastexplain.engine.deep.rows import (
     rows_of,
 )
 from fastexplain.engine.progress import progress, steps
+from fastexplain.engine.shown import result_repr
 from fastexplain.models.networks.network import PIECEWISE, Layer, Network, load_network, log_softmax, try_load_network
 
 __all__ = ["DeepLiftResult", "deep_lift"]
@@ -57,6 +58,9 @@ class DeepLiftResult(NamedTuple):
     base_values: Array
     completeness_errors: Array
     method: str
+
+    def __repr__(self) -> str:
+        return result_repr(self, self._fields)
 
 
 def deep_lift(

@@ -14,6 +14,7 @@ from fastexplain.engine.arguments import seed_number, whole_number
 from fastexplain.engine.deep.rows import background_weights, chunks, is_torch_module, rows_of
 from fastexplain.engine.philox import words
 from fastexplain.engine.progress import progress
+from fastexplain.engine.shown import result_repr
 from fastexplain.models.networks.network import Network, load_network, try_load_network
 
 __all__ = ["ExpectedGradientsResult", "expected_gradients"]
@@ -42,6 +43,9 @@ class ExpectedGradientsResult(NamedTuple):
     values: Array
     base_values: Array
     standard_errors: Array
+
+    def __repr__(self) -> str:
+        return result_repr(self, self._fields)
 
 
 def expected_gradients(

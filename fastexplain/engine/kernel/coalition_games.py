@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from fastexplain._threads import one_blas_thread
 from fastexplain.engine.helper_thread import HelperThread
 from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied
-from fastexplain.engine.predict import PredictFunction
+from fastexplain.engine.predict import ASKED_TWICE, PredictFunction, check_repeatable
 from fastexplain.engine.progress import counted
-from fastexplain.exceptions import PredictionError
 from fastexplain.rows.tables import slice_rows
 
 __all__ = ["BlackBoxGame", "CoalitionGame", "Done", "FormulaGame", "Request", "nobody_counts"]
@@ -30,10 +29,6 @@ _PLANNED_ROWS = 2**20
 # Masked rows that a fast model reads while they are still in the cache.
 _CACHED_BYTES = 2**21
 _SLOW_CALL = 0.02  # seconds
-# Background rows that are asked for twice, and how far apart the answers may be, as a part of the largest prediction:
-# rounding of single precision, and of a library that adds up another number of rows in another order.
-_ASKED_TWICE = 8
-_REPEATABLE = 1e-4
 # Rows per predict at most, however narrow.
 _MAX_ROWS = 2**20
 
@@ -189,7 +184,8 @@ class BlackBoxGame:
         self._first_rows = int(np.clip(_CACHED_BYTES // builder.row_bytes, 1, self._most_rows))
         self.without = predict(copied(builder.background), builder.n_background)
         self.n_outputs = self.without.shape[1]
-        _check_repeatable(predict, builder, self.without)
+        again = copied(slice_rows(builder.background, 0, min(builder.n_background, ASKED_TWICE)))
+        check_repeatable(predict, again, self.without, "background row")
         self._without_by_row = None if kept is None else self._predicted_without(kept)
         self.full = np.empty((0, self.n_outputs))
         if self.n_rows:
@@ -324,21 +320,6 @@ class BlackBoxGame:
         for piece, start, stop in parts:
             piece.predictions[start:stop] = predictions[at : at + stop - start]
             at += stop - start
-
-
-def _check_repeatable(predict: PredictFunction, builder: MaskedRowBuilder, answers: NDArray[np.float64]) -> None:
-    """Ask for a few background rows once more: values of a game that changes while it is played mean nothing."""
-    n_again = min(builder.n_background, _ASKED_TWICE)
-    again = predict(copied(slice_rows(builder.background, 0, n_again)), n_again, answers.shape[1])
-    off = np.abs(again - answers[:n_again])
-    worst = np.unravel_index(int(off.argmax()), off.shape)
-    if off[worst] > _REPEATABLE * np.abs(answers).max():
-        raise PredictionError(
-            f"{predict.name} answers differently when it is asked again: {float(answers[worst])!r}, then "
-            f"{float(again[worst])!r} for background row {worst[0]}, output {worst[1]}. What it returns for a row must "
-            "not depend on chance or on the rows beside it: fix its seed, or put a network in evaluation mode "
-            "(model.eval())."
-        )
 
 
 class FormulaGame:

@@ -19,6 +19,7 @@ from fastexplain.engine.kernel.selection import checked_l1_reg
 from fastexplain.engine.links import identity, resolve_link
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.engine.progress import Bar, progress
+from fastexplain.engine.shown import result_repr
 from fastexplain.rows.tables import slice_rows
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class KernelShapResult(NamedTuple):
     n_evaluations: NDArray[np.int64]
     converged: NDArray[np.bool_]
     method: str
+
+    def __repr__(self) -> str:
+        return result_repr(self, self._fields)
 
 
 def kernel_shap(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.shown import result_repr
 from fastexplain.engine.weights import checked_weights
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.agreement import agrees
@@ -45,6 +46,9 @@ class LinearShapResult(NamedTuple):
 
     values: Float
     base_values: Float
+
+    def __repr__(self) -> str:
+        return result_repr(self, self._fields)
 
 
 def linear_shap(
@@ -122,11 +126,15 @@ def linear_shap(
     """
     if feature_dependence not in ("interventional", "correlation"):
         raise ValueError(f"feature_dependence must be 'interventional' or 'correlation'; got {feature_dependence!r}.")
+    if not len(np.shape(X)) or not np.shape(X)[0]:
+        raise ValueError("X has no rows; expected at least one.")
     coef, intercept = _coefficients(model, X)
     rows = _checked_rows(X, coef.shape[1], "X")
     shares = None
     if background is not None:
         background = _checked_rows(background, coef.shape[1], "background")
+        if not len(background):
+            raise ValueError("background has no rows; it needs at least one.")
         shares = checked_weights(weights, len(background))
     centre = _mean(background, shares, mean, coef.shape[1])
     threads = resolve_num_threads(n_threads)

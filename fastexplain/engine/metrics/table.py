@@ -12,6 +12,7 @@ resampling.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -377,13 +378,16 @@ def of_several_targets(metric: Metric) -> Metric:
 def _known(name: str) -> Metric:
     if name in METRICS:
         return METRICS[name]
-    scorer = _scorer_named(name)
+    scorer = _scorer_named(name) or _scorer_of_function(name)
     if scorer is None:
         import sklearn
 
+        known = known_metrics()
+        close = difflib.get_close_matches(str(name), known, n=3)
+        meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
         raise ValueError(
-            f"Metric {str(name)!r} is unknown. Known: {', '.join(known_metrics())} (with scikit-learn "
-            f"{sklearn.__version__}); or pass a callable."
+            f"Metric {str(name)!r} is unknown{meant} Known: "
+            f"{', '.join(known)} (with scikit-learn {sklearn.__version__}); or pass a callable."
         )
     return replace(_from_scorer(scorer), name=name)
 
@@ -393,6 +397,17 @@ def _scorer_named(name: str) -> Any:
     import sklearn.metrics
 
     return sklearn.metrics.get_scorer(name) if name in sklearn.metrics.get_scorer_names() else None
+
+
+def _scorer_of_function(name: str) -> Any:
+    """scikit-learn's scorer that is made of the function of this name as it is, or None."""
+    import sklearn.metrics
+
+    function = getattr(sklearn.metrics, name, None)
+    for scorer in map(_scorer_named, sklearn.metrics.get_scorer_names() if callable(function) else ()):
+        if scorer._score_func is function and scorer._sign > 0 and not scorer._kwargs:
+            return scorer
+    return None
 
 
 def _compares_clusters(scorer: Any) -> bool:

@@ -28,6 +28,8 @@ __all__ = ["PermutationImportanceResult", "permutation_importance"]
 Floats = NDArray[np.float64]
 # Predictions scored together: what is made of them stays in the cache.
 SCORED_VALUES = 2**18
+# Features in the repr of a result.
+SHOWN_FEATURES = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,21 @@ class PermutationImportanceResult:
     method: str
     n_predicted: int
     rows: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        """The score, and the features that the model needs most."""
+        order = np.argsort(-np.nan_to_num(self.importances_mean, nan=-np.inf), kind="stable")
+        lines = [
+            f"{type(self).__name__}: {self.metric} of {self.baseline_score:.6g}, {len(order)} features, "
+            f"{len(self.rows)} rows, {self.importances.shape[1]} repeats, method {self.method!r}"
+        ]
+        width = max((len(str(self.feature_names[i])) for i in order[:SHOWN_FEATURES]), default=0)
+        for i in order[:SHOWN_FEATURES]:
+            mean, error = self.importances_mean[i], self.standard_errors[i]
+            lines.append(f"    {self.feature_names[i]!s:{width}}  {mean:.6g} +- {error:.2g}")
+        if len(order) > SHOWN_FEATURES:
+            lines.append(f"    and {len(order) - SHOWN_FEATURES} more")
+        return "\n".join(lines)
 
     def __getitem__(self, key: str) -> Any:
         if key not in self.keys():

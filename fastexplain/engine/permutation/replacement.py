@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.helper_thread import HelperThread
-from fastexplain.engine.predict import PredictFunction
+from fastexplain.engine.predict import ASKED_TWICE, PredictFunction, check_repeatable
 from fastexplain.engine.progress import progress
 from fastexplain.rows.containers import Rows, Segment
 
@@ -86,9 +86,12 @@ class PredictingReplacer(Replacer):
         else:
             starts = range(0, len(everything), self._chunk_rows)
             pieces = [everything[a : a + self._chunk_rows] for a in starts]
-            parts = [self._response(self._rows.stack([Segment(piece, none, none)])) for piece in pieces]
-        self.n_predicted += len(everything)
-        return np.concatenate(parts)
+            parts = [self._response(self._rows.stack([Segment(piece, piece, none)])) for piece in pieces]
+        base = np.concatenate(parts)
+        again = everything[:ASKED_TWICE]
+        check_repeatable(self._response, self._rows.stack([Segment(again, again, none)]), base, "row")
+        self.n_predicted += len(everything) + len(again)
+        return base
 
     def replace(self, jobs: Jobs) -> Floats:
         n_jobs, n = jobs.donors.shape

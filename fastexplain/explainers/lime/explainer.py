@@ -27,6 +27,8 @@ __all__ = ["LIMEExplainer"]
 
 # Initialization examples that the model is asked for, to see how many outputs it has.
 _ROWS_TO_ASK = 100
+# Squares of larger differences are infinite.
+_LARGEST = 1e150
 
 
 class LIMEExplainer(BaseExplainer):
@@ -217,7 +219,9 @@ class LIMEExplainer(BaseExplainer):
         values = np.zeros((count_rows(X), n_varied, self._n_labels()))
         with progress(len(values), "LIMEExplainer", show_progress) as bar:
             for i in range(len(values)):
-                self._explain_row(self._coded.numbers(slice_rows(X, i, i + 1)), values[i])
+                row = self._coded.numbers(slice_rows(X, i, i + 1))
+                _check_size(_dense(row)[0], i)
+                self._explain_row(row, values[i])
                 bar(1)
         result = Attribution(values, None)
         return result.both_classes() if self._box.doubles else result
@@ -252,6 +256,17 @@ class LIMEExplainer(BaseExplainer):
             # lime keeps the only output of a regression under 1
             for feature, weight in found[k if self._n_labels() > 1 else 1]:
                 out[places[feature], k] = weight
+
+
+def _check_size(row: NDArray[np.float64], i: int) -> None:
+    """Raise ValueError for numbers whose distances from others are not finite; NaN is the model's affair."""
+    too_large = np.flatnonzero(np.abs(row) > _LARGEST)
+    if len(too_large):
+        j = too_large[0]
+        raise ValueError(
+            f"evaluation_examples holds {row[j]:g} in row {i}, column {j}; LIME weighs rows by squared distances, so "
+            f"that numbers must not exceed {_LARGEST:g}. Scale the column, or leave the row out."
+        )
 
 
 def _with_columns(row: Any, varied: NDArray[np.intp], numbers: NDArray[np.float64]) -> Any:

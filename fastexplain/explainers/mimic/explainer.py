@@ -53,6 +53,7 @@ from fastexplain.explanation.explanation import RESCALED, Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation
 from fastexplain.models.wrapped import with_predict
 from fastexplain.rows.kept import kept_rows
+from fastexplain.rows.kinds import refuse_complex
 from fastexplain.rows.matrix import categorical_columns
 from fastexplain.rows.tables import (
     as_table,
@@ -214,6 +215,7 @@ class MimicExplainer(RowExplainer):
         self.reset_index = plain_reset(reset_index)
         self._shap_values_output = plain_output(shap_values_output)
         rows = listed_rows(as_table(initialization_examples)[0])
+        refuse_complex(rows, "initialization_examples")
         self.initialization_examples = rows
         self._raw = raw_features(transformations, rows, features, allow_all_transformations, None)
         self._index_names: list[Any] = []

@@ -16,6 +16,7 @@ from fastexplain.engine.permutation.permutation_importance import PermutationImp
 from fastexplain.explainers.pfi.metric_choice import chosen_metric, default_metric
 from fastexplain.explainers.pfi.target import scored_target
 from fastexplain.explainers.raw.raw_features import RawFeatures, raw_features
+from fastexplain.explainers.shared.base import explainer_repr
 from fastexplain.explainers.shared.checks import check_classes, check_subset, distinct_names, list_of_names
 from fastexplain.explainers.shared.networks import as_rows
 from fastexplain.explanation.explanation import Context
@@ -150,6 +151,9 @@ class PFIExplainer:
         n_features = self._target.facts.n_features
         if n_features is not None and transformations is None:
             self._check_features(n_features)
+
+    def __repr__(self) -> str:
+        return explainer_repr(self)
 
     @property
     def method(self) -> str:

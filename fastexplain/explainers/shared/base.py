@@ -33,6 +33,7 @@ from fastexplain.explanation.numbers.aggregation import BLOCK_ROWS, MeanAbs
 from fastexplain.explanation.numbers.feature_maps import map_values
 from fastexplain.explanation.plots.html import shortened
 from fastexplain.rows.kept import kept_rows
+from fastexplain.rows.kinds import refuse_complex
 from fastexplain.rows.tables import (
     as_table,
     column_labels,
@@ -227,6 +228,8 @@ class RowExplainer(abc.ABC):
 
     def _table(self, rows: Any) -> tuple[Any, bool]:
         """Rows as something 2-D, and whether they came as a single 1-D row."""
+        if isinstance(rows, np.ndarray):  # of tables, whoever takes their columns looks
+            refuse_complex(rows, "evaluation_examples")
         return as_table(rows, self.initialization_examples) if self._raw is None else self._raw.table(rows)
 
     def _table_of_many(self, rows: Any, batch_size: Any) -> Any:
@@ -304,6 +307,7 @@ class BaseExplainer(RowExplainer):
         parts: ModelParts | None = None,
     ) -> None:
         initialization_examples = unwrapped_rows(initialization_examples)
+        refuse_complex(initialization_examples, "initialization_examples")
         self.model = model
         self.include_init_data = include_init_data
         # as the user has them, and as the model takes them

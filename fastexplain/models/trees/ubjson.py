@@ -81,7 +81,7 @@ class _Reader:
         if marker == b"S":
             return self.text()
         if marker == b"C":
-            return str(self.take(1), "ascii")
+            return self.decoded(self.at, self.take(1), "ascii")
         if marker == b"{":
             return self.mapping()
         if marker == b"[":
@@ -107,7 +107,16 @@ class _Reader:
     def text(self) -> str:
         n, at = self.length(), self.at
         self.at = at + n  # which `length` has found to be there
-        return str(self.data[at : at + n], "utf-8")
+        return self.decoded(at, self.data[at : at + n], "utf-8")
+
+    @staticmethod
+    def decoded(at: int, data: memoryview, encoding: str) -> str:
+        try:
+            return str(data, encoding)
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"Universal Binary JSON: byte 0x{data[error.start]:02x} at {at + error.start} is no {encoding} text."
+            ) from None
 
     def header(self) -> tuple[bytes | None, int | None]:
         """The optional ``$type`` and ``#count`` of an array or object."""
