@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from fastexplain.explainers.raw.transformer_maps import map_of_parents
 from fastexplain.explainers.shared.background import BackgroundChoice, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer
 from fastexplain.explainers.shared.black_box import black_box
+from fastexplain.explainers.shared.later import returned
+from fastexplain.explanation.explanation import Predictions
 from fastexplain.rows.tables import count_columns, count_rows
 
 __all__ = ["KernelExplainer"]
@@ -213,6 +216,19 @@ class KernelExplainer(BaseExplainer):
 
     def _explained_values(self, rows: Any, show_progress: bool | None) -> Attribution:
         return self._attribute(rows, show_progress) if self._grouped else super()._explained_values(rows, show_progress)
+
+    def _later(
+        self,
+        X: Any,
+        check_rows: Callable[[], None] | None,
+        result: Attribution,
+        transform: Callable[[Any], Any] | None = None,
+    ) -> Callable[[], Predictions]:
+        sampled = result.standard_errors is not None and bool(result.standard_errors.any())
+        if sampled and len(result.values) == count_rows(X):
+            # at once: beside the coalitions that were evaluated it costs nothing, and saving such values later is safe
+            return partial(returned, self._explained.predict(X))
+        return super()._later(X, check_rows, result, transform)
 
     def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         return self._finished(self._run(X, self._background.data, show_progress))

@@ -315,7 +315,7 @@ def test_nsamples_bounds_the_evaluations(wide: Any) -> None:
     explainer = KernelExplainer(counted, rows[:5], nsamples=60, tol=0.0)
     asked.clear()
     explainer.explain_local(rows[50:52])
-    outside = 2 * 5 + 2  # the background, twice, and the rows themselves
+    outside = 2 * 5 + 2 * 2  # twice the background, and the rows themselves: for the values, and as predictions
     assert 2 * 40 * 5 <= sum(asked) <= 2 * 60 * 5 + outside
 
 

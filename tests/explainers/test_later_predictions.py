@@ -316,6 +316,21 @@ def test_predictions_come_with_values_that_do_not_tell_of_the_model(kind: str, c
     np.testing.assert_array_equal(explanation.eval_y_predicted, expected)
 
 
+@pytest.mark.parametrize("how", ["local", "global"])
+def test_predictions_come_with_sampled_values(how: str) -> None:
+    wide = RNG.normal(size=(40, 14))
+    factor = [1.0]
+
+    def product(rows: Any) -> Any:
+        return factor[0] * np.tanh(rows).sum(axis=1) ** 3
+
+    explainer = fastexplain.KernelExplainer(product, wide[:5], nsamples=100, show_progress=False)
+    explanation, expected = CALLS[how](explainer, wide[:2]), product(wide[:2])
+    assert explanation.standard_errors.any()
+    factor[0] = 2.0
+    np.testing.assert_array_equal(explanation.eval_y_predicted, expected)
+
+
 def test_predictions_come_with_permutation_importances() -> None:
     model = LinearRegression().fit(X, Y)
     rows = ROWS.copy()

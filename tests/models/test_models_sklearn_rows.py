@@ -138,7 +138,7 @@ def test_classifier_of_several_targets_is_refused(kind: str) -> None:
 def test_other_ensembles_are_refused_by_name(model: Any) -> None:
     X = rows(False)
     model.fit(X, target(X, "binary") == "up")
-    with pytest.raises(UnsupportedModelError, match=f"{type(model).__name__} is not supported: it"):
+    with pytest.raises(UnsupportedModelError, match=f"{type(model).__name__} is not supported by Tree SHAP: it"):
         load_model(model)
 
 
