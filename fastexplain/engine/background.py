@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.arguments import whole_number
+from fastexplain.engine.progress import progress
 from fastexplain.engine.weights import checked_weights, shares
 from fastexplain.rows.arrays import plain_array
 from fastexplain.rows.kinds import is_sparse
@@ -135,7 +136,8 @@ def _numbers(X: Any) -> NDArray[np.float64]:
 def _cluster(values: NDArray[np.float64], k: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from sklearn.cluster import KMeans
 
-    fitted = KMeans(n_clusters=k, n_init=10, random_state=seed).fit(mean_filled(values))
+    with progress(1, "k-means of the background", None, unit=" backgrounds"):
+        fitted = KMeans(n_clusters=k, n_init=10, random_state=seed).fit(mean_filled(values))
     counts = np.bincount(fitted.labels_, minlength=k).astype(np.float64)
     return fitted.cluster_centers_[counts > 0], counts[counts > 0]
 

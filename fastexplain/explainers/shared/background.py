@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.background import Background, as_background, has_weights, mean_filled, summarize_background
 from fastexplain.engine.balanced import balanced_rows
+from fastexplain.engine.progress import progress
 from fastexplain.exceptions import BackgroundWarning
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import count_columns, count_rows, take_rows, unwrapped_rows
@@ -220,7 +221,8 @@ def _nearest_to_centres(engineered: Any, nclusters: int, seed: int) -> tuple[NDA
     numbers = engineered.tocsr() if is_sparse(engineered) else mean_filled(np.asarray(engineered, dtype=np.float64))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer distinct rows than clusters: empty clusters are left out below
-        fitted = KMeans(n_clusters=nclusters, n_init=10, random_state=seed).fit(numbers)
+        with progress(1, "k-means of the background", None, unit=" backgrounds"):
+            fitted = KMeans(n_clusters=nclusters, n_init=10, random_state=seed).fit(numbers)
     distances = fitted.transform(numbers)
     members = [np.flatnonzero(fitted.labels_ == k) for k in range(nclusters)]
     nearest = [rows_of_k[distances[rows_of_k, k].argmin()] for k, rows_of_k in enumerate(members) if len(rows_of_k)]

@@ -228,7 +228,8 @@ class RowExplainer(abc.ABC):
 
     def _table(self, rows: Any) -> tuple[Any, bool]:
         """Rows as something 2-D, and whether they came as a single 1-D row."""
-        if isinstance(rows, np.ndarray):  # of tables, whoever takes their columns looks
+        # of tables, whoever takes their columns looks
+        if isinstance(rows, np.ndarray) and rows.dtype.kind == "c":
             refuse_complex(rows, "evaluation_examples")
         return as_table(rows, self.initialization_examples) if self._raw is None else self._raw.table(rows)
 
