@@ -143,3 +143,16 @@ def test_a_damaged_text_of_a_document_is_named_by_its_place() -> None:
     document = b"{L" + struct.pack(">q", 1) + b"kSL" + struct.pack(">q", len(text)) + text + b"}"
     with pytest.raises(ValueError, match=rf"byte 0xff at {document.index(text) + 1} is no utf-8 text"):
         ubjson.decode(document)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.arange(6.0).reshape(2, 3).T, np.arange(12)[::2], np.array(3.0), np.empty(0), np.array(["a", "bc"])],
+    ids=["fortran", "strided", "number", "empty", "text"],
+)
+def test_the_digest_of_a_fitted_array_tells_its_content(array: np.ndarray) -> None:
+    from fastexplain.engine.formulas.find import _digest
+
+    assert _digest(array) == _digest(array.copy(order="K"))
+    if array.size and array.dtype.kind != "U":
+        assert _digest(array) != _digest(array + 1)

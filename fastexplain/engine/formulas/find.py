@@ -207,7 +207,7 @@ def _fitted_state(model: Any) -> list[Any]:
     while stack:
         item, level = stack.pop()
         if isinstance(item, np.ndarray):
-            small = item.nbytes <= _DIGESTED_BYTES and item.dtype != object
+            small = item.nbytes <= _DIGESTED_BYTES and not item.dtype.hasobject
             state.append((item.shape, _digest(item) if small else _Same(item)))
         elif item is None or isinstance(item, bool | int | float | str):
             state.append(repr(item))
