@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,28 @@ def test_ctrl_c_ends_a_long_call_and_the_next_one_is_right(
     before = call(1, **options)
     assert _interrupted(lambda: call(1000, **options), 0.5) < LATEST
     assert call(1, **options).tobytes() == before.tobytes()
+
+
+def test_ctrl_c_while_threads_start_stops_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[slice] = []
+
+    def work(task: slice) -> None:
+        done.append(task)
+        time.sleep(0.01)
+
+    class Interrupted(ThreadPoolExecutor):
+        def submit(self, *arguments: Any, **options: Any) -> Any:
+            if done:
+                raise KeyboardInterrupt
+            future = super().submit(*arguments, **options)
+            while not done:
+                time.sleep(0.001)
+            return future
+
+    monkeypatch.setattr(tools, "ThreadPoolExecutor", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tools.for_each(work, [slice(i, i + 1) for i in range(500)], 2)
+    assert len(done) < 100
 
 
 def test_compiled_work_is_cut_by_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,13 +43,13 @@ def for_each(work: Callable[[slice], None], tasks: Iterable[slice], n_threads: i
             raise
 
     with ThreadPoolExecutor(n_threads) as pool:
-        futures: list[Future[None]] = []
-        try:
-            futures.extend(pool.submit(take_and_work) for _ in range(n_threads))
-        except RuntimeError:  # the system starts no more threads: there are fewer, or the caller alone
-            if not futures:
-                take_and_work()
-        try:
+        try:  # around all of it: leaving the pool waits for the threads, wherever Ctrl-C came
+            futures: list[Future[None]] = []
+            try:
+                futures.extend(pool.submit(take_and_work) for _ in range(n_threads))
+            except RuntimeError:  # the system starts no more threads: there are fewer, or the caller alone
+                if not futures:
+                    take_and_work()
             for future in futures:
                 future.result()
         finally:
