@@ -176,7 +176,15 @@ def average_neighbors(
 # ---------------------------------------------------------------------------------------------------------- tree
 
 class TreeShap:
-    def __init__(self, forest: Forest, *, float32_lanes: bool, n_threads: int) -> None: ...
+    def __init__(
+        self,
+        forest: Forest,
+        *,
+        float32_lanes: bool,
+        n_threads: int,
+        table_bytes: int = ...,
+        max_states: int = ...,
+    ) -> None: ...
     def explain(self, X: NDArray[np.floating[Any]], values: _Floats, *, max_points: int, n_threads: int) -> None: ...
     @property
     def memory(self) -> int: ...

@@ -178,7 +178,16 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
     ],
     "TreeShap": [
         lambda: (_core.TreeShap, {"forest": forest(), "float32_lanes": True, "n_threads": THREADS}),
-        lambda: (_core.TreeShap, {"forest": forest(False, True), "float32_lanes": False, "n_threads": THREADS}),
+        lambda: (
+            _core.TreeShap,
+            {
+                "forest": forest(False, True),
+                "float32_lanes": False,
+                "n_threads": THREADS,
+                "table_bytes": 10_000,
+                "max_states": 8,
+            },
+        ),
     ],
     "TreeShap.memory": [lambda: (lambda: tree_shap().memory, {})],
     "TreeShap.explain": [

@@ -11,10 +11,14 @@ using fastexplain::TreeShap;
 
 namespace {
 
-std::unique_ptr<TreeShap> make(const py::object& forest, bool float32_lanes, Threads n_threads) {
+std::unique_ptr<TreeShap> make(const py::object& forest, bool float32_lanes, Threads n_threads, std::int64_t table_bytes,
+                               int max_states) {
+  require(table_bytes >= 0, "table_bytes must not be negative; got ", table_bytes);
+  require(max_states >= 0, "max_states must not be negative; got ", max_states);
   const BorrowedForest borrowed(forest);
   const py::gil_scoped_release release;
-  return std::make_unique<TreeShap>(borrowed.view(), float32_lanes ? LaneType::kFloat32 : LaneType::kFloat64, n_threads);
+  return std::make_unique<TreeShap>(borrowed.view(), float32_lanes ? LaneType::kFloat32 : LaneType::kFloat64, n_threads,
+                                    fastexplain::TreeShapOptions{static_cast<std::size_t>(table_bytes), max_states});
 }
 
 void explain(const TreeShap& self, const In<"X", void, Layout::kStrided>& X, const Out<"values", double>& values,
@@ -41,7 +45,9 @@ void explain(const TreeShap& self, const In<"X", void, Layout::kStrided>& X, con
 
 void bind_tree_shap(py::module_& m) {
   py::class_<TreeShap>(m, "TreeShap", "A forest compiled for path-dependent Tree SHAP.")
-      .def(py::init(&make), py::arg("forest"), py::kw_only(), py::arg("float32_lanes"), py::arg("n_threads"))
+      .def(py::init(&make), py::arg("forest"), py::kw_only(), py::arg("float32_lanes"), py::arg("n_threads"),
+           py::arg("table_bytes") = fastexplain::TreeShapOptions{}.table_bytes,
+           py::arg("max_states") = fastexplain::TreeShapOptions{}.max_states)
       .def("explain", &explain, py::arg("X"), py::arg("values"), py::kw_only(), py::arg("max_points"), py::arg("n_threads"),
            "Write values (n_rows, n_features, n_outputs) of the rows of X, float32 or float64 of any strides.")
       .def_property_readonly("memory", &TreeShap::memory, "Bytes held by the compiled forest.");

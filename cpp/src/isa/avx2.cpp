@@ -43,8 +43,14 @@ inline __m256d select(Mask<double> mask, __m256d a, __m256d b) {
   return _mm256_blendv_pd(b, a, reinterpret_cast<__m256d>(mask));
 }
 
+inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t> codes) {
+  const __m256i tables = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return reinterpret_cast<Vector<std::int8_t>>(_mm256_shuffle_epi8(tables, reinterpret_cast<__m256i>(codes)));
+}
+
 #include "dense_body.inc"
 #include "kernel_body.inc"
+#include "pattern_body.inc"
 #include "product_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
@@ -53,7 +59,8 @@ inline __m256d select(Mask<double> mask, __m256d a, __m256d b) {
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2", kTreeKernels, kReplaceKernels, kProductKernels, kSubsetKernels, kDenseKernels};
+const KernelTable kKernels = {"avx2",          kTreeKernels,   kPatternKernels, kReplaceKernels,
+                              kProductKernels, kSubsetKernels, kDenseKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

@@ -60,8 +60,14 @@ inline Mask<T> mask_of(std::uint64_t word, int group) {
 inline __m512 select(Mask<float> mask, __m512 a, __m512 b) { return _mm512_mask_blend_ps(mask.bits, b, a); }
 inline __m512d select(Mask<double> mask, __m512d a, __m512d b) { return _mm512_mask_blend_pd(mask.bits, b, a); }
 
+inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t> codes) {
+  const __m512i tables = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return reinterpret_cast<Vector<std::int8_t>>(_mm512_shuffle_epi8(tables, reinterpret_cast<__m512i>(codes)));
+}
+
 #include "dense_body.inc"
 #include "kernel_body.inc"
+#include "pattern_body.inc"
 #include "product_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
@@ -70,7 +76,8 @@ inline __m512d select(Mask<double> mask, __m512d a, __m512d b) { return _mm512_m
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512", kTreeKernels, kReplaceKernels, kProductKernels, kSubsetKernels, kDenseKernels};
+const KernelTable kKernels = {"avx512",        kTreeKernels,   kPatternKernels, kReplaceKernels,
+                              kProductKernels, kSubsetKernels, kDenseKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

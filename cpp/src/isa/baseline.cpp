@@ -53,8 +53,14 @@ inline V select(M mask, V a, V b) {
   return reinterpret_cast<V>((mask & reinterpret_cast<M>(a)) | (~mask & reinterpret_cast<M>(b)));
 }
 
+inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t> codes) {
+  for (int i = 0; i < kLanes<std::int8_t>; ++i) codes[i] = static_cast<std::int8_t>(table[codes[i]]);
+  return codes;
+}
+
 #include "dense_body.inc"
 #include "kernel_body.inc"
+#include "pattern_body.inc"
 #include "product_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
@@ -63,7 +69,8 @@ inline V select(M mask, V a, V b) {
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline", kTreeKernels, kReplaceKernels, kProductKernels, kSubsetKernels, kDenseKernels};
+const KernelTable kKernels = {"baseline",      kTreeKernels,   kPatternKernels, kReplaceKernels,
+                              kProductKernels, kSubsetKernels, kDenseKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dense_kernels.h"
+#include "pattern_kernels.h"
 #include "product_kernels.h"
 #include "replace_kernels.h"
 #include "subset_kernels.h"
@@ -15,6 +16,7 @@ namespace fastexplain {
 struct KernelTable {
   const char* name;
   TreeKernels tree;
+  PatternKernels patterns;
   ReplaceKernels replacement;
   ProductKernels products;
   SubsetKernels subsets;

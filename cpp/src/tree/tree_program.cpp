@@ -2,96 +2,38 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "fastexplain/parallel.h"
 
 namespace fastexplain {
 namespace {
 
-// int16 codes leave room for the missing code (32767) and for adding 1 to the largest ordinary one.
-constexpr std::size_t kMaxNarrowCuts = 32000;
 // Groups of trees that are summed apart, so that one block of rows can be shared by several threads.
 constexpr std::int64_t kMaxBundles = 16;
-
-constexpr std::size_t kFirstLimit = 65536;
-
-void sort_unique(std::vector<double>& cuts) {
-  std::sort(cuts.begin(), cuts.end());
-  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
-}
-
-// Column numbers by (feature, categorical, zero_is_missing), as a dense table.
-class ColumnIndex {
- public:
-  explicit ColumnIndex(std::int32_t n_features) : index_(static_cast<std::size_t>(n_features) * 4, -1) {}
-  std::int32_t& at(std::int32_t feature, bool categorical, bool zero_is_missing) {
-    return index_[static_cast<std::size_t>(feature) * 4 + (categorical ? 2 : 0) + (zero_is_missing ? 1 : 0)];
-  }
-
- private:
-  std::vector<std::int32_t> index_;
-};
-
-// The forest's columns with their cuts.
-std::vector<Column> collect_columns(const ForestView& forest, ColumnIndex& index) {
-  std::vector<Column> columns;
-  std::vector<std::size_t> limits;  // a column is rid of duplicates whenever it has doubled
-  const std::int64_t n_nodes = forest.tree_offsets[forest.n_trees];
-  for (std::int64_t node = 0; node < n_nodes; ++node) {
-    if (forest.is_leaf(node)) continue;
-    const bool categorical = forest.is_categorical(node), zero = forest.zero_missing(node);
-    auto& number = index.at(forest.feature[node], categorical, zero);
-    if (number < 0) {
-      number = static_cast<std::int32_t>(columns.size());
-      columns.push_back({forest.feature[node], categorical, zero, {}});
-      limits.push_back(kFirstLimit);
-    }
-    auto& cuts = columns[number].cuts;
-    if (categorical) {
-      const auto set = forest.category_set[node];
-      for (auto i = forest.category_set_offsets[set]; i < forest.category_set_offsets[set + 1]; ++i)
-        cuts.push_back(forest.category_set_members[i]);
-    } else {
-      cuts.push_back(forest.threshold[node]);
-    }
-    if (cuts.size() >= limits[number]) {
-      sort_unique(cuts);
-      limits[number] = std::max(kFirstLimit, 2 * cuts.size());
-    }
-  }
-  for (auto& column : columns) {
-    sort_unique(column.cuts);
-    column.cuts.shrink_to_fit();
-  }
-  return columns;
-}
 
 // Compiles one tree, depth first with an explicit stack: a degenerate tree may be thousands of levels deep.
 template <class T>
 class TreeCompiler {
  public:
-  // position: of each feature among those that the forest splits on.
-  TreeCompiler(const ForestView& forest, const std::vector<Column>& columns, ColumnIndex& index,
-               const std::vector<std::int32_t>& position)
-      : forest_(forest),
-        columns_(columns),
-        index_(index),
-        position_(position),
-        path_(forest.n_features),
-        slot_(forest.n_features, -1) {}
+  TreeCompiler(const ForestView& forest, const Encoding& encoding)
+      : forest_(forest), encoding_(encoding), path_(forest.n_features), slot_(forest.n_features, -1) {}
 
-  TreeProgram<T> compile(std::int64_t tree) {
+  TreeProgram<T> compile(const TreePart& part) {
     program_ = {};
-    root_ = forest_.tree_offsets[tree];
-    program_.output = forest_.n_leaf_outputs == 1 ? forest_.tree_output[tree] : 0;
-    if (!forest_.is_leaf(root_)) {
+    root_ = forest_.tree_offsets[part.tree];
+    program_.output = forest_.n_leaf_outputs == 1 ? forest_.tree_output[part.tree] : 0;
+    cut_off_.assign(part.cut_off.empty() ? 0 : forest_.tree_offsets[part.tree + 1] - root_, false);
+    for (const auto node : part.cut_off) cut_off_[node - root_] = true;
+    if (!is_leaf(root_)) {
+      expectation_ = expectation(forest_, part.tree);
       walk();
       program_.n_points = std::max(1, (max_distinct_ + 1) / 2);
       fill_category_blocks();
     }
     for (auto& feature : program_.features) {
       slot_[feature] = -1;
-      feature = position_[feature];
+      feature = encoding_.position[feature];
     }
     categorical_.clear();
     distinct_ = max_distinct_ = 0;
@@ -122,9 +64,16 @@ class TreeCompiler {
   std::int64_t left(std::int64_t node) const { return root_ + forest_.children_left[node]; }
   std::int64_t right(std::int64_t node) const { return root_ + forest_.children_right[node]; }
 
+  bool is_cut_off(std::int64_t node) const { return !cut_off_.empty() && cut_off_[node - root_]; }
+  bool is_leaf(std::int64_t node) const { return forest_.is_leaf(node) || is_cut_off(node); }
+  T leaf_value(std::int64_t node, int output) const {
+    if (is_cut_off(node)) return T{0};
+    return static_cast<T>(forest_.values[node * forest_.n_leaf_outputs + output] - expectation_[output]);
+  }
+
   Kind kind(std::int64_t node) const {
-    if (forest_.is_leaf(node)) return kLeaf;
-    return forest_.is_leaf(left(node)) && forest_.is_leaf(right(node)) ? kTwig : kSubtree;
+    if (is_leaf(node)) return kLeaf;
+    return is_leaf(left(node)) && is_leaf(right(node)) ? kTwig : kSubtree;
   }
 
   void walk() {
@@ -185,8 +134,7 @@ class TreeCompiler {
                                   frame.before.ancestor >= 0 ? 1u : 0u});
     const int n_leaf = forest_.n_leaf_outputs;
     for (const auto child : {frame.first, frame.second})
-      for (int k = 0; k < n_leaf; ++k)
-        program_.leaf_values.push_back(forest_.is_leaf(child) ? static_cast<T>(forest_.values[child * n_leaf + k]) : T{0});
+      for (int k = 0; k < n_leaf; ++k) program_.leaf_values.push_back(is_leaf(child) ? leaf_value(child, k) : T{0});
     if (frame.before.ancestor < 0) ++distinct_;
     max_distinct_ = std::max(max_distinct_, distinct_);
     program_.n_levels = std::max(program_.n_levels, static_cast<std::int32_t>(level));
@@ -195,13 +143,13 @@ class TreeCompiler {
 
   void add_decision(std::int64_t node, bool flip, const PathState& before) {
     const bool categorical = forest_.is_categorical(node);
-    const auto number = index_.at(forest_.feature[node], categorical, forest_.zero_missing(node));
+    const auto number = encoding_.index.at(forest_.feature[node], categorical, forest_.zero_missing(node));
     Decision decision{0, static_cast<std::uint32_t>(number), before.ancestor};
     if (categorical) {
       decision.column |= Decision::kCategorical;
       categorical_.push_back({static_cast<std::uint32_t>(program_.decisions.size()), node, flip});
     } else {
-      const auto& cuts = columns_[number].cuts;
+      const auto& cuts = encoding_.columns[number].cuts;
       const auto cut = std::lower_bound(cuts.begin(), cuts.end(), forest_.threshold[node]) - cuts.begin();
       const bool wraps = forest_.default_left[node] != 0;
       decision.bound = static_cast<std::int32_t>(cut) + (wraps ? 1 : 0);
@@ -262,7 +210,7 @@ class TreeCompiler {
       for (auto i = begin; i < end; ++i) {
         const auto& node = categorical_[i];
         const auto number = program_.decisions[node.number].column & Decision::kColumnMask;
-        const Column& column = columns_[number];
+        const Column& column = encoding_.columns[number];
         auto& of_column = masks[number];
         of_column.resize(column.n_codes());
         const std::uint64_t bit = std::uint64_t{1} << (i - begin);
@@ -297,9 +245,9 @@ class TreeCompiler {
   };
 
   const ForestView& forest_;
-  const std::vector<Column>& columns_;
-  ColumnIndex& index_;
-  const std::vector<std::int32_t>& position_;
+  const Encoding& encoding_;
+  std::vector<double> expectation_;
+  std::vector<bool> cut_off_;  // by node; empty: none
   std::vector<PathState> path_;
   std::vector<std::int32_t> slot_;
   std::vector<CategoricalNode> categorical_;
@@ -325,33 +273,36 @@ std::vector<std::int64_t> balanced_bundles(const std::vector<TreeProgram<T>>& tr
 
 }  // namespace
 
-template <class T>
-ForestProgram<T> compile_forest(const ForestView& forest, int n_threads) {
-  ForestProgram<T> program;
-  program.n_features = forest.n_features;
-  program.n_outputs = forest.n_outputs;
-  program.n_leaf_outputs = forest.n_leaf_outputs;
-  program.float32_input = forest.float32_input;
-  program.missing_value = forest.missing_value;
-  program.has_missing_value = forest.has_missing_value;
-  ColumnIndex index(forest.n_features);
-  program.columns = collect_columns(forest, index);
-  for (const auto& column : program.columns) program.wide_codes |= column.cuts.size() > kMaxNarrowCuts;
-
-  std::vector<std::int32_t> position(forest.n_features, -1);
-  for (const auto& column : program.columns) position[column.feature] = 0;
-  for (std::int32_t feature = 0; feature < forest.n_features; ++feature) {
-    if (position[feature] < 0) continue;
-    position[feature] = static_cast<std::int32_t>(program.features.size());
-    program.features.push_back(feature);
+std::vector<double> expectation(const ForestView& forest, std::int64_t tree) {
+  const std::int64_t root = forest.tree_offsets[tree];
+  std::vector<double> mean(forest.n_leaf_outputs, 0.0);
+  std::vector<std::pair<std::int64_t, double>> stack{{root, 1.0}};  // nodes to visit, and their share of the training rows
+  while (!stack.empty()) {
+    const auto [node, share] = stack.back();
+    stack.pop_back();
+    if (forest.is_leaf(node)) {
+      for (std::int32_t k = 0; k < forest.n_leaf_outputs; ++k)
+        mean[k] += share * forest.values[node * forest.n_leaf_outputs + k];
+      continue;
+    }
+    const std::int64_t left = root + forest.children_left[node], right = root + forest.children_right[node];
+    const double both = forest.cover[left] + forest.cover[right], of_left = both > 0 ? forest.cover[left] / both : 0.5;
+    stack.push_back({right, share * (1 - of_left)});
+    stack.push_back({left, share * of_left});
   }
+  return mean;
+}
 
-  program.trees.resize(forest.n_trees);
+template <class T>
+ForestProgram<T> compile_trees(const ForestView& forest, std::shared_ptr<const Encoding> encoding,
+                               const std::vector<TreePart>& parts, int n_threads) {
+  ForestProgram<T> program;
+  program.trees.resize(parts.size());
   std::vector<std::unique_ptr<TreeCompiler<T>>> compilers(std::max(n_threads, 1));
-  parallel_for(forest.n_trees, n_threads, [&](std::int64_t tree, int worker) {
+  parallel_for(static_cast<std::int64_t>(parts.size()), n_threads, [&](std::int64_t i, int worker) {
     auto& compiler = compilers[worker];
-    if (!compiler) compiler = std::make_unique<TreeCompiler<T>>(forest, program.columns, index, position);
-    program.trees[tree] = compiler->compile(tree);
+    if (!compiler) compiler = std::make_unique<TreeCompiler<T>>(forest, *encoding);
+    program.trees[i] = compiler->compile(parts[i]);
   });
   std::erase_if(program.trees, [](const TreeProgram<T>& tree) { return tree.ops.empty(); });
   program.bundles = balanced_bundles(program.trees);
@@ -361,10 +312,22 @@ ForestProgram<T> compile_forest(const ForestView& forest, int n_threads) {
     program.max_slots = std::max(program.max_slots, static_cast<std::int32_t>(tree.features.size()));
     program.max_decisions = std::max(program.max_decisions, tree.decisions.size());
   }
+  program.encoding = std::move(encoding);
   return program;
+}
+
+template <class T>
+ForestProgram<T> compile_forest(const ForestView& forest, int n_threads) {
+  std::vector<TreePart> parts;
+  for (std::int64_t tree = 0; tree < forest.n_trees; ++tree) parts.push_back({tree, {}});
+  return compile_trees<T>(forest, std::make_shared<const Encoding>(forest), parts, n_threads);
 }
 
 template ForestProgram<float> compile_forest<float>(const ForestView&, int);
 template ForestProgram<double> compile_forest<double>(const ForestView&, int);
+template ForestProgram<float> compile_trees<float>(const ForestView&, std::shared_ptr<const Encoding>,
+                                                   const std::vector<TreePart>&, int);
+template ForestProgram<double> compile_trees<double>(const ForestView&, std::shared_ptr<const Encoding>,
+                                                     const std::vector<TreePart>&, int);
 
 }  // namespace fastexplain

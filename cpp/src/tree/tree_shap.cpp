@@ -1,74 +1,54 @@
 #include "fastexplain/tree/tree_shap.h"
 
 #include <algorithm>
-#include <map>
-#include <mutex>
+#include <memory>
+#include <numeric>
+#include <utility>
 #include <vector>
 
-#include "aligned_buffer.h"
-#include "fastexplain/quadrature.h"
-#include "isa/kernels.h"
-#include "tree/tree_program.h"
+#include "tree/encoding.h"
+#include "tree/pattern_plan.h"
+#include "tree/pattern_shap.h"
+#include "tree/pattern_tables.h"
+#include "tree/quadrature_shap.h"
 
 namespace fastexplain {
 namespace {
 
-// Tiles that go through a tree before the next tree does: all but the first find the tree's program in the cache.
-constexpr std::int64_t kMaxBlockTiles = 4;
-// What the accumulators and codes of a block may take, so that they stay in the second cache level beside the tree.
-constexpr std::size_t kBlockBytes = 384 * 1024;
-// Trees are summed in bundles, and the bundles' sums in order: the same bits whether one thread takes all bundles or several.
-// This is the largest buffer for sums of bundles that several threads work on.
-constexpr std::size_t kMaxPartialBytes = 32u << 20;
-
-// A tile of no more rows than this is explained row by row, because with rows in the lanes most lanes would be idle.
-constexpr int kFewRows = 3;
-
-// Points and weights of one pass over a tree; a rule of more than kMaxPassPoints points is cut into several passes.
+// Features in the order of how many splits they have: entries of most groups then lie in the first chunks.
 template <class T>
-struct PassRule {
-  int n_points;
-  T points[kMaxPassPoints];
-  T weights[kMaxPassPoints];
-};
-
-template <class T>
-std::vector<PassRule<T>> make_pass_rules(int n_points) {
-  const Quadrature rule = gauss_legendre(n_points);
-  std::vector<PassRule<T>> passes;
-  const int n_passes = (n_points + kMaxPassPoints - 1) / kMaxPassPoints;
-  for (int pass = 0, begin = 0; pass < n_passes; ++pass) {
-    const int end = n_points * (pass + 1) / n_passes;
-    PassRule<T> of_pass{end - begin, {}, {}};
-    for (int q = begin; q < end; ++q) {
-      of_pass.points[q - begin] = static_cast<T>(rule.points[q]);
-      of_pass.weights[q - begin] = static_cast<T>(rule.weights[q]);
-    }
-    passes.push_back(of_pass);
-    begin = end;
-  }
-  return passes;
-}
-
-// Made once per process and kept: calls for a single row would feel them.
-template <class T>
-const std::vector<PassRule<T>>& pass_rules(int n_points) {
-  static std::mutex mutex;
-  static std::map<int, std::vector<PassRule<T>>> rules;
-  const std::lock_guard lock(mutex);
-  const auto [found, is_new] = rules.try_emplace(n_points);
-  if (is_new) found->second = make_pass_rules<T>(n_points);
-  return found->second;
+SumLayout lay_out(const ForestView& forest, const Encoding& encoding) {
+  const std::size_t n = encoding.features.size();
+  std::vector<std::int64_t> n_splits(n, 0);
+  for (std::int64_t node = 0; node < forest.tree_offsets[forest.n_trees]; ++node)
+    if (!forest.is_leaf(node)) ++n_splits[encoding.position[forest.feature[node]]];
+  std::vector<std::int32_t> order(n);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) { return n_splits[a] > n_splits[b]; });
+  SumLayout layout;
+  layout.slot.resize(n);
+  for (std::size_t slot = 0; slot < n; ++slot) layout.slot[order[slot]] = static_cast<std::int32_t>(slot);
+  layout.n_chunks = static_cast<std::int32_t>((n + kChunkLanes<T> - 1) / kChunkLanes<T>);
+  return layout;
 }
 
 template <class T>
-struct Scratch {
-  AlignedBuffer<char> codes;            // [tile][column][kTileRows]
-  AlignedBuffer<double> total, bundle;  // [tile][output][feature][row]
-  AlignedBuffer<T> products, child_values, tables, phi;
-  AlignedBuffer<std::uint64_t> first, follow;
-  AlignedBuffer<std::uint8_t> goes;
-};
+std::vector<TreePlan> plan_trees(const ForestView& forest, const Encoding& encoding, const SumLayout& layout, int max_states,
+                                 int n_threads) {
+  std::vector<TreePlan> plans(forest.n_trees);
+  const std::int64_t row_chunks = std::int64_t{layout.n_chunks} * encoding.n_outputs;
+  if (encoding.wide_codes || max_states < 2 || tile_bytes<T>(row_chunks) > kMaxTileBytes) return plans;
+  std::vector<std::int32_t> chunk;
+  for (const auto slot : layout.slot) chunk.push_back(slot / kChunkLanes<T>);
+  const PlanOptions options{std::min(max_states, kMaxStates), 64.0 / sizeof(T), static_cast<double>(block_rows<T>(row_chunks))};
+  std::vector<std::unique_ptr<TreePlanner>> planners(std::max(n_threads, 1));
+  parallel_for(forest.n_trees, n_threads, [&](std::int64_t tree, int worker) {
+    auto& planner = planners[worker];
+    if (!planner) planner = std::make_unique<TreePlanner>(forest, encoding, chunk, options);
+    plans[tree] = planner->plan(tree);
+  });
+  return plans;
+}
 
 }  // namespace
 
@@ -80,304 +60,57 @@ class TreeShap::Impl {
   virtual std::size_t memory() const = 0;
 };
 
+// Trees go by tables while these have room, in the order of the forest, else by the quadrature kernel; a tree that tables take
+// over in part goes by both. This depends on the forest and the options alone, so that every call gives a row the same bits.
 template <class T>
 class TreeShap::ImplOf final : public TreeShap::Impl {
  public:
-  ImplOf(const ForestView& forest, int n_threads) : program_(compile_forest<T>(forest, n_threads)) {
-    for (const auto& column : program_.columns)
-      columns_.push_back({column.feature, column.categorical, column.zero_is_missing, column.cuts.data(),
-                          static_cast<std::int32_t>(column.cuts.size())});
-    for (const auto& tree : program_.trees) {
-      auto& of_tree = category_columns_.emplace_back();
-      for (const auto& block : tree.category_blocks) {
-        auto& of_block = of_tree.emplace_back();
-        for (const auto& column : block.columns) of_block.push_back({column.column, column.masks.data()});
+  ImplOf(const ForestView& forest, const TreeShapOptions& options, int n_threads)
+      : encoding_(std::make_shared<const Encoding>(forest)), layout_(lay_out<T>(forest, *encoding_)) {
+    std::vector<TreePlan> plans = plan_trees<T>(forest, *encoding_, layout_, options.max_states, n_threads);
+    std::vector<const TreePlan*> kept;
+    std::vector<TreePart> walked;
+    std::size_t room = options.table_bytes;
+    for (std::int64_t tree = 0; tree < forest.n_trees; ++tree) {
+      const TreePlan& plan = plans[tree];
+      const std::size_t bytes = plan.n_chunks * kChunkBytes;
+      if (plan.empty() || bytes > room) {
+        walked.push_back({tree, {}});
+        continue;
       }
+      room -= bytes;
+      kept.push_back(&plan);
+      if (!plan.whole) walked.push_back({tree, plan.cut_off});
     }
+    quadrature_ = std::make_unique<QuadratureShap<T>>(compile_trees<T>(forest, encoding_, walked, n_threads));
+    tables_ = std::make_unique<PatternTables<T>>(kept, *encoding_, layout_);
+    tables_->fill(n_threads);
   }
 
   void explain(const RowsView& rows, const ValuesView& values, int max_points, int n_threads,
                const InterruptCheck& check) const override {
-    const Call call(*this, rows, values, max_points);
-    call.run(std::max(n_threads, 1), check);
+    if (quadrature_->empty())
+      std::fill_n(values.data, values.n_rows * values.n_features * values.n_outputs, 0.0);
+    else
+      quadrature_->explain(rows, values, false, max_points, n_threads, check);
+    explain_by_patterns(*tables_, *encoding_, layout_, rows, values, n_threads, check);
   }
 
-  std::size_t memory() const override {
-    std::size_t bytes = 0;
-    for (const auto& column : program_.columns) bytes += column.cuts.capacity() * sizeof(double);
-    for (const auto& tree : program_.trees) {
-      bytes += tree.ops.capacity() * sizeof(Op) + tree.decisions.capacity() * sizeof(Decision) +
-               tree.constants.capacity() * sizeof(NodeConstants<T>) + tree.leaf_values.capacity() * sizeof(T) +
-               tree.features.capacity() * sizeof(std::int32_t);
-      for (const auto& block : tree.category_blocks)
-        for (const auto& column : block.columns) bytes += column.masks.capacity() * sizeof(std::uint64_t);
-    }
-    return bytes;
-  }
+  std::size_t memory() const override { return encoding_->memory() + quadrature_->memory() + tables_->memory(); }
 
  private:
-  // One call of explain: sizes, rules, and the two ways of sharing the work.
-  class Call {
-   public:
-    Call(const ImplOf& shap, const RowsView& rows, const ValuesView& values, int max_points)
-        : shap_(shap),
-          program_(shap.program_),
-          kernels_(active_kernels().tree),
-          rows_(rows),
-          values_(values),
-          max_points_(max_points),
-          tile_values_(sums_of(kTileRows)),
-          tile_codes_(program_.columns.size() * kTileRows * (program_.wide_codes ? 4 : 2)),
-          n_tiles_((rows.n_rows + kTileRows - 1) / kTileRows),
-          n_bundles_(static_cast<std::int64_t>(program_.bundles.size()) - 1) {
-      for (const auto& tree : program_.trees) {
-        const auto n_points = static_cast<std::size_t>(std::min(tree.n_points, max_points));
-        if (n_points >= rules_.size()) rules_.resize(n_points + 1);
-        if (rules_[n_points] == nullptr) rules_[n_points] = &pass_rules<T>(static_cast<int>(n_points));
-      }
-    }
-
-    void run(int n_threads, const InterruptCheck& check) const {
-      if (rows_.n_rows == 0) return;
-      const std::int64_t fitting = kBlockBytes / (2 * tile_values_ * sizeof(double) + tile_codes_ + 1);
-      std::int64_t block_tiles = std::clamp<std::int64_t>(fitting, 1, kMaxBlockTiles);
-      // Small tables: smaller blocks rather than idle threads.
-      block_tiles = std::clamp<std::int64_t>(n_tiles_ / (4 * n_threads), 1, block_tiles);
-      const std::int64_t n_blocks = (n_tiles_ + block_tiles - 1) / block_tiles;
-      const std::size_t partial = tile_values_ * sizeof(double) * static_cast<std::size_t>(n_tiles_ * n_bundles_);
-      if (n_blocks < 2 * n_threads && n_threads > 1 && n_bundles_ > 1 && partial <= kMaxPartialBytes)
-        run_by_bundles(n_threads, check);
-      else
-        run_by_rows(block_tiles, n_blocks, n_threads, check);
-    }
-
-   private:
-    void run_by_rows(std::int64_t block_tiles, std::int64_t n_blocks, int n_threads, const InterruptCheck& check) const {
-      std::vector<std::unique_ptr<Scratch<T>>> scratch(n_threads);
-      parallel_for(
-          n_blocks, n_threads,
-          [&](std::int64_t block, int worker) {
-            auto& mine = scratch[worker];
-            if (!mine) mine = allocate(block_tiles, true);
-            const std::int64_t begin = block * block_tiles, end = std::min(begin + block_tiles, n_tiles_);
-            for (auto tile = begin; tile < end; ++tile) encode(tile, mine->codes.get() + (tile - begin) * tile_codes_);
-            // Only the last tile may be short, so what the tiles fill has no gaps.
-            const std::size_t n = tile_values_ * static_cast<std::size_t>(end - begin - 1) + sums_of(padded_rows(end - 1));
-            std::fill_n(mine->total.get(), n, 0.0);
-            for (std::int64_t bundle = 0; bundle < n_bundles_; ++bundle) {
-              std::fill_n(mine->bundle.get(), n, 0.0);
-              sum_bundle(bundle, begin, end, *mine, mine->codes.get(), mine->bundle.get());
-              for (std::size_t i = 0; i < n; ++i) mine->total.get()[i] += mine->bundle.get()[i];
-            }
-            for (auto tile = begin; tile < end; ++tile) write(tile, mine->total.get() + (tile - begin) * tile_values_);
-          },
-          check);
-    }
-
-    // Few rows for many threads: every (tile, bundle of trees) is a task of its own. The sums are added up in the same order as
-    // above, so the bits are the same.
-    void run_by_bundles(int n_threads, const InterruptCheck& check) const {
-      AlignedBuffer<char> codes(tile_codes_ * static_cast<std::size_t>(n_tiles_));
-      AlignedBuffer<double> sums(tile_values_ * static_cast<std::size_t>(n_tiles_ * n_bundles_));
-      std::vector<std::unique_ptr<Scratch<T>>> scratch(n_threads);
-      for (std::int64_t tile = 0; tile < n_tiles_; ++tile) encode(tile, codes.get() + tile * tile_codes_);
-      parallel_for(
-          n_tiles_ * n_bundles_, n_threads,
-          [&](std::int64_t task, int worker) {
-            auto& mine = scratch[worker];
-            if (!mine) mine = allocate(0, false);
-            const std::int64_t tile = task / n_bundles_, bundle = task % n_bundles_;
-            double* sum = sums.get() + task * tile_values_;
-            std::fill_n(sum, sums_of(padded_rows(tile)), 0.0);
-            sum_bundle(bundle, tile, tile + 1, *mine, codes.get() + tile * tile_codes_, sum);
-          },
-          check);
-      for (std::int64_t tile = 0; tile < n_tiles_; ++tile) {
-        double* total = sums.get() + tile * n_bundles_ * tile_values_;
-        // 0 + first bundle, as run_by_rows does: the sum of negative zeros keeps its sign otherwise.
-        const std::size_t n = sums_of(padded_rows(tile));
-        for (std::size_t i = 0; i < n; ++i) total[i] = 0.0 + total[i];
-        for (std::int64_t bundle = 1; bundle < n_bundles_; ++bundle)
-          for (std::size_t i = 0; i < n; ++i) total[i] += total[bundle * tile_values_ + i];
-        write(tile, total);
-      }
-    }
-
-    std::unique_ptr<Scratch<T>> allocate(std::int64_t block_tiles, bool with_sums) const {
-      auto scratch = std::make_unique<Scratch<T>>();
-      // A call of a few rows gets by with little: pages from the system would cost it as much as the work itself.
-      const bool few = rows_.n_rows <= kFewRows;
-      const std::size_t lanes = few ? 1 : kTileRows;
-      const std::size_t level = lanes * (few ? kMaxPassPoints : std::min(program_.max_points, kMaxPassPoints));
-      const std::size_t n_levels = static_cast<std::size_t>(program_.max_levels) + 2;
-      scratch->products.resize(n_levels * level);
-      scratch->child_values.resize(n_levels * 2 * level);
-      scratch->tables.resize(n_levels * 4 * kMaxPassPoints);
-      scratch->phi.resize(static_cast<std::size_t>(program_.max_slots) * lanes);
-      scratch->first.resize(program_.max_decisions * kTileWords);
-      if (!few) scratch->follow.resize(program_.max_decisions * kTileWords);
-      scratch->goes.resize(program_.max_decisions);
-      if (with_sums) {
-        scratch->codes.resize(tile_codes_ * static_cast<std::size_t>(block_tiles));
-        const std::size_t n_sums = few ? sums_of(kFewRows) : tile_values_ * static_cast<std::size_t>(block_tiles);
-        scratch->total.resize(n_sums);
-        scratch->bundle.resize(n_sums);
-      }
-      return scratch;
-    }
-
-    int rows_in(std::int64_t tile) const {
-      return static_cast<int>(std::min<std::int64_t>(kTileRows, rows_.n_rows - tile * kTileRows));
-    }
-
-    // Rows of a tile, rounded up to whole words except where they are explained one by one: what its sums are made of.
-    int padded_rows(std::int64_t tile) const { return padded(rows_in(tile)); }
-    static int padded(int n_rows) { return n_rows <= kFewRows ? n_rows : (n_rows + kWordRows - 1) / kWordRows * kWordRows; }
-
-    std::size_t sums_of(int n_rows) const {
-      return static_cast<std::size_t>(program_.n_outputs) * program_.features.size() * static_cast<std::size_t>(n_rows);
-    }
-
-    void encode(std::int64_t tile, char* codes) const {
-      EncodeTask task{};
-      task.data = rows_.data + tile * kTileRows * rows_.row_stride;
-      task.row_stride = rows_.row_stride;
-      task.column_stride = rows_.column_stride;
-      task.n_rows = rows_in(tile);
-      task.is_float32 = rows_.is_float32;
-      task.float32_input = program_.float32_input;
-      task.has_missing_value = program_.has_missing_value;
-      task.missing_value = program_.missing_value;
-      task.wide_codes = program_.wide_codes;
-      task.columns = shap_.columns_.data();
-      task.n_columns = static_cast<std::int32_t>(shap_.columns_.size());
-      task.codes = codes;
-      kernels_.encode(task);
-    }
-
-    // Adds the attributions of one bundle of trees for the tiles [begin, end) to sums, [tile][output][feature][padded row].
-    void sum_bundle(std::int64_t bundle, std::int64_t begin, std::int64_t end, Scratch<T>& scratch, const char* codes,
-                    double* sums) const {
-      for (auto i = program_.bundles[bundle]; i < program_.bundles[bundle + 1]; ++i)
-        for (auto tile = begin; tile < end; ++tile)
-          explain_tile(i, rows_in(tile), scratch, codes + (tile - begin) * tile_codes_, sums + (tile - begin) * tile_values_);
-    }
-
-    void explain_tile(std::int64_t number, int n_rows, Scratch<T>& scratch, const char* codes, double* sums) const {
-      const TreeProgram<T>& tree = program_.trees[number];
-      const int n_words = (n_rows + kWordRows - 1) / kWordRows, n_padded = padded(n_rows);
-      const DecideTask decisions = decide_categories(tree, shap_.category_columns_[number], scratch, codes, n_words);
-      if (n_rows > kFewRows) kernels_.decide(decisions);
-      PassTask<T> task{};
-      task.ops = tree.ops.data();
-      task.n_ops = tree.ops.size();
-      task.constants = tree.constants.data();
-      task.leaf_stride = program_.n_leaf_outputs;
-      task.first = scratch.first.get();
-      task.follow = scratch.follow.get();
-      task.goes = scratch.goes.get();
-      task.n_rows = n_rows;
-      task.products = scratch.products.get();
-      task.child_values = scratch.child_values.get();
-      task.tables = scratch.tables.get();
-      task.phi = scratch.phi.get();
-      for (int output = 0; output < program_.n_leaf_outputs; ++output) {
-        task.leaf_values = tree.leaf_values.data() + output;
-        const int to = program_.n_leaf_outputs == 1 ? tree.output : output;
-        double* of_output = sums + static_cast<std::size_t>(to) * program_.features.size() * n_padded;
-        if (n_rows <= kFewRows) {
-          explain_rows(tree, task, decisions, scratch.goes.get(), of_output);
-          continue;
-        }
-        for (std::size_t slot = 0; slot < tree.features.size(); ++slot)
-          std::fill_n(task.phi + slot * kTileRows, n_padded, T{0});
-        run_passes(tree, task, kernels_.pass_f32, kernels_.pass_f64);
-        add(tree, task.phi, n_padded, of_output);
-      }
-    }
-
-    // The few rows of a tile one by one.
-    void explain_rows(const TreeProgram<T>& tree, PassTask<T>& task, const DecideTask& decisions, std::uint8_t* goes,
-                      double* sums) const {
-      const std::size_t n_slots = tree.features.size();
-      for (int row = 0; row < task.n_rows; ++row) {
-        kernels_.decide_row(decisions, row, goes);
-        std::fill_n(task.phi, n_slots, T{0});
-        run_passes(tree, task, kernels_.row_f32, kernels_.row_f64);
-        for (std::size_t slot = 0; slot < n_slots; ++slot)
-          sums[static_cast<std::size_t>(tree.features[slot]) * task.n_rows + row] += static_cast<double>(task.phi[slot]);
-      }
-    }
-
-    void run_passes(const TreeProgram<T>& tree, PassTask<T>& task, void (*pass_f32)(const PassTask<float>&),
-                    void (*pass_f64)(const PassTask<double>&)) const {
-      for (const auto& rule : *rules_[std::min(tree.n_points, max_points_)]) {
-        task.n_points = rule.n_points;
-        std::copy_n(rule.points, kMaxPassPoints, task.points);
-        std::copy_n(rule.weights, kMaxPassPoints, task.weights);
-        if constexpr (sizeof(T) == sizeof(float))
-          pass_f32(task);
-        else
-          pass_f64(task);
-      }
-    }
-
-    // Decides the categorical nodes, and returns what decides the others.
-    DecideTask decide_categories(const TreeProgram<T>& tree, const std::vector<std::vector<CategoryColumn>>& category_columns,
-                                 Scratch<T>& scratch, const char* codes, int n_words) const {
-      for (std::size_t b = 0; b < tree.category_blocks.size(); ++b) {
-        const auto& nodes = tree.category_blocks[b].nodes;
-        kernels_.categories({category_columns[b].data(), category_columns[b].size(), nodes.data(), nodes.size(), codes,
-                             program_.wide_codes, n_words, scratch.first.get()});
-      }
-      return {tree.decisions.data(), tree.decisions.size(), codes, program_.wide_codes, n_words,
-              scratch.first.get(),   scratch.follow.get()};
-    }
-
-    static void add(const TreeProgram<T>& tree, const T* phi, int n_rows, double* sums) {
-      for (std::size_t slot = 0; slot < tree.features.size(); ++slot) {
-        const T* from = phi + slot * kTileRows;
-        double* to = sums + static_cast<std::size_t>(tree.features[slot]) * n_rows;
-        for (int row = 0; row < n_rows; ++row) to[row] += static_cast<double>(from[row]);
-      }
-    }
-
-    // [output][feature][padded row] -> rows of values.
-    void write(std::int64_t tile, const double* total) const {
-      const std::size_t n_used = program_.features.size(), n_padded = padded_rows(tile);
-      const std::size_t n_outputs = program_.n_outputs, row_values = n_outputs * program_.n_features;
-      const int n_rows = rows_in(tile);
-      for (int row = 0; row < n_rows; ++row) {
-        double* to = values_.data + (tile * kTileRows + row) * row_values;
-        if (n_used < static_cast<std::size_t>(program_.n_features)) std::fill_n(to, row_values, 0.0);
-        for (std::size_t i = 0; i < n_used; ++i)
-          for (std::size_t output = 0; output < n_outputs; ++output)
-            to[program_.features[i] * n_outputs + output] = total[(output * n_used + i) * n_padded + row];
-      }
-    }
-
-    const ImplOf& shap_;
-    const ForestProgram<T>& program_;
-    const TreeKernels& kernels_;
-    const RowsView& rows_;
-    const ValuesView& values_;
-    const int max_points_;
-    const std::size_t tile_values_, tile_codes_;
-    const std::int64_t n_tiles_, n_bundles_;
-    std::vector<const std::vector<PassRule<T>>*> rules_;  // by number of points
-  };
-
-  ForestProgram<T> program_;
-  std::vector<EncodeColumn> columns_;                                       // views of program_.columns
-  std::vector<std::vector<std::vector<CategoryColumn>>> category_columns_;  // [tree][block]
+  std::shared_ptr<const Encoding> encoding_;
+  SumLayout layout_;
+  std::unique_ptr<QuadratureShap<T>> quadrature_;
+  std::unique_ptr<PatternTables<T>> tables_;
 };
 
-TreeShap::TreeShap(const ForestView& forest, LaneType lanes, int n_threads)
+TreeShap::TreeShap(const ForestView& forest, LaneType lanes, int n_threads, const TreeShapOptions& options)
     : n_features_(forest.n_features), n_outputs_(forest.n_outputs) {
   if (lanes == LaneType::kFloat32)
-    impl_ = std::make_unique<ImplOf<float>>(forest, n_threads);
+    impl_ = std::make_unique<ImplOf<float>>(forest, options, n_threads);
   else
-    impl_ = std::make_unique<ImplOf<double>>(forest, n_threads);
+    impl_ = std::make_unique<ImplOf<double>>(forest, options, n_threads);
 }
 
 TreeShap::~TreeShap() = default;

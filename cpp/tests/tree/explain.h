@@ -17,7 +17,11 @@ struct How {
   LaneType lanes = LaneType::kFloat64;
   int n_threads = 1;
   int max_points = kExact;
+  TreeShapOptions options = {};
 };
+
+// Every tree left to the quadrature kernel.
+inline constexpr TreeShapOptions kNoTables{.table_bytes = 0, .max_states = 0};
 
 inline RowsView view_of(const std::vector<double>& rows, std::int32_t n_features) {
   return {reinterpret_cast<const char*>(rows.data()), static_cast<std::int64_t>(rows.size()) / n_features,
@@ -32,7 +36,8 @@ inline std::vector<double> explain(const TreeShap& shap, const ForestArrays& for
 }
 
 inline std::vector<double> explain(const ForestArrays& forest, const std::vector<double>& rows, How how = {}) {
-  return explain(TreeShap(forest.view(), how.lanes, how.n_threads), forest, view_of(rows, forest.n_features()), how);
+  return explain(TreeShap(forest.view(), how.lanes, how.n_threads, how.options), forest, view_of(rows, forest.n_features()),
+                 how);
 }
 
 inline double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {

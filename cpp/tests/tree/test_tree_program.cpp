@@ -49,15 +49,15 @@ TEST_CASE("a stump compiles to one step") {
   CHECK(tree.constants[0].share == 0.75);
   CHECK(tree.constants[0].accumulated == 1);
   CHECK(tree.constants[0].repeated == 0);
-  CHECK(tree.leaf_values == std::vector<double>{10, 20});
-  CHECK(tree.features == std::vector<std::int32_t>{0});  // the first of the features in use
+  CHECK(tree.leaf_values == std::vector<double>{-2.5, 7.5});  // less their mean over the training rows
+  CHECK(tree.features == std::vector<std::int32_t>{0});       // the first of the features in use
   CHECK(tree.n_levels == 1);
   CHECK(tree.n_points == 1);
 }
 
 TEST_CASE("slots name features by their position among those in use") {
   const auto program = compile(ForestArrays(9).add_tree(split(7, 0, stump(2), leaf(5))).add_tree(stump(4)));
-  CHECK(program.features == std::vector<std::int32_t>{2, 4, 7});
+  CHECK(program.encoding->features == std::vector<std::int32_t>{2, 4, 7});
   CHECK(program.trees[0].features == std::vector<std::int32_t>{2, 0});
   CHECK(program.trees[1].features == std::vector<std::int32_t>{1});
 }
@@ -69,8 +69,8 @@ TEST_CASE("the larger child comes first, and the decision is flipped with it") {
   REQUIRE(tree.decisions.size() == 2);
   CHECK(flips(tree.decisions[0]));
   CHECK_FALSE(flips(tree.decisions[1]));
-  CHECK(tree.constants[0].share == 0.75);                         // of the right child, now first
-  CHECK(tree.leaf_values == std::vector<double>{0, 10, 20, 30});  // the twig's place holds no leaf
+  CHECK(tree.constants[0].share == 0.75);                               // of the right child, now first
+  CHECK(tree.leaf_values == std::vector<double>{0, -12.5, -2.5, 7.5});  // the twig's place holds no leaf
 }
 
 TEST_CASE("every kind of children has its step") {
@@ -185,9 +185,9 @@ TEST_CASE("bounds count a column's thresholds over the whole forest") {
   ForestArrays forest(2);
   forest.add_tree(stump(0, 5)).add_tree(stump(0, -1)).add_tree(stump(1, 7)).add_tree(stump(0, 5)).add_tree(stump(0, 2));
   const auto program = compile(forest);
-  REQUIRE(program.columns.size() == 2);
-  CHECK(program.columns[0].cuts == std::vector<double>{-1, 2, 5});
-  CHECK(program.columns[1].cuts == std::vector<double>{7});
+  REQUIRE(program.encoding->columns.size() == 2);
+  CHECK(program.encoding->columns[0].cuts == std::vector<double>{-1, 2, 5});
+  CHECK(program.encoding->columns[1].cuts == std::vector<double>{7});
   std::vector<int> bounds;
   for (const auto& tree : program.trees) bounds.push_back(tree.decisions[0].bound);
   CHECK(bounds == std::vector<int>{2, 0, 0, 2, 1});
@@ -204,9 +204,9 @@ TEST_CASE("one feature under two missing rules is two columns") {
   Node zero = stump(0, 1);
   zero.zero_is_missing = true;
   const auto program = compile(ForestArrays(1).add_tree(stump(0, 2)).add_tree(zero));
-  REQUIRE(program.columns.size() == 2);
-  CHECK_FALSE(program.columns[0].zero_is_missing);
-  CHECK(program.columns[1].zero_is_missing);
+  REQUIRE(program.encoding->columns.size() == 2);
+  CHECK_FALSE(program.encoding->columns[0].zero_is_missing);
+  CHECK(program.encoding->columns[1].zero_is_missing);
   CHECK(program.trees[0].features == program.trees[1].features);
 }
 
@@ -214,7 +214,7 @@ TEST_CASE("codes widen beyond 32000 cuts of one column") {
   const auto n_cuts = [](int n) {
     ForestArrays forest(1);
     for (int i = 0; i < n; ++i) forest.add_tree(stump(0, i));
-    return compile(forest).wide_codes;
+    return compile(forest).encoding->wide_codes;
   };
   CHECK_FALSE(n_cuts(32000));
   CHECK(n_cuts(32001));
@@ -225,8 +225,8 @@ TEST_CASE("category masks hold the codes that take the first child") {
   // In program order: the root {7, 2} (flipped: its right child is larger), then {2, 40} with missing to the left.
   forest.add_tree(split_on_categories(0, {7, 2}, leaf(1), split_on_categories(0, {2, 40}, leaf(2), leaf(3), true)));
   const auto program = compile(forest);
-  REQUIRE(program.columns.size() == 1);
-  const Column& column = program.columns[0];
+  REQUIRE(program.encoding->columns.size() == 1);
+  const Column& column = program.encoding->columns[0];
   CHECK(column.categorical);
   CHECK(column.cuts == std::vector<double>{2, 7, 40});
   CHECK(column.other_code() == 3);

@@ -25,8 +25,13 @@ double scale(const ForestArrays& forest) { return forest.largest_leaf() * static
 
 void check_against_naive(const ForestArrays& forest, const std::vector<double>& rows) {
   const auto expected = naive_tree_shap(forest.view(), rows);
-  CHECK(largest_difference(explain(forest, rows), expected) <= kTolerance * scale(forest));
-  CHECK(largest_difference(explain(forest, rows, {LaneType::kFloat32}), expected) <= kFloat32Tolerance * scale(forest));
+  for (const int max_states : {0, 8, 256}) {  // by quadrature, by both, by tables where these fit
+    CAPTURE(max_states);
+    How how{LaneType::kFloat64, 1, kExact, {.max_states = max_states}};
+    CHECK(largest_difference(explain(forest, rows, how), expected) <= kTolerance * scale(forest));
+    how.lanes = LaneType::kFloat32;
+    CHECK(largest_difference(explain(forest, rows, how), expected) <= kFloat32Tolerance * scale(forest));
+  }
 }
 
 void check_random(const ForestShape& shape, std::int64_t n_rows = 70, int n_seeds = 4) {
@@ -365,13 +370,13 @@ TEST_CASE("a throwing InterruptCheck ends explain, which then works again") {
   constexpr std::int64_t kRows = 20000;  // far more than kCheckEvery's 20 ms of work
   const std::vector<double> row = random_rows(forest, 1, 1);
   std::vector<double> values(kRows * 8);
-  const TreeShap shap(forest.view(), LaneType::kFloat64, 1);
+  const TreeShap shap(forest.view(), LaneType::kFloat64, 1, kNoTables);  // by tables it would be over too soon
   for (const int n_threads : {1, 2}) {
     const RowsView rows{reinterpret_cast<const char*>(row.data()), kRows, 0, 8, false};
     const auto interrupt = [] { throw std::runtime_error("interrupted"); };
     CHECK_THROWS_WITH(shap.explain(rows, {values.data(), kRows, 8, 1}, kExact, n_threads, interrupt), "interrupted");
   }
-  CHECK(explain(shap, forest, view_of(row, 8)) == explain(forest, row));
+  CHECK(explain(shap, forest, view_of(row, 8)) == explain(forest, row, {LaneType::kFloat64, 1, kExact, kNoTables}));
 }
 
 }  // namespace

@@ -65,10 +65,13 @@ TEST_CASE("any number of threads gives the same bits") {
   for (const auto lanes : kLaneTypes) {
     for (const std::int64_t n_rows : {1, 65, 200, 3000}) {
       const auto rows = random_rows(forest, n_rows, 1);
-      const auto one = explain(forest, rows, {lanes, 1});
-      for (const int n_threads : {2, 3, 7}) {
-        CAPTURE(n_rows, n_threads);
-        CHECK(same_bits(explain(forest, rows, {lanes, n_threads}), one));
+      for (const int max_states : {0, 8, 256}) {
+        const TreeShapOptions options{.max_states = max_states};
+        const auto one = explain(forest, rows, {lanes, 1, kExact, options});
+        for (const int n_threads : {2, 3, 8}) {
+          CAPTURE(n_rows, n_threads, max_states);
+          CHECK(same_bits(explain(forest, rows, {lanes, n_threads, kExact, options}), one));
+        }
       }
     }
   }
@@ -80,13 +83,15 @@ TEST_CASE("a row alone has the same bits as inside a table") {
   const auto rows = random_rows(forest, kRows, 1);
   const std::int64_t n_features = forest.n_features(), of_row = n_features * forest.n_outputs();
   for (const auto lanes : kLaneTypes) {
-    const auto all = explain(forest, rows, {lanes});
-    const TreeShap shap(forest.view(), lanes, 1);
-    for (std::int64_t row = 0; row < kRows; ++row) {
-      const std::vector<double> alone(rows.begin() + row * n_features, rows.begin() + (row + 1) * n_features);
-      const std::vector<double> expected(all.begin() + row * of_row, all.begin() + (row + 1) * of_row);
-      CAPTURE(row);
-      CHECK(same_bits(explain(shap, forest, view_of(alone, forest.n_features())), expected));
+    for (const int max_states : {0, 8, 256}) {
+      const TreeShap shap(forest.view(), lanes, 1, {.max_states = max_states});
+      const auto all = explain(shap, forest, view_of(rows, forest.n_features()));
+      for (std::int64_t row = 0; row < kRows; ++row) {
+        const std::vector<double> alone(rows.begin() + row * n_features, rows.begin() + (row + 1) * n_features);
+        const std::vector<double> expected(all.begin() + row * of_row, all.begin() + (row + 1) * of_row);
+        CAPTURE(row, max_states);
+        CHECK(same_bits(explain(shap, forest, view_of(alone, forest.n_features())), expected));
+      }
     }
   }
 }
@@ -136,10 +141,12 @@ TEST_CASE("digests of values", "[.][digest]") {
   for (const auto& [name, forest] : samples()) {
     const auto rows = random_rows(forest, 100, 1);
     for (const auto lanes : kLaneTypes) {
-      const auto values = explain(forest, rows, {lanes});
-      CHECK(std::any_of(values.begin(), values.end(), [](double value) { return value != 0; }));
-      std::printf("digest of %s, %s: %016llx\n", name.c_str(), lanes == LaneType::kFloat32 ? "float32" : "float64",
-                  static_cast<unsigned long long>(digest(values)));
+      for (const int max_states : {0, 8, 256}) {
+        const auto values = explain(forest, rows, {lanes, 1, kExact, {.max_states = max_states}});
+        CHECK(std::any_of(values.begin(), values.end(), [](double value) { return value != 0; }));
+        std::printf("digest of %s, %s, %d states: %016llx\n", name.c_str(), lanes == LaneType::kFloat32 ? "float32" : "float64",
+                    max_states, static_cast<unsigned long long>(digest(values)));
+      }
     }
   }
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.progress import progress, steps
 from fastexplain.models import Forest, TreeModel, load_model
@@ -16,6 +18,8 @@ __all__ = ["TreeShapResult", "tree_shap"]
 
 # Gauss-Legendre points per tree with exact=False.
 FEW_POINTS = 8
+# What the tables of a model's shallow trees may take, unless FASTEXPLAIN_TABLE_MB says otherwise.
+TABLE_MEGABYTES = 64
 # float32 lanes hold leaf values up to here with room for sums and products of them.
 FLOAT32_LIMIT = 1e30
 # Rows of a tile of the kernel: under a progress bar every thread is given one at least.
@@ -94,8 +98,11 @@ def tree_shap(
     Notes
     -----
     Lundberg et al. 2020, Algorithm 2, computed as an integral over the probability that a feature is present, in
-    O(nodes x d / 2) per row and tree where a path has d distinct features. Memory beyond the result does not grow with
-    the rows: a few MB per thread, and about 40 bytes per tree node, kept with the converted model.
+    O(nodes x d / 2) per row and tree where a path has d distinct features. Shallow trees go by tables instead: the
+    leaves are cut into groups that tell apart at most 256 states of a row, the values of every state are computed once,
+    and a row costs one look-up per group. Memory beyond the result does not grow with the rows: a few MB per thread,
+    and, kept with the converted model, about 40 bytes per tree node, and up to 64 MB of tables
+    (``FASTEXPLAIN_TABLE_MB``; 0 for none).
 
     Examples
     --------
@@ -143,11 +150,17 @@ def _native(
     if compiled is None:
         from fastexplain._core import TreeShap
 
-        compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads)
+        compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads, table_bytes=_table_bytes())
         forest._compiled[key] = compiled
     if not rows.flags.aligned:  # a field of a packed record, say
         rows = rows.copy()
     compiled.explain(rows, values, max_points=_max_points(forest, exact), n_threads=n_threads)
+
+
+def _table_bytes() -> int:
+    name = "FASTEXPLAIN_TABLE_MB"
+    text = os.environ.get(name) or str(TABLE_MEGABYTES)
+    return whole_number(int(text) if text.strip().isdecimal() else text, name, 0, 1 << 20) << 20
 
 
 def _numba(

@@ -4,6 +4,7 @@
 // present, by Gauss-Legendre quadrature in a form without divisions per row (cpp/src/isa/kernel_body.inc).
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include "fastexplain/parallel.h"
@@ -14,10 +15,17 @@ namespace fastexplain {
 
 enum class LaneType { kFloat32, kFloat64 };
 
+struct TreeShapOptions {
+  // What tables of attributions may take, which are filled when the forest is compiled.
+  std::size_t table_bytes = 64u << 20;
+  // Limit of the states of a table; below 2 there are none, and every tree is left to the quadrature kernel.
+  int max_states = 256;
+};
+
 // A forest compiled for the kernel. Immutable; safe to use from several threads. Copies what it needs of the ForestView.
 class TreeShap {
  public:
-  TreeShap(const ForestView& forest, LaneType lanes, int n_threads);
+  TreeShap(const ForestView& forest, LaneType lanes, int n_threads, const TreeShapOptions& options = {});
   ~TreeShap();
 
   // Writes every entry of values, base values excluded: they sum to the raw output less its expectation.

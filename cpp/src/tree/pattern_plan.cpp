@@ -1,0 +1,454 @@
+#include "tree/pattern_plan.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "tree/tree_program.h"
+
+namespace fastexplain {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr int kTooMany = std::numeric_limits<int>::max();
+
+// The cost model: time per row, in twelfths of a nanosecond on the machine of benchmarks/README.md, fitted to its zoo. Only
+// ratios matter: they decide how trees are cut, in the same way on every CPU.
+constexpr double kGroupCost = 1;    // index and bookkeeping
+constexpr double kChunkCost = 3;    // one addition of a chunk of an entry
+constexpr double kStepCost = 0.06;  // one comparison and one masked addition, for many rows at a time
+// Tables are read once per block of rows, from far caches; this is for blocks of `block_rows` rows.
+constexpr double kStateCost = 50;
+constexpr double kNodeCost = 2.7 * 8;  // of the quadrature kernel, for `row_lanes` rows
+constexpr double kPointCost = 2.7 * 7;
+// A tree is shared by tables and the quadrature kernel where that saves at least this part of the latter's time.
+constexpr double kMinGain = 0.3;
+
+}  // namespace
+
+TreePlanner::TreePlanner(const ForestView& forest, const Encoding& encoding, const std::vector<std::int32_t>& chunk,
+                         const PlanOptions& options)
+    : forest_(forest),
+      encoding_(encoding),
+      columns_(encoding.columns),
+      chunk_(chunk),
+      options_(options),
+      path_(columns_.size()),
+      column_of_feature_(forest.n_features, -1),
+      n_on_path_(forest.n_features, 0),
+      dim_of_column_(columns_.size(), -1) {
+  for (std::size_t i = 0; i < columns_.size(); ++i) path_[i].at_most = static_cast<std::int32_t>(columns_[i].cuts.size());
+}
+
+TreePlan TreePlanner::plan(std::int64_t tree) {
+  plan_ = {};
+  root_ = forest_.tree_offsets[tree];
+  plan_.output = forest_.n_leaf_outputs == 1 ? forest_.tree_output[tree] : 0;
+  if (forest_.is_leaf(root_) || options_.max_states < 2 || !survey(tree)) return std::move(plan_);
+  weigh();
+  expectation_ = expectation(forest_, tree);
+  emit_groups();
+  return std::move(plan_);
+}
+
+// Sizes of subtrees and shares of training rows. False where a feature is split under two missing rules, whose joint digits
+// are not worth their code.
+bool TreePlanner::survey(std::int64_t tree) {
+  const auto n_nodes = static_cast<std::size_t>(forest_.tree_offsets[tree + 1] - root_);
+  preorder_.clear();
+  n_leaves_.assign(n_nodes, 0);
+  cut_.assign(n_nodes, 0);
+  depth_.assign(n_nodes, 0);
+  column_.assign(n_nodes, 0);
+  share_.assign(n_nodes, 1.0);
+  group_cost_.assign(n_nodes, kNever);
+  table_cost_.assign(n_nodes, kNever);
+  walk_cost_.assign(n_nodes, 0);
+  has_tables_.assign(n_nodes, false);
+
+  std::vector<std::int64_t> stack{root_};
+  std::vector<std::int32_t> features;
+  bool one_rule = true;
+  while (!stack.empty()) {
+    const std::int64_t node = stack.back();
+    stack.pop_back();
+    preorder_.push_back(node);
+    if (forest_.is_leaf(node)) continue;
+    const auto column = static_cast<std::uint32_t>(
+        encoding_.index.at(forest_.feature[node], forest_.is_categorical(node), forest_.zero_missing(node)));
+    column_[local(node)] = column;
+    auto& known = column_of_feature_[forest_.feature[node]];
+    if (known < 0) features.push_back(forest_.feature[node]);
+    one_rule &= known < 0 || known == static_cast<std::int32_t>(column);
+    known = static_cast<std::int32_t>(column);
+    if (!columns_[column].categorical) {
+      const auto& cuts = columns_[column].cuts;
+      cut_[local(node)] =
+          static_cast<std::int32_t>(std::lower_bound(cuts.begin(), cuts.end(), forest_.threshold[node]) - cuts.begin());
+    }
+    const std::int64_t first = child(node, 0), second = child(node, 1);
+    const double both = forest_.cover[first] + forest_.cover[second];
+    share_[local(first)] = both > 0 ? forest_.cover[first] / both : 0.5;  // as the quadrature kernel
+    share_[local(second)] = 1 - share_[local(first)];
+    for (const auto below : {second, first}) {
+      depth_[local(below)] = depth_[local(node)] + 1;
+      stack.push_back(below);
+    }
+  }
+  node_cost_ = node_cost();
+  for (const auto feature : features) column_of_feature_[feature] = -1;
+  for (auto node = preorder_.rbegin(); node != preorder_.rend(); ++node)
+    n_leaves_[local(*node)] =
+        forest_.is_leaf(*node) ? 1 : n_leaves_[local(child(*node, 0))] + n_leaves_[local(child(*node, 1))];
+  return one_rule;
+}
+
+// What the quadrature kernel takes for a node: it grows with the most distinct features on a path.
+double TreePlanner::node_cost() {
+  std::vector<std::int32_t> path;  // features, by depth
+  std::int32_t n_distinct = 0, most = 1;
+  for (const auto node : preorder_) {
+    for (; path.size() > depth_[local(node)]; path.pop_back()) n_distinct -= --n_on_path_[path.back()] == 0;
+    if (forest_.is_leaf(node)) continue;
+    path.push_back(forest_.feature[node]);
+    n_distinct += n_on_path_[path.back()]++ == 0;
+    most = std::max(most, n_distinct);
+  }
+  for (const auto feature : path) --n_on_path_[feature];
+  return (kNodeCost + kPointCost * ((most + 1) / 2)) / options_.row_lanes * forest_.n_leaf_outputs;
+}
+
+// Cost of every subtree, bottom up: by tables alone, and where the quadrature kernel enters it.
+void TreePlanner::weigh() {
+  struct Frame {
+    std::int64_t node;
+    int stage;
+    Undo undo;
+  };
+  std::vector<Frame> stack;
+  stack.push_back({root_, 0, {}});
+  while (!stack.empty()) {
+    Frame& frame = stack.back();
+    const std::int64_t node = frame.node;
+    const std::size_t at = local(node);
+    const int side = frame.stage++;
+    if (side == 0 && (path_states() > options_.max_states || is_unfit(node))) {  // no leaf below fits
+      walk_cost_[at] = (n_leaves_[at] - 1) * node_cost_;
+      stack.pop_back();
+      continue;
+    }
+    if (side == 0) weigh_group(node);
+    if (side > 0) put_back(frame.undo);
+    if (side == 2) {
+      double tables = 0, walk = node_cost_;
+      for (const int of : {0, 1}) {
+        const std::size_t below = local(child(node, of));
+        tables += table_cost_[below];
+        walk += std::min(table_cost_[below], walk_cost_[below]);
+        if (table_cost_[below] < walk_cost_[below] || has_tables_[below]) has_tables_[at] = true;
+      }
+      table_cost_[at] = std::min(group_cost_[at], tables);
+      walk_cost_[at] = walk;
+    } else if (forest_.is_leaf(node)) {
+      table_cost_[at] = group_cost_[at];
+    } else {
+      frame.undo = take(node, side);
+      stack.push_back({child(node, side), 0, {}});
+      continue;
+    }
+    stack.pop_back();
+  }
+}
+
+void TreePlanner::weigh_group(std::int64_t node) {
+  if (n_leaves_[local(node)] > options_.max_states) return;
+  const int n_states = find_dims(node);
+  if (n_states <= options_.max_states) group_cost_[local(node)] = group_cost(n_states);
+}
+
+// Chunks of an entry that covers the columns of dims_.
+std::size_t TreePlanner::entry_chunks() const {
+  const auto chunk = [&](std::size_t i) { return chunk_[encoding_.position[columns_[dims_[i].column].feature]]; };
+  std::size_t n_chunks = 0;
+  for (std::size_t i = 0; i < n_dims_; ++i) {
+    bool seen = false;
+    for (std::size_t j = 0; j < i; ++j) seen |= chunk(j) == chunk(i);
+    n_chunks += !seen;
+  }
+  return n_chunks * static_cast<std::size_t>(forest_.n_leaf_outputs);
+}
+
+double TreePlanner::group_cost(int n_states) const {
+  const std::size_t n_chunks = entry_chunks();
+  if (n_chunks > kMaxEntryChunks) return kNever;
+  std::size_t n_steps = 0;
+  for (std::size_t i = 0; i < n_dims_; ++i) n_steps += std::min(dims_[i].runs.size() - 1, kMaxSteps);
+  return kGroupCost + kStepCost * static_cast<double>(n_steps) +
+         static_cast<double>(n_chunks) * (kChunkCost + kStateCost / options_.block_rows * n_states);
+}
+
+// At least: every column of the path has a digit for what it excludes, and one for what it lets through.
+int TreePlanner::path_states() const { return restricted_.size() > kMaxConditions ? kTooMany : 1 << restricted_.size(); }
+
+// Whether the node's categories are too many for codes of a byte.
+bool TreePlanner::is_unfit(std::int64_t node) const {
+  if (forest_.is_leaf(node)) return false;
+  const Column& column = columns_[column_of(node)];
+  return column.categorical && column.cuts.size() > kMaxByteCuts;
+}
+
+TreePlanner::Undo TreePlanner::take(std::int64_t node, int side) {
+  const std::uint32_t column = column_of(node);
+  ColumnPath& path = path_[column];
+  Undo undo{column, path};
+  if (!path.restricted) restricted_.push_back(column);
+  path.restricted = true;
+  path.share *= share_[local(child(node, side))];
+  if (columns_[column].categorical) {
+    std::vector<std::uint8_t> left;
+    goes_left(node, left);
+    if (path.allowed.empty()) path.allowed.assign(left.size(), 1);
+    for (std::size_t code = 0; code < left.size(); ++code) path.allowed[code] &= (left[code] != 0) == (side == 0);
+    return undo;
+  }
+  const bool missing_left = forest_.default_left[node] != 0;
+  path.missing &= missing_left == (side == 0);
+  if (side == 0)
+    path.at_most = std::min(path.at_most, cut_[local(node)]);
+  else
+    path.above = std::max(path.above, cut_[local(node)]);
+  return undo;
+}
+
+void TreePlanner::put_back(Undo& undo) {
+  if (!undo.before.restricted) restricted_.pop_back();
+  path_[undo.column] = std::move(undo.before);
+}
+
+// By code: whether it takes the left child of a categorical node.
+void TreePlanner::goes_left(std::int64_t node, std::vector<std::uint8_t>& left) const {
+  const Column& column = columns_[column_of(node)];
+  left.assign(column.n_codes(), 0);
+  const auto set = forest_.category_set[node];
+  for (auto i = forest_.category_set_offsets[set]; i < forest_.category_set_offsets[set + 1]; ++i)
+    left[std::lower_bound(column.cuts.begin(), column.cuts.end(), forest_.category_set_members[i]) - column.cuts.begin()] = 1;
+  left[column.missing_code()] = forest_.default_left[node] != 0;
+}
+
+// Inner nodes below `node`, at most kMaxStates of them, or its leaves as they are written to the plan.
+void TreePlanner::collect(std::int64_t node, bool into_leaves) {
+  if (forest_.is_leaf(node)) {
+    if (into_leaves) emit_leaf(node);
+    fits_ &= restricted_.size() <= kMaxConditions;
+    return;
+  }
+  if (is_unfit(node)) {
+    fits_ = false;
+    return;
+  }
+  if (!into_leaves) {
+    const std::uint32_t column = column_of(node);
+    const ColumnPath& path = path_[column];
+    inner_.push_back({column, node, path.above, path.at_most, path.missing, reach_.size()});
+    if (columns_[column].categorical) {
+      if (path.allowed.empty())
+        reach_.insert(reach_.end(), columns_[column].n_codes(), 1);
+      else
+        reach_.insert(reach_.end(), path.allowed.begin(), path.allowed.end());
+    }
+  }
+  for (const int side : {0, 1}) {
+    Undo undo = take(node, side);
+    collect(child(node, side), into_leaves);
+    put_back(undo);
+  }
+}
+
+// Fills dims_ for the subtree of `node`; returns its number of states, kTooMany beyond the limit.
+int TreePlanner::find_dims(std::int64_t node) {
+  inner_.clear();
+  reach_.clear();
+  fits_ = true;
+  collect(node, false);
+  if (!fits_) return kTooMany;
+  std::sort(inner_.begin(), inner_.end(), [](const InnerNode& a, const InnerNode& b) {
+    return a.column != b.column ? a.column < b.column : a.node < b.node;
+  });
+  n_dims_ = 0;
+  std::int64_t n_states = 1;
+  const auto add = [&](std::uint32_t column, std::size_t begin, std::size_t end) {
+    if (n_dims_ == dims_.size()) dims_.emplace_back();
+    Dim& dim = dims_[n_dims_++];
+    dim.column = column;
+    dim.runs.clear();
+    columns_[column].categorical ? categorical_digits(dim, begin, end) : numerical_digits(dim, begin, end);
+    return n_states = std::min<std::int64_t>(n_states * dim.n_digits, kTooMany);
+  };
+  for (std::size_t begin = 0, end = 0; begin < inner_.size(); begin = end) {
+    const std::uint32_t column = inner_[begin].column;
+    while (end < inner_.size() && inner_[end].column == column) ++end;
+    if (add(column, begin, end) > options_.max_states) return kTooMany;
+  }
+  for (const auto column : restricted_) {
+    bool known = false;
+    for (const auto& inner : inner_) known |= inner.column == column;
+    if (!known && add(column, 0, 0) > options_.max_states) return kTooMany;
+  }
+  return static_cast<int>(n_states);
+}
+
+void TreePlanner::numerical_digits(Dim& dim, std::size_t begin, std::size_t end) {
+  const ColumnPath& path = path_[dim.column];
+  const auto n_cuts = static_cast<std::int32_t>(columns_[dim.column].cuts.size());
+  auto& cuts = cuts_;
+  cuts.clear();
+  // A missing value is like the codes above the first and up to the second: those that go its way wherever it comes.
+  std::int32_t like_above = -1, like_at_most = n_cuts;
+  for (auto i = begin; i < end; ++i) {
+    const InnerNode& inner = inner_[i];
+    const std::int32_t cut = cut_[local(inner.node)];
+    if (inner.missing && forest_.default_left[inner.node] != 0)
+      like_at_most = std::min(like_at_most, cut);
+    else if (inner.missing)
+      like_above = std::max(like_above, cut);
+    if (inner.above < cut && cut < inner.at_most) cuts.push_back(cut);
+  }
+  std::sort(cuts.begin(), cuts.end());
+  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+  const bool outside = path.above >= 0 || path.at_most < n_cuts || !path.missing;
+  dim.n_digits = outside ? 1 : 0;
+  std::int32_t missing = path.missing ? -1 : 0;
+  if (path.above >= 0) dim.runs.push_back({path.above, 0});
+  if (path.above < path.at_most) {
+    std::int32_t above = path.above;
+    cuts.push_back(path.at_most);
+    for (const auto cut : cuts) {
+      if (missing < 0 && above >= like_above && cut <= like_at_most) missing = static_cast<std::int32_t>(dim.n_digits);
+      dim.runs.push_back({cut, static_cast<std::uint8_t>(dim.n_digits++)});
+      above = cut;
+    }
+  }
+  if (path.at_most < n_cuts && path.above < n_cuts) {
+    if (!dim.runs.empty() && dim.runs.back().digit == 0 && dim.n_digits == 1)
+      dim.runs.back().last = n_cuts;
+    else
+      dim.runs.push_back({n_cuts, 0});
+  }
+  if (missing < 0) missing = static_cast<std::int32_t>(dim.n_digits++);
+  if (dim.runs.back().digit == missing)
+    dim.runs.back().last = DigitRun::kMissing;
+  else
+    dim.runs.push_back({DigitRun::kMissing, static_cast<std::uint8_t>(missing)});
+}
+
+void TreePlanner::categorical_digits(Dim& dim, std::size_t begin, std::size_t end) {
+  const ColumnPath& path = path_[dim.column];
+  const std::int32_t n_codes = columns_[dim.column].n_codes();
+  std::vector<std::int32_t> kind(n_codes, 1);
+  if (!path.allowed.empty()) std::copy(path.allowed.begin(), path.allowed.end(), kind.begin());
+  std::int32_t n_kinds = 2;
+  std::vector<std::uint8_t> left;
+  std::vector<std::int32_t> members, going, renamed;
+  for (auto i = begin; i < end; ++i) {  // a node tells apart only the codes that come to it
+    goes_left(inner_[i].node, left);
+    const std::uint8_t* reach = reach_.data() + inner_[i].reach;
+    members.assign(n_kinds, 0);
+    going.assign(n_kinds, 0);
+    renamed.assign(n_kinds, -1);
+    for (std::int32_t code = 0; code < n_codes; ++code) {
+      ++members[kind[code]];
+      going[kind[code]] += reach[code] != 0 && left[code] != 0;
+    }
+    const std::int32_t n_before = n_kinds;
+    for (std::int32_t k = 0; k < n_before; ++k)
+      if (going[k] > 0 && going[k] < members[k]) renamed[k] = n_kinds++;
+    for (std::int32_t code = 0; code < n_codes; ++code)
+      if (reach[code] != 0 && left[code] != 0 && renamed[kind[code]] >= 0) kind[code] = renamed[kind[code]];
+  }
+  std::vector<std::int32_t> digit(n_kinds, -1);
+  dim.n_digits = 0;
+  for (std::int32_t code = 0; code < n_codes; ++code) {
+    auto& of_kind = digit[kind[code]];
+    if (of_kind < 0) of_kind = static_cast<std::int32_t>(dim.n_digits++);
+    if (!dim.runs.empty() && dim.runs.back().digit == of_kind)
+      dim.runs.back().last = code;
+    else
+      dim.runs.push_back({code, static_cast<std::uint8_t>(of_kind)});
+  }
+}
+
+void TreePlanner::emit_groups() {
+  const std::size_t root = local(root_);
+  plan_.whole = table_cost_[root] <= walk_cost_[root];
+  if (!plan_.whole && walk_cost_[root] > (1 - kMinGain) * (n_leaves_[root] - 1) * node_cost_) return;
+  struct Frame {
+    std::int64_t node;
+    bool by_tables;
+    int stage;
+    Undo undo;
+  };
+  std::vector<Frame> stack;
+  stack.push_back({root_, plan_.whole, 0, {}});
+  while (!stack.empty()) {
+    Frame& frame = stack.back();
+    const std::int64_t node = frame.node;
+    const int side = frame.stage++;
+    if (side > 0) put_back(frame.undo);
+    const bool group = frame.by_tables && group_cost_[local(node)] <= table_cost_[local(node)];
+    if (group) emit_group(node);
+    if (group || side == 2 || !(frame.by_tables || has_tables_[local(node)])) {
+      stack.pop_back();
+      continue;
+    }
+    const std::int64_t below = child(node, side);
+    const bool by_tables = frame.by_tables || table_cost_[local(below)] < walk_cost_[local(below)];
+    if (by_tables && !frame.by_tables) plan_.cut_off.push_back(below);
+    frame.undo = take(node, side);
+    stack.push_back({below, by_tables, 0, {}});
+  }
+}
+
+void TreePlanner::emit_group(std::int64_t node) {
+  PlannedGroup group{};
+  group.n_states = static_cast<std::uint32_t>(find_dims(node));
+  group.first_dim = static_cast<std::uint32_t>(plan_.dims.size());
+  group.n_dims = static_cast<std::uint32_t>(n_dims_);
+  group.first_leaf = static_cast<std::uint32_t>(plan_.leaves.size());
+  plan_.n_chunks += entry_chunks() * group.n_states;
+  std::uint32_t stride = 1;
+  for (std::size_t i = 0; i < n_dims_; ++i) {
+    const Dim& dim = dims_[i];
+    dim_of_column_[dim.column] = static_cast<std::int32_t>(i);
+    plan_.dims.push_back({dim.column, encoding_.position[columns_[dim.column].feature], dim.n_digits, stride,
+                          static_cast<std::uint32_t>(plan_.runs.size()), static_cast<std::uint32_t>(dim.runs.size())});
+    plan_.runs.insert(plan_.runs.end(), dim.runs.begin(), dim.runs.end());
+    stride *= dim.n_digits;
+  }
+  collect(node, true);
+  group.n_leaves = static_cast<std::uint32_t>(plan_.leaves.size()) - group.first_leaf;
+  plan_.groups.push_back(group);
+}
+
+void TreePlanner::emit_leaf(std::int64_t node) {
+  plan_.leaves.push_back(
+      {node, static_cast<std::uint32_t>(plan_.conditions.size()), static_cast<std::uint32_t>(restricted_.size())});
+  for (std::int32_t k = 0; k < forest_.n_leaf_outputs; ++k)
+    plan_.leaf_values.push_back(forest_.values[node * forest_.n_leaf_outputs + k] - expectation_[k]);
+  for (const auto column : restricted_) {
+    const ColumnPath& path = path_[column];
+    const auto number = static_cast<std::uint32_t>(dim_of_column_[column]);
+    const Dim& dim = dims_[number];
+    plan_.conditions.push_back({path.share, number, static_cast<std::uint32_t>(plan_.flags.size())});
+    const std::size_t first = plan_.flags.size();
+    plan_.flags.resize(first + dim.n_digits, 0);
+    for (const auto& run : dim.runs) {
+      bool satisfies = false;
+      if (columns_[column].categorical)
+        satisfies = path.allowed[run.last] != 0;
+      else
+        satisfies = run.last == DigitRun::kMissing ? path.missing : path.above < run.last && run.last <= path.at_most;
+      plan_.flags[first + run.digit] = satisfies;
+    }
+  }
+}
+
+}  // namespace fastexplain
