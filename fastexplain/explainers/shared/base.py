@@ -335,7 +335,7 @@ class BaseExplainer(RowExplainer):
         self.explain_subset = explain_subset
         self._subset = check_subset(explain_subset, self.features, self._n_columns(explain_subset))
         _logger.info(
-            "%s explains %s with %s (%s): %s%d features, %d outputs%s.",
+            "%s explains %s with %s (%s): %s%d features, %d %s%s.",
             type(self).__name__,
             type(model).__qualname__,
             self._title,
@@ -343,6 +343,7 @@ class BaseExplainer(RowExplainer):
             self._size(),
             explained.n_features,
             explained.n_outputs,
+            "output" if explained.n_outputs == 1 else "outputs",
             "" if parts is None or parts.pipeline is None else f"; {parts.explained}",
         )
 
