@@ -855,4 +855,5 @@ def test_a_narrow_table_is_predicted_in_steps() -> None:
 
     y = rows[:, 0] * rows[:, 1]
     result = fastexplain.permutation_importance(predict, rows, y, metrics="r2")
-    assert len(sizes) > 16 and max(sizes) == 4000 * 8 * result.importances.shape[1] // 16
+    assert len(sizes) > 16
+    assert max(sizes) == 4000 * 8 * result.importances.shape[1] // 16

@@ -24,6 +24,7 @@ from fastexplain.explainers.shared.checks import (
     check_subset,
     distinct_names,
     list_of_names,
+    refuse_rows_as_subset,
 )
 from fastexplain.explainers.shared.later import LaterPredictions, Outputs, first_sums, returned
 from fastexplain.explainers.shared.sampling import checked_policy, sampled_rows
@@ -349,6 +350,7 @@ class BaseExplainer(RowExplainer):
 
     def _n_columns(self, explain_subset: Any) -> int:
         """Columns of the user's rows, among which `explain_subset` chooses."""
+        refuse_rows_as_subset(explain_subset)
         if self._raw is None:
             return self._explained.n_features
         if explain_subset is not None and self._raw.examples is None:
