@@ -1,5 +1,6 @@
 // Groups of leaves, the states of rows in them, and values by tables.
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <numeric>
@@ -236,6 +237,17 @@ TEST_CASE("tables take no more memory than they may") {
     CHECK(largest_difference(explain(some, forest, view_of(rows, forest.n_features())), expected) <=
           kTolerance * scale(forest));
     before = some.memory();
+  }
+}
+
+TEST_CASE("leaves whose difference to their mean overflows: what is representable is right") {
+  constexpr double kHuge = 1.7e308;
+  ForestArrays forest(2);
+  forest.add_tree(split(0, 0, leaf(-kHuge, 1), split(1, 0, leaf(kHuge, 600), leaf(kHuge, 400))));
+  const auto values = explain(forest, {1, -1, 1, 1});
+  for (const std::size_t row : {0, 1}) {
+    CHECK(values[row * 2] == Approx(kHuge / 1001 * 2).epsilon(1e-9));
+    CHECK(std::abs(values[row * 2 + 1]) <= kHuge * 1e-15);
   }
 }
 
