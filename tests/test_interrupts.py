@@ -53,6 +53,8 @@ def _interrupted(call: Callable[[], Any], after: float) -> float:
         sent.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
 
+    # a shell's background jobs ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(after, send)
     timer.start()
     try:
@@ -61,6 +63,7 @@ def _interrupted(call: Callable[[], Any], after: float) -> float:
         return time.perf_counter() - sent[0]
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to itself")

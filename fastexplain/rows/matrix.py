@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_matrix", "categorical_columns", "encode_categories", "refuse_non_finite", "with_pandas_categories"]
+__all__ = [
+    "as_matrix",
+    "categorical_columns",
+    "encode_categories",
+    "plain_pandas_dtypes",
+    "refuse_non_finite",
+    "with_pandas_categories",
+]
 
 # Smallest magnitude that rounds to infinity in float32: the largest float32 plus half its spacing.
 FLOAT32_OVERFLOW = 2.0**128 - 2.0**103
@@ -69,6 +76,9 @@ def as_matrix(
         return _from_array(_rows_of_list(X, n_features), n_features, feature_names, library, categories)
     if type(X).__module__.startswith("scipy.sparse"):
         raise ValueError("X is a sparse matrix, which is not supported yet; pass X.toarray().")
+    matrix = _from_plain_pandas(X, n_features, feature_names, library, categories)
+    if matrix is not None:
+        return matrix
     frame = _as_frame(X)
     if frame is not None:
         return _from_frame(frame, n_features, feature_names, library, categories, labels_are_numbers)
@@ -185,6 +195,18 @@ def categorical_columns(X: Any) -> dict[int, list[Any]]:
     return {i: _own_labels(frame[:, i].to_native()) for i in found}
 
 
+def plain_pandas_dtypes(X: Any) -> list[Any] | None:
+    """Types of the columns of a pandas table that has NumPy's numbers and categories only; None for anything else.
+
+    For single rows: what narwhals asks of each column takes longer than explaining the row.
+    """
+    is_pandas = type(X).__module__.partition(".")[0] == "pandas"
+    if not is_pandas or X.ndim != 2 or not X.columns.is_unique:
+        return None
+    dtypes = X.dtypes.tolist()
+    return dtypes if all(_is_plain_number(dtype) or hasattr(dtype, "categories") for dtype in dtypes) else None
+
+
 def with_pandas_categories(X: Any) -> Any:
     """A table of another library that has columns of category type as a pandas table; anything else as it is.
 
@@ -286,6 +308,30 @@ def _rows_of_list(X: Sequence[Any], n_features: int) -> NDArray[Any]:
 
 
 # ---------------------------------------------------------------------------------------------------------- tables
+
+
+def _is_plain_number(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "fiub" and dtype.itemsize <= 8
+
+
+def _from_plain_pandas(
+    X: Any, n_features: int, feature_names: Sequence[str] | None, library: str, categories: Categories | None
+) -> NDArray[np.floating] | None:
+    """What `_from_frame` gives, without its cost per column; None for tables that need it."""
+    dtypes = plain_pandas_dtypes(X)
+    coded = set(categories or ())
+    if not dtypes or any(hasattr(dtype, "categories") != (i in coded) for i, dtype in enumerate(dtypes)):
+        return None
+    names = X.columns.tolist()
+    _check_names(names, len(names), n_features, feature_names, library)
+    if not categories:
+        same = set(dtypes) == {np.dtype(np.float32)}
+        return np.asarray(X.to_numpy(dtype=np.float32 if same else np.float64))
+    out = _empty_columns(len(X), n_features)
+    for i in range(n_features):
+        column = X.iloc[:, i]
+        out[:, i] = encode_categories(column, categories[i]) if i in coded else column.to_numpy()
+    return out
 
 
 def _as_frame(X: Any) -> Any:
@@ -391,10 +437,10 @@ def _own_labels(column: Any) -> list[Any]:
 
 def _pandas_codes(column: Any) -> tuple[NDArray[np.integer], Sequence[Any]] | None:
     """Codes (-1 where missing) and labels of a pandas categorical column; None for anything else."""
-    categorical = getattr(column, "cat", None)
-    if categorical is None or type(column).__module__.split(".")[0] != "pandas":
+    if type(column).__module__.split(".")[0] != "pandas" or not hasattr(column.dtype, "categories"):
         return None
-    return categorical.codes.to_numpy(), categorical.categories.tolist()
+    categorical = getattr(column, "array", column)  # not `.cat`, which takes ten times as long
+    return np.asarray(categorical.codes), categorical.categories.tolist()
 
 
 def _to_list(column: Any) -> list[Any]:

@@ -453,9 +453,11 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_ctrl_c_stops_a_long_call() -> None:
     code = """
+import signal
 import numpy as np
 from strategies import big_forest, rows_of
 from fastexplain import tree_shap
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 forest = big_forest(n_trees=500)
 X = np.repeat(rows_of(forest, 500), 2000, axis=0)
 tree_shap(forest, X[:10])

@@ -30,7 +30,7 @@ from fastexplain.models.trees.lightgbm_text import (
     read_text,
 )
 from fastexplain.models.trees.structure import NodeTable
-from fastexplain.rows.matrix import as_matrix
+from fastexplain.rows.matrix import as_matrix, plain_pandas_dtypes
 
 __all__ = ["LightGBMModel", "load", "read_file"]
 
@@ -241,6 +241,10 @@ class LightGBMModel(TreeModel):
         """
         if not hasattr(X, "columns"):
             return None
+        plain = plain_pandas_dtypes(X)
+        if plain is not None:
+            right_width = len(plain) == self.forest.n_features
+            return [i for i, dtype in enumerate(plain) if hasattr(dtype, "categories")] if right_width else None
         import narwhals as nw
 
         frame = nw.from_native(X, pass_through=True, eager_only=True)

@@ -185,8 +185,9 @@ class XGBoostModel(TreeModel):
             categories where the model has numbers or the reverse, or a label that the model has not seen.
         """
         own = categorical_columns(X)
-        types = self._booster.feature_types or []
-        own = {i: labels for i, labels in own.items() if i < len(types) and types[i] == "c"}
+        if own:
+            types = self._booster.feature_types or []  # a call of the library
+            own = {i: labels for i, labels in own.items() if i < len(types) and types[i] == "c"}
         rows = as_matrix(X, self.forest.n_features, self.feature_names, "XGBoost", categories=own or None)
         if hasattr(X, "columns") and self._labels:
             for i in self._labels.keys() - own.keys():
