@@ -161,6 +161,8 @@ class TreeExplainer(BaseExplainer):
         return f"{self._tree_model.forest.n_trees} trees, "
 
     def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
+        if self.path == "pipeline":  # its other steps are fitted anew too: the old trees on their rows mean nothing
+            _check_current(self._tree_model)
         result = tree_shap(
             self._tree_model, self._tree_model.dense(X), n_threads=self.n_threads, show_progress=show_progress
         )

@@ -398,3 +398,12 @@ def test_an_outlier_detector_is_explained_by_its_score() -> None:
 def test_a_classifier_of_labels_alone_is_refused_with_what_to_do() -> None:
     with pytest.raises(UnsupportedModelError, match="neither predict_proba nor decision_function"):
         TabularExplainer(Thresholds().fit(X, Y), X)
+
+
+@pytest.mark.parametrize("as_pipeline", [False, True])
+def test_rows_in_the_place_of_explain_subset_are_told_where_they_go(as_pipeline: bool) -> None:
+    rows = np.random.default_rng(0).normal(size=(30, 2))
+    tree = DecisionTreeRegressor(max_depth=2).fit(rows, rows[:, 0])
+    model = make_pipeline(StandardScaler(), tree).fit(rows, rows[:, 0]) if as_pipeline else tree
+    with pytest.raises(ValueError, match=r"explain_subset got rows \(ndarray of shape \(30, 2\)\).*initialization_exa"):
+        TreeExplainer(model, rows)

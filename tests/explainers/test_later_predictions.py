@@ -15,11 +15,12 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, SVR
 
 import fastexplain
-from fastexplain.exceptions import PredictionError
+from fastexplain import PredictionError, TabularExplainer
 from fastexplain.explanation import save_explanation
 from fastexplain.rows import kept
 
@@ -385,3 +386,17 @@ def test_links_and_single_probabilities_agree_with_the_values(link: str, call: A
         )
         explanation = call(explainer, ROWS)
         np.testing.assert_allclose(explanation.eval_y_predicted_proba, model.predict_proba(ROWS))
+
+
+@pytest.mark.parametrize("library", ["lightgbm.LGBMRegressor", "xgboost.XGBRegressor"])
+def test_a_pipeline_that_was_fitted_again_is_not_explained_by_its_old_trees(library: str) -> None:
+    module, _, name = library.partition(".")
+    tree = getattr(pytest.importorskip(module), name)(n_estimators=3)
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    pipeline = Pipeline([("scale", StandardScaler()), ("trees", tree)]).fit(rows, rows[:, 0])
+    explainer = pickle.loads(pickle.dumps(TabularExplainer(pipeline, rows)))
+    explainer.explain_local(rows[:2])
+    explainer = TabularExplainer(pipeline, rows)
+    pipeline.fit(3 * rows, rows[:, 1])
+    with pytest.raises(PredictionError, match="refitted or changed since"):
+        explainer.explain_local(rows[:2])

@@ -367,3 +367,10 @@ def test_without_lime_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "lime.lime_tabular", None)
     with pytest.raises(MissingDependencyError, match=r"LIMEExplainer needs lime: pip install 'fastexplain\[lime\]'"):
         lime(REGRESSION)
+
+
+def test_a_row_with_a_missing_value_says_what_takes_it() -> None:
+    rows = X[:2].copy()
+    rows[1, 2] = np.nan
+    with pytest.raises(ValueError, match=r"missing \(NaN\) in row 1, column 2; .* KernelExplainer"):
+        lime(classes=NAMES).explain_local(rows)

@@ -21,6 +21,7 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.impute import IterativeImputer, KNNImputer, MissingIndicator, SimpleImputer
+from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -42,6 +43,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
+from fastexplain import TabularExplainer
 from fastexplain.explainers.raw.raw_features import RawFeatures, raw_features
 
 N = 60
@@ -558,3 +560,13 @@ def test_random_column_transformers(data: st.DataObject) -> None:
     raw = RawFeatures(transformer, rows, None)
     assert raw.by_column
     check_map(raw, rows)
+
+
+def test_a_missing_and_an_unknown_raw_column_are_named() -> None:
+    frame = pd.DataFrame({"a": np.arange(6.0), "b": np.arange(6.0) % 2, "c": np.arange(6.0) % 3})
+    pipeline = make_pipeline(StandardScaler(), LinearRegression()).fit(frame, frame["a"])
+    explainer = TabularExplainer(pipeline, frame)
+    with pytest.raises(ValueError, match=r"2 columns; there are 3 raw features\. First column that is missing: 'b'"):
+        explainer.explain_local(frame[["a", "c"]])
+    with pytest.raises(ValueError, match="First column that is not known: 'd'"):
+        explainer.explain_local(frame.assign(d=1.0))

@@ -264,3 +264,11 @@ def test_sparse_rows_of_another_width_are_refused() -> None:
 
 def test_the_root_exports_surrogates() -> None:
     assert {kind.__name__ for kind in ALL} < set(fastexplain.__all__)
+
+
+@pytest.mark.parametrize("kind", [LinearExplainableModel, SGDExplainableModel])
+def test_linear_surrogates_say_which_others_take_missing_values(kind: Any) -> None:
+    rows = np.arange(20.0).reshape(10, 2)
+    rows[3, 1] = np.nan
+    with pytest.raises(ValueError, match=rf"{kind.__name__} takes no missing values, and the rows hold 1 \(NaN\)"):
+        kind(classification=False).fit(rows, np.arange(10.0))

@@ -389,7 +389,7 @@ def test_method_is_named_and_logged(fitted, caplog):
         explainer = TabularExplainer(model, X)
     assert explainer.method == explainer._method == "shap.tree"
     assert "RandomForestRegressor with exact path-dependent Tree SHAP" in caplog.text
-    assert "10 trees, 6 features, 1 outputs" in caplog.text
+    assert "10 trees, 6 features, 1 output." in caplog.text
 
 
 def test_what_predicts_nothing_is_refused_with_what_is_expected():

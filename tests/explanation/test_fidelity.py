@@ -184,3 +184,8 @@ def test_only_the_explained_surrogate_looks_for_clusters(monkeypatch: pytest.Mon
     monkeypatch.setattr(_linear, "_centre_of", lambda rows: calls.append(len(rows)) or found(rows))  # type: ignore[func-returns-value]
     MimicExplainer(lambda X: X[:, 0], X, LinearExplainableModel)
     assert calls == [300]
+
+
+def test_r2_of_a_surrogate_that_diverged_is_short() -> None:
+    report = regression_fidelity(np.arange(5.0), 1e18 * np.arange(5.0))
+    assert "R2 -3e+36, " in report.summary()

@@ -842,3 +842,18 @@ def test_columns_named_twice_or_beside_groups_are_refused() -> None:
         fastexplain.permutation_importance(lambda rows: rows[:, 0], X, X[:, 0], columns=[7])
     with pytest.raises(ValueError, match="groups or columns, not both"):
         fastexplain.permutation_importance(lambda rows: rows[:, 0], X, X[:, 0], columns=[1], groups=[[0, 1]])
+
+
+def test_a_narrow_table_is_predicted_in_steps() -> None:
+    """One call would let the bar jump from 0 to 100%; the steps are by number of rows, which changes no bits."""
+    rows = np.random.default_rng(0).normal(size=(4000, 8))
+    sizes: list[int] = []
+
+    def predict(batch: Any) -> Any:
+        sizes.append(len(batch))
+        return batch[:, 0] * batch[:, 1]
+
+    y = rows[:, 0] * rows[:, 1]
+    result = fastexplain.permutation_importance(predict, rows, y, metrics="r2")
+    assert len(sizes) > 16
+    assert max(sizes) == 4000 * 8 * result.importances.shape[1] // 16

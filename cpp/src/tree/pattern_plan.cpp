@@ -1,8 +1,10 @@
 #include "tree/pattern_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
+#include "isa/pattern_kernels.h"
 #include "tree/tree_program.h"
 
 namespace fastexplain {
@@ -36,7 +38,10 @@ TreePlanner::TreePlanner(const ForestView& forest, const Encoding& encoding, con
       column_of_feature_(forest.n_features, -1),
       n_on_path_(forest.n_features, 0),
       dim_of_column_(columns_.size(), -1) {
-  for (std::size_t i = 0; i < columns_.size(); ++i) path_[i].at_most = static_cast<std::int32_t>(columns_[i].cuts.size());
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    path_[i].at_most = static_cast<std::int32_t>(columns_[i].cuts.size());
+    if (columns_[i].categorical && encoding.has_byte_codes(i)) path_[i].allowed = CodeSet::first(columns_[i].n_codes());
+  }
 }
 
 TreePlan TreePlanner::plan(std::int64_t tree) {
@@ -55,6 +60,7 @@ TreePlan TreePlanner::plan(std::int64_t tree) {
 bool TreePlanner::survey(std::int64_t tree) {
   const auto n_nodes = static_cast<std::size_t>(forest_.tree_offsets[tree + 1] - root_);
   preorder_.clear();
+  left_codes_.clear();
   n_leaves_.assign(n_nodes, 0);
   cut_.assign(n_nodes, 0);
   depth_.assign(n_nodes, 0);
@@ -84,6 +90,9 @@ bool TreePlanner::survey(std::int64_t tree) {
       const auto& cuts = columns_[column].cuts;
       cut_[local(node)] =
           static_cast<std::int32_t>(std::lower_bound(cuts.begin(), cuts.end(), forest_.threshold[node]) - cuts.begin());
+    } else if (!is_unfit(node)) {
+      cut_[local(node)] = static_cast<std::int32_t>(left_codes_.size());
+      left_codes_.push_back(goes_left(node));
     }
     const std::int64_t first = child(node, 0), second = child(node, 1);
     const double both = forest_.cover[first] + forest_.cover[second];
@@ -136,9 +145,9 @@ void TreePlanner::weigh() {
       stack.pop_back();
       continue;
     }
-    if (side == 0) weigh_group(node);
     if (side > 0) put_back(frame.undo);
     if (side == 2) {
+      weigh_group(node);
       double tables = 0, walk = node_cost_;
       for (const int of : {0, 1}) {
         const std::size_t below = local(child(node, of));
@@ -149,6 +158,7 @@ void TreePlanner::weigh() {
       table_cost_[at] = std::min(group_cost_[at], tables);
       walk_cost_[at] = walk;
     } else if (forest_.is_leaf(node)) {
+      weigh_group(node);
       table_cost_[at] = group_cost_[at];
     } else {
       frame.undo = take(node, side);
@@ -159,8 +169,13 @@ void TreePlanner::weigh() {
   }
 }
 
+// The children are weighed before: a group tells apart all that the groups of its children do, so that it has as many states
+// and chunks at least, and is not looked at where one of them is too large. (A path that contradicts itself may have fewer
+// states than conditions; what is lost there are tables for leaves that no row reaches.)
 void TreePlanner::weigh_group(std::int64_t node) {
   if (n_leaves_[local(node)] > options_.max_states) return;
+  if (!forest_.is_leaf(node) && (group_cost_[local(child(node, 0))] == kNever || group_cost_[local(child(node, 1))] == kNever))
+    return;
   const int n_states = find_dims(node);
   if (n_states <= options_.max_states) group_cost_[local(node)] = group_cost(n_states);
 }
@@ -175,6 +190,12 @@ std::size_t TreePlanner::entry_chunks() const {
     n_chunks += !seen;
   }
   return n_chunks * static_cast<std::size_t>(forest_.n_leaf_outputs);
+}
+
+// What it takes to find a column's digit, at most.
+std::size_t TreePlanner::index_bytes(const Dim& dim) const {
+  if (encoding_.has_byte_codes(dim.column) && dim.runs.size() > kMaxSteps) return sizeof(PatternLookup);
+  return (dim.runs.size() - 1) * sizeof(PatternStep);
 }
 
 double TreePlanner::group_cost(int n_states) const {
@@ -204,10 +225,8 @@ TreePlanner::Undo TreePlanner::take(std::int64_t node, int side) {
   path.restricted = true;
   path.share *= share_[local(child(node, side))];
   if (columns_[column].categorical) {
-    std::vector<std::uint8_t> left;
-    goes_left(node, left);
-    if (path.allowed.empty()) path.allowed.assign(left.size(), 1);
-    for (std::size_t code = 0; code < left.size(); ++code) path.allowed[code] &= (left[code] != 0) == (side == 0);
+    const CodeSet& left = left_codes_[cut_[local(node)]];
+    path.allowed = side == 0 ? path.allowed & left : path.allowed - left;
     return undo;
   }
   const bool missing_left = forest_.default_left[node] != 0;
@@ -224,14 +243,16 @@ void TreePlanner::put_back(Undo& undo) {
   path_[undo.column] = std::move(undo.before);
 }
 
-// By code: whether it takes the left child of a categorical node.
-void TreePlanner::goes_left(std::int64_t node, std::vector<std::uint8_t>& left) const {
+// Codes that take the left child of a categorical node.
+CodeSet TreePlanner::goes_left(std::int64_t node) const {
   const Column& column = columns_[column_of(node)];
-  left.assign(column.n_codes(), 0);
+  CodeSet left;
   const auto set = forest_.category_set[node];
   for (auto i = forest_.category_set_offsets[set]; i < forest_.category_set_offsets[set + 1]; ++i)
-    left[std::lower_bound(column.cuts.begin(), column.cuts.end(), forest_.category_set_members[i]) - column.cuts.begin()] = 1;
-  left[column.missing_code()] = forest_.default_left[node] != 0;
+    left.add(static_cast<std::int32_t>(
+        std::lower_bound(column.cuts.begin(), column.cuts.end(), forest_.category_set_members[i]) - column.cuts.begin()));
+  if (forest_.default_left[node] != 0) left.add(column.missing_code());
+  return left;
 }
 
 // Inner nodes below `node`, at most kMaxStates of them, or its leaves as they are written to the plan.
@@ -249,12 +270,7 @@ void TreePlanner::collect(std::int64_t node, bool into_leaves) {
     const std::uint32_t column = column_of(node);
     const ColumnPath& path = path_[column];
     inner_.push_back({column, node, path.above, path.at_most, path.missing, reach_.size()});
-    if (columns_[column].categorical) {
-      if (path.allowed.empty())
-        reach_.insert(reach_.end(), columns_[column].n_codes(), 1);
-      else
-        reach_.insert(reach_.end(), path.allowed.begin(), path.allowed.end());
-    }
+    if (columns_[column].categorical) reach_.push_back(path.allowed);
   }
   for (const int side : {0, 1}) {
     Undo undo = take(node, side);
@@ -341,30 +357,24 @@ void TreePlanner::numerical_digits(Dim& dim, std::size_t begin, std::size_t end)
 }
 
 void TreePlanner::categorical_digits(Dim& dim, std::size_t begin, std::size_t end) {
-  const ColumnPath& path = path_[dim.column];
+  const CodeSet& allowed = path_[dim.column].allowed;
   const std::int32_t n_codes = columns_[dim.column].n_codes();
-  std::vector<std::int32_t> kind(n_codes, 1);
-  if (!path.allowed.empty()) std::copy(path.allowed.begin(), path.allowed.end(), kind.begin());
-  std::int32_t n_kinds = 2;
-  std::vector<std::uint8_t> left;
-  std::vector<std::int32_t> members, going, renamed;
+  auto& kinds = kinds_;  // codes that nothing so far tells apart
+  kinds.assign({CodeSet::first(n_codes) - allowed, allowed});
   for (auto i = begin; i < end; ++i) {  // a node tells apart only the codes that come to it
-    goes_left(inner_[i].node, left);
-    const std::uint8_t* reach = reach_.data() + inner_[i].reach;
-    members.assign(n_kinds, 0);
-    going.assign(n_kinds, 0);
-    renamed.assign(n_kinds, -1);
-    for (std::int32_t code = 0; code < n_codes; ++code) {
-      ++members[kind[code]];
-      going[kind[code]] += reach[code] != 0 && left[code] != 0;
+    const CodeSet left = reach_[inner_[i].reach] & left_codes_[cut_[local(inner_[i].node)]];
+    for (std::size_t k = 0, n_before = kinds.size(); k < n_before; ++k) {
+      const CodeSet going = kinds[k] & left;
+      if (going.empty() || going == kinds[k]) continue;
+      kinds[k] = kinds[k] - going;
+      kinds.push_back(going);
     }
-    const std::int32_t n_before = n_kinds;
-    for (std::int32_t k = 0; k < n_before; ++k)
-      if (going[k] > 0 && going[k] < members[k]) renamed[k] = n_kinds++;
-    for (std::int32_t code = 0; code < n_codes; ++code)
-      if (reach[code] != 0 && left[code] != 0 && renamed[kind[code]] >= 0) kind[code] = renamed[kind[code]];
   }
-  std::vector<std::int32_t> digit(n_kinds, -1);
+  std::array<std::uint16_t, kMaxByteCuts + 2> kind{};
+  for (std::size_t k = 0; k < kinds.size(); ++k)
+    kinds[k].for_each([&](std::int32_t code) { kind[code] = static_cast<std::uint16_t>(k); });
+  std::array<std::int32_t, kMaxByteCuts + 4> digit;
+  digit.fill(-1);
   dim.n_digits = 0;
   for (std::int32_t code = 0; code < n_codes; ++code) {
     auto& of_kind = digit[kind[code]];
@@ -413,7 +423,7 @@ void TreePlanner::emit_group(std::int64_t node) {
   group.first_dim = static_cast<std::uint32_t>(plan_.dims.size());
   group.n_dims = static_cast<std::uint32_t>(n_dims_);
   group.first_leaf = static_cast<std::uint32_t>(plan_.leaves.size());
-  plan_.n_chunks += entry_chunks() * group.n_states;
+  plan_.bytes += entry_chunks() * (group.n_states * kChunkBytes + sizeof(std::uint32_t)) + sizeof(PatternGroup);
   std::uint32_t stride = 1;
   for (std::size_t i = 0; i < n_dims_; ++i) {
     const Dim& dim = dims_[i];
@@ -421,6 +431,7 @@ void TreePlanner::emit_group(std::int64_t node) {
     plan_.dims.push_back({dim.column, encoding_.position[columns_[dim.column].feature], dim.n_digits, stride,
                           static_cast<std::uint32_t>(plan_.runs.size()), static_cast<std::uint32_t>(dim.runs.size())});
     plan_.runs.insert(plan_.runs.end(), dim.runs.begin(), dim.runs.end());
+    plan_.bytes += index_bytes(dim);
     stride *= dim.n_digits;
   }
   collect(node, true);
@@ -443,7 +454,7 @@ void TreePlanner::emit_leaf(std::int64_t node) {
     for (const auto& run : dim.runs) {
       bool satisfies = false;
       if (columns_[column].categorical)
-        satisfies = path.allowed[run.last] != 0;
+        satisfies = path.allowed.has(run.last);
       else
         satisfies = run.last == DigitRun::kMissing ? path.missing : path.above < run.last && run.last <= path.at_most;
       plan_.flags[first + run.digit] = satisfies;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fastexplain/tree/forest.h"
+#include "tree/code_set.h"
 #include "tree/encoding.h"
 
 namespace fastexplain {
@@ -74,8 +75,8 @@ struct TreePlan {
   // Roots of the subtrees that tables take over, where they do not take the whole tree.
   std::vector<std::int64_t> cut_off;
   bool whole = false;
-  std::size_t n_chunks = 0;  // of 64 bytes, that the tables take
-  std::int32_t output = 0;   // that the tree adds to, if it has one leaf output
+  std::size_t bytes = 0;    // that the tables take, with the steps and look-ups to them
+  std::int32_t output = 0;  // that the tree adds to, if it has one leaf output
 
   bool empty() const { return groups.empty(); }
 };
@@ -102,7 +103,7 @@ class TreePlanner {
     bool restricted = false;
     bool missing = true;
     std::int32_t above = -1, at_most = 0;  // codes, of a numerical column
-    std::vector<std::uint8_t> allowed;     // by code, of a categorical column
+    CodeSet allowed;                       // of a categorical column
     double share = 1.0;
   };
   // An inner node of a group, and the codes of its column that come to it.
@@ -111,7 +112,7 @@ class TreePlanner {
     std::int64_t node;
     std::int32_t above, at_most;
     bool missing;
-    std::size_t reach;  // of a categorical node: where in reach_ its codes are flagged
+    std::size_t reach;  // of a categorical node: where in reach_ its codes are
   };
   struct Undo {
     std::uint32_t column;
@@ -135,12 +136,13 @@ class TreePlanner {
   void numerical_digits(Dim& dim, std::size_t begin, std::size_t end);
   void categorical_digits(Dim& dim, std::size_t begin, std::size_t end);
   std::size_t entry_chunks() const;
+  std::size_t index_bytes(const Dim& dim) const;
   double group_cost(int n_states) const;
   int path_states() const;
   bool is_unfit(std::int64_t node) const;
   Undo take(std::int64_t node, int side);
   void put_back(Undo& undo);
-  void goes_left(std::int64_t node, std::vector<std::uint8_t>& left) const;
+  CodeSet goes_left(std::int64_t node) const;
 
   std::int64_t child(std::int64_t node, int side) const {
     return root_ + (side == 0 ? forest_.children_left : forest_.children_right)[node];
@@ -158,22 +160,25 @@ class TreePlanner {
   std::int64_t root_ = 0;
   TreePlan plan_;
   std::vector<std::int64_t> preorder_;
-  std::vector<std::int32_t> n_leaves_, cut_;  // by node
-  std::vector<std::size_t> depth_;            // by node
-  std::vector<std::uint32_t> column_;         // by inner node
-  std::vector<double> share_;                 // by node: of its parent's training rows
+  std::vector<std::int32_t> n_leaves_;  // by node
+  std::vector<std::int32_t> cut_;       // by inner node: its threshold's number, or its place in left_codes_
+  std::vector<CodeSet> left_codes_;     // by categorical node
+  std::vector<std::size_t> depth_;      // by node
+  std::vector<std::uint32_t> column_;   // by inner node
+  std::vector<double> share_;           // by node: of its parent's training rows
   std::vector<double> group_cost_, table_cost_, walk_cost_;
   std::vector<bool> has_tables_;           // by node: whether tables take over anything below
   std::vector<ColumnPath> path_;           // by column
   std::vector<std::uint32_t> restricted_;  // columns, in the order of the path
   std::vector<std::int32_t> column_of_feature_, n_on_path_;
   std::vector<InnerNode> inner_;
-  std::vector<std::uint8_t> reach_;
+  std::vector<CodeSet> reach_;
   std::vector<Dim> dims_;
   std::size_t n_dims_ = 0;
   bool fits_ = true;
   std::vector<double> expectation_;
   std::vector<std::int32_t> cuts_;  // scratch
+  std::vector<CodeSet> kinds_;      // scratch
   std::vector<std::int32_t> dim_of_column_;
 };
 

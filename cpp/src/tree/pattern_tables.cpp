@@ -40,13 +40,13 @@ struct PatternTables<T>::FillScratch {
 };
 
 template <class T>
-PatternTables<T>::PatternTables(const std::vector<const TreePlan*>& plans, const Encoding& encoding, const SumLayout& layout)
+PatternTables<T>::PatternTables(const std::vector<TreePlan>& plans, const Encoding& encoding, const SumLayout& layout)
     : columns_(encoding.columns),
       layout_(layout),
       n_leaf_outputs_(encoding.n_leaf_outputs),
       row_chunks_(static_cast<std::size_t>(layout.n_chunks) * encoding.n_outputs) {
-  for (const auto* plan : plans)
-    for (const auto& group : plan->groups) add_group(*plan, group);
+  for (const auto& plan : plans)
+    for (const auto& group : plan.groups) add_group(plan, group);
   // Groups that add to the same chunks lie together, so that they share passes over the rows.
   std::vector<std::size_t> order(groups_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -78,6 +78,10 @@ PatternTables<T>::PatternTables(const std::vector<const TreePlan*>& plans, const
   groups_ = std::move(groups);
   sources_ = std::move(sources);
   cut_into_segments();
+  steps_.shrink_to_fit();
+  groups_.shrink_to_fit();
+  lookups_.shrink_to_fit();
+  chunks_.shrink_to_fit();
 }
 
 // Steps and look-ups of a group, and the chunks that its entries add to.

@@ -29,7 +29,7 @@ template <class T>
 class PatternTables {
  public:
   // Lays out the tables of some trees' groups; fill makes their entries. The plans must live until then.
-  PatternTables(const std::vector<const TreePlan*>& plans, const Encoding& encoding, const SumLayout& layout);
+  PatternTables(const std::vector<TreePlan>& plans, const Encoding& encoding, const SumLayout& layout);
 
   // Path-dependent attributions.
   void fill(int n_threads);

@@ -1,6 +1,8 @@
 #include "tree/tree_program.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -276,13 +278,19 @@ std::vector<std::int64_t> balanced_bundles(const std::vector<TreeProgram<T>>& tr
 std::vector<double> expectation(const ForestView& forest, std::int64_t tree) {
   const std::int64_t root = forest.tree_offsets[tree];
   std::vector<double> mean(forest.n_leaf_outputs, 0.0);
+  std::vector<double> least(mean.size(), std::numeric_limits<double>::infinity()),
+      largest(mean.size(), -std::numeric_limits<double>::infinity());
   std::vector<std::pair<std::int64_t, double>> stack{{root, 1.0}};  // nodes to visit, and their share of the training rows
   while (!stack.empty()) {
     const auto [node, share] = stack.back();
     stack.pop_back();
     if (forest.is_leaf(node)) {
-      for (std::int32_t k = 0; k < forest.n_leaf_outputs; ++k)
-        mean[k] += share * forest.values[node * forest.n_leaf_outputs + k];
+      for (std::int32_t k = 0; k < forest.n_leaf_outputs; ++k) {
+        const double value = forest.values[node * forest.n_leaf_outputs + k];
+        mean[k] += share * value;
+        least[k] = std::min(least[k], value);
+        largest[k] = std::max(largest[k], value);
+      }
       continue;
     }
     const std::int64_t left = root + forest.children_left[node], right = root + forest.children_right[node];
@@ -290,6 +298,8 @@ std::vector<double> expectation(const ForestView& forest, std::int64_t tree) {
     stack.push_back({right, share * (1 - of_left)});
     stack.push_back({left, share * of_left});
   }
+  for (std::int32_t k = 0; k < forest.n_leaf_outputs; ++k)
+    if (!std::isfinite(largest[k] - mean[k]) || !std::isfinite(mean[k] - least[k])) mean[k] = 0;
   return mean;
 }
 

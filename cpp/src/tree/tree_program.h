@@ -53,7 +53,7 @@ struct TreePart {
 };
 
 // Mean output of a tree over its training rows, [leaf output]. Leaf values are taken less it, which changes no attribution:
-// what all leaves have in common would cost float32 its digits.
+// what all leaves have in common would cost float32 its digits. Zero where that difference overflows.
 std::vector<double> expectation(const ForestView& forest, std::int64_t tree);
 
 template <class T>

@@ -32,23 +32,84 @@ SumLayout lay_out(const ForestView& forest, const Encoding& encoding) {
   return layout;
 }
 
+// Steps, look-ups and chunks of all groups, which count as memory of the tables, are numbered by 32 bits.
+constexpr std::size_t kMaxTableBytes = std::size_t{1} << 33;
+
+// Plans of a forest's trees, some at a time: those of all trees could take several times the memory of the forest.
 template <class T>
-std::vector<TreePlan> plan_trees(const ForestView& forest, const Encoding& encoding, const SumLayout& layout, int max_states,
-                                 int n_threads) {
-  std::vector<TreePlan> plans(forest.n_trees);
-  const std::int64_t row_chunks = std::int64_t{layout.n_chunks} * encoding.n_outputs;
-  if (encoding.wide_codes || max_states < 2 || tile_bytes<T>(row_chunks) > kMaxTileBytes) return plans;
-  std::vector<std::int32_t> chunk;
-  for (const auto slot : layout.slot) chunk.push_back(slot / kChunkLanes<T>);
-  const PlanOptions options{std::min(max_states, kMaxStates), 64.0 / sizeof(T), static_cast<double>(block_rows<T>(row_chunks))};
-  std::vector<std::unique_ptr<TreePlanner>> planners(std::max(n_threads, 1));
-  parallel_for(forest.n_trees, n_threads, [&](std::int64_t tree, int worker) {
-    auto& planner = planners[worker];
-    if (!planner) planner = std::make_unique<TreePlanner>(forest, encoding, chunk, options);
-    plans[tree] = planner->plan(tree);
-  });
-  return plans;
-}
+class ForestPlanner {
+ public:
+  ForestPlanner(const ForestView& forest, const Encoding& encoding, const SumLayout& layout, const TreeShapOptions& options,
+                int n_threads)
+      : forest_(forest),
+        encoding_(encoding),
+        n_threads_(n_threads),
+        planners_(std::max(n_threads, 1)),
+        room_(std::min(options.table_bytes, kMaxTableBytes)) {
+    const std::int64_t row_chunks = std::int64_t{layout.n_chunks} * encoding.n_outputs;
+    gave_up_ =
+        encoding.wide_codes || options.max_states < 2 || room_ < kChunkBytes || tile_bytes<T>(row_chunks) > kMaxTileBytes;
+    for (const auto slot : layout.slot) chunk_.push_back(slot / kChunkLanes<T>);
+    options_ = {std::min(options.max_states, kMaxStates), 64.0 / sizeof(T), static_cast<double>(block_rows<T>(row_chunks))};
+  }
+
+  void run() {
+    for (std::int64_t first = 0, last = 0; first < forest_.n_trees; first = last) {
+      last = gave_up_ ? forest_.n_trees : end_of_batch(first);
+      keep(first, plan(first, last));
+    }
+  }
+
+  std::vector<TreePlan> kept;
+  std::vector<TreePart> walked;  // by the quadrature kernel
+
+ private:
+  std::int64_t end_of_batch(std::int64_t first) const {
+    constexpr std::int64_t kLeastTrees = 16, kLeastNodes = 1 << 18;
+    std::int64_t last = std::min(first + kLeastTrees, forest_.n_trees);
+    while (last < forest_.n_trees && forest_.tree_offsets[last] - forest_.tree_offsets[first] < kLeastNodes) ++last;
+    return last;
+  }
+
+  std::vector<TreePlan> plan(std::int64_t first, std::int64_t last) {
+    std::vector<TreePlan> plans(last - first);
+    if (gave_up_) return plans;
+    parallel_for(last - first, n_threads_, [&](std::int64_t i, int worker) {
+      auto& planner = planners_[worker];
+      if (!planner) planner = std::make_unique<TreePlanner>(forest_, encoding_, chunk_, options_);
+      plans[i] = planner->plan(first + i);
+    });
+    return plans;
+  }
+
+  // In the order of the forest, while there is room. Once a batch finds none, no further trees are planned.
+  void keep(std::int64_t first, std::vector<TreePlan> plans) {
+    bool any_kept = false, any_refused = false;
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      TreePlan& plan = plans[i];
+      const std::int64_t tree = first + static_cast<std::int64_t>(i);
+      if (plan.empty() || plan.bytes > room_) {
+        any_refused |= !plan.empty();
+        walked.push_back({tree, {}});
+        continue;
+      }
+      any_kept = true;
+      room_ -= plan.bytes;
+      if (!plan.whole) walked.push_back({tree, plan.cut_off});
+      kept.push_back(std::move(plan));
+    }
+    gave_up_ |= any_refused && !any_kept;
+  }
+
+  const ForestView& forest_;
+  const Encoding& encoding_;
+  const int n_threads_;
+  std::vector<std::int32_t> chunk_;
+  PlanOptions options_;
+  std::vector<std::unique_ptr<TreePlanner>> planners_;
+  std::size_t room_;
+  bool gave_up_ = false;
+};
 
 }  // namespace
 
@@ -67,23 +128,10 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
  public:
   ImplOf(const ForestView& forest, const TreeShapOptions& options, int n_threads)
       : encoding_(std::make_shared<const Encoding>(forest)), layout_(lay_out<T>(forest, *encoding_)) {
-    std::vector<TreePlan> plans = plan_trees<T>(forest, *encoding_, layout_, options.max_states, n_threads);
-    std::vector<const TreePlan*> kept;
-    std::vector<TreePart> walked;
-    std::size_t room = options.table_bytes;
-    for (std::int64_t tree = 0; tree < forest.n_trees; ++tree) {
-      const TreePlan& plan = plans[tree];
-      const std::size_t bytes = plan.n_chunks * kChunkBytes;
-      if (plan.empty() || bytes > room) {
-        walked.push_back({tree, {}});
-        continue;
-      }
-      room -= bytes;
-      kept.push_back(&plan);
-      if (!plan.whole) walked.push_back({tree, plan.cut_off});
-    }
-    quadrature_ = std::make_unique<QuadratureShap<T>>(compile_trees<T>(forest, encoding_, walked, n_threads));
-    tables_ = std::make_unique<PatternTables<T>>(kept, *encoding_, layout_);
+    ForestPlanner<T> planner(forest, *encoding_, layout_, options, n_threads);
+    planner.run();
+    quadrature_ = std::make_unique<QuadratureShap<T>>(compile_trees<T>(forest, encoding_, planner.walked, n_threads));
+    tables_ = std::make_unique<PatternTables<T>>(planner.kept, *encoding_, layout_);
     tables_->fill(n_threads);
   }
 

@@ -24,6 +24,11 @@ __all__ = ["Jobs", "PredictingReplacer", "Replacer"]
 
 Floats = NDArray[np.float64]
 
+# Predictions of a table that fits one chunk come in so many steps at most, of so many rows at least: a bar moves, and
+# the next step is built meanwhile. By number, not by time: what a model answers may depend on the rows of a call.
+_STEPS = 16
+_FEWEST_ROWS = 8192
+
 
 class Jobs(NamedTuple):
     """Replacements of several players.
@@ -97,7 +102,7 @@ class PredictingReplacer(Replacer):
         n_jobs, n = jobs.donors.shape
         out = np.empty((n_jobs, n, self.base.shape[1]))
         out[:] = self.base
-        chunks = self._chunks(jobs)
+        chunks = self._chunks(jobs, min(self._chunk_rows, max(_FEWEST_ROWS, -(-n_jobs * n // _STEPS))))
         first = next(chunks, None)
         if first is None:
             return out
@@ -119,10 +124,10 @@ class PredictingReplacer(Replacer):
     def _build(self, chunk: list[tuple[int, Segment]]) -> tuple[list[tuple[int, Segment]], Any]:
         return chunk, self._rows.stack([segment for _, segment in chunk])
 
-    def _chunks(self, jobs: Jobs) -> Iterator[list[tuple[int, Segment]]]:
-        """Changed rows of all jobs, at most `_chunk_rows` at a time."""
+    def _chunks(self, jobs: Jobs, n_rows: int) -> Iterator[list[tuple[int, Segment]]]:
+        """Changed rows of all jobs, at most `n_rows` at a time."""
         chunk: list[tuple[int, Segment]] = []
-        room = self._chunk_rows
+        room = n_rows
         for p, columns in enumerate(jobs.players):
             for job in range(jobs.offsets[p], jobs.offsets[p + 1]):
                 donors = jobs.donors[job]
@@ -133,7 +138,7 @@ class PredictingReplacer(Replacer):
                     room -= len(part)
                     if room == 0:
                         yield chunk
-                        chunk, room = [], self._chunk_rows
+                        chunk, room = [], n_rows
         if chunk:
             yield chunk
 

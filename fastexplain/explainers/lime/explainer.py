@@ -259,7 +259,14 @@ class LIMEExplainer(BaseExplainer):
 
 
 def _check_size(row: NDArray[np.float64], i: int) -> None:
-    """Raise ValueError for numbers whose distances from others are not finite; NaN is the model's affair."""
+    """Raise ValueError for numbers whose distances from others are not finite, or missing."""
+    missing = np.flatnonzero(np.isnan(row))
+    if len(missing):
+        raise ValueError(
+            f"evaluation_examples is missing (NaN) in row {i}, column {missing[0]}; LIME weighs rows by distances, "
+            "which missing values do not have. Fill them in; or use KernelExplainer(model, rows), which takes what the "
+            "model takes."
+        )
     too_large = np.flatnonzero(np.abs(row) > _LARGEST)
     if len(too_large):
         j = too_large[0]

@@ -242,12 +242,13 @@ class RawFeatures:
 
     def _check(self, X: Any) -> None:
         known = self._known()
+        labels = column_names(X)
         if count_columns(X) != known.n_raw:
+            detail = _differences(labels, known.labels)
             raise ValueError(
-                f"The rows have {count_columns(X)} columns; there are {known.n_raw} raw features. Pass rows as "
+                f"The rows have {count_columns(X)} columns; there are {known.n_raw} raw features.{detail} Pass rows as "
                 "they are before the transformations."
             )
-        labels = column_names(X)
         if labels is None or known.labels is None or labels == known.labels:
             return
         i = next(i for i, label in enumerate(labels) if label != known.labels[i])
@@ -255,6 +256,16 @@ class RawFeatures:
             f"Column {i} of the raw rows is {labels[i]!r}, but {known.labels[i]!r} in the rows before; give the same "
             "columns in the same order."
         )
+
+
+def _differences(labels: list[str] | None, known: list[str] | None) -> str:
+    """The first column that is missing, and the first that is not known, as sentences; empty where none has names."""
+    if labels is None or known is None:
+        return ""
+    missing = [label for label in known if label not in labels]
+    unknown = [label for label in labels if label not in known]
+    detail = f" First column that is missing: {missing[0]!r}." if missing else ""
+    return detail + (f" First column that is not known: {unknown[0]!r}." if unknown else "")
 
 
 def raw_features(

@@ -24,6 +24,7 @@ from fastexplain.explainers.shared.checks import (
     check_subset,
     distinct_names,
     list_of_names,
+    refuse_rows_as_subset,
 )
 from fastexplain.explainers.shared.later import LaterPredictions, Outputs, first_sums, returned
 from fastexplain.explainers.shared.sampling import checked_policy, sampled_rows
@@ -335,7 +336,7 @@ class BaseExplainer(RowExplainer):
         self.explain_subset = explain_subset
         self._subset = check_subset(explain_subset, self.features, self._n_columns(explain_subset))
         _logger.info(
-            "%s explains %s with %s (%s): %s%d features, %d outputs%s.",
+            "%s explains %s with %s (%s): %s%d features, %d %s%s.",
             type(self).__name__,
             type(model).__qualname__,
             self._title,
@@ -343,11 +344,13 @@ class BaseExplainer(RowExplainer):
             self._size(),
             explained.n_features,
             explained.n_outputs,
+            "output" if explained.n_outputs == 1 else "outputs",
             "" if parts is None or parts.pipeline is None else f"; {parts.explained}",
         )
 
     def _n_columns(self, explain_subset: Any) -> int:
         """Columns of the user's rows, among which `explain_subset` chooses."""
+        refuse_rows_as_subset(explain_subset)
         if self._raw is None:
             return self._explained.n_features
         if explain_subset is not None and self._raw.examples is None:

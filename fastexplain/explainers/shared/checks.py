@@ -22,6 +22,7 @@ __all__ = [
     "list_of_names",
     "plain_output",
     "plain_task",
+    "refuse_rows_as_subset",
 ]
 
 OUTPUTS = ("default", "probability", "teacher_probability")
@@ -101,10 +102,20 @@ def check_classes(
     return given
 
 
+def refuse_rows_as_subset(subset: Any) -> None:
+    """Raise ValueError for a table or 2-D array: TreeExplainer's second argument is taken for the training rows."""
+    if getattr(subset, "ndim", 1) == 2 or hasattr(subset, "columns"):
+        raise ValueError(
+            f"explain_subset got rows ({type(subset).__name__} of shape {tuple(subset.shape)}); it takes names or "
+            "indices of the features to explain. Pass rows by name: initialization_examples=rows."
+        )
+
+
 def check_subset(
     subset: Sequence[int | str] | None, features: list[Any] | None, n_features: int
 ) -> NDArray[np.intp] | None:
     """Column indices of the explained features; None for all."""
+    refuse_rows_as_subset(subset)
     names = list_of_names(subset, "explain_subset")
     if names is None:
         return None

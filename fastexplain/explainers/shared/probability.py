@@ -39,9 +39,9 @@ def warn_of_rescaled_values(of_what: str, output: str, base: str, stacklevel: in
     """
     warnings.warn(
         f"shap_values_output={str(output)!r} stretches the values of {of_what}'s margins until they add up to the "
-        f"probability, as interpret-community does; {base}. They are no Shapley values of the probability, and may "
-        "exceed 1. KernelExplainer(model, rows) explains the probability itself; leave shap_values_output out for the "
-        "margin.",
+        f"probability, as interpret-community does; {base}. They are no Shapley values of the probability: they may "
+        "exceed 1, and differ in sign and order from those of the margin. KernelExplainer(model, rows) explains the "
+        "probability itself; leave shap_values_output out for the margin.",
         RescaledValuesWarning,
         stacklevel=stacklevel + 1,
     )

@@ -77,9 +77,9 @@ class FidelityReport:
         facts = []
         if self.r2 is not None:
             of = " of the log-odds" if self.task == "binary" else ""
-            facts.append(f"R2 {self.r2:.3f}{of}")
+            facts.append(f"R2 {_shown(self.r2)}{of}")
         if self.r2_probability is not None:
-            facts.append(f"R2 {self.r2_probability:.3f} of the probability")
+            facts.append(f"R2 {_shown(self.r2_probability)} of the probability")
         if self.accuracy is not None:
             facts.append(f"accuracy {self.accuracy:.3f} (commonest class {self.baseline_accuracy:.3f})")
         if self.log_loss is not None:
@@ -92,6 +92,11 @@ class FidelityReport:
 
     def __str__(self) -> str:
         return self.summary()
+
+
+def _shown(r2: float) -> str:
+    """Three decimals; -1.2e+37, of a surrogate that diverged, in three digits."""
+    return f"{r2:.3f}" if abs(r2) < 1e4 else f"{r2:.3g}"
 
 
 def regression_fidelity(teacher: Float, surrogate: Float, n_folds: int = 1) -> FidelityReport:

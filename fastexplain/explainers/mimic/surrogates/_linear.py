@@ -33,10 +33,21 @@ class LinearSurrogate(Surrogate):
 
     def fit(self, dataset: Any, labels: Any, **kwargs: Any) -> Any:
         """Train on rows (n_rows, n_features) and labels (n_rows,), and keep the centre of the rows."""
+        self._refuse_missing(dataset)
         super().fit(dataset, labels, **kwargs)
         if not self._only_predicts:
             self._centre = _centre_of(dataset)
         return self
+
+    def _refuse_missing(self, dataset: Any) -> None:
+        """Raise ValueError for NaN, for which a linear model has no coefficient."""
+        cells = dataset.data if is_sparse(dataset) else np.asarray(dataset)
+        if cells.dtype.kind == "f" and np.isnan(cells).any():
+            raise ValueError(
+                f"{type(self).__name__} takes no missing values, and the rows hold {int(np.isnan(cells).sum()):,} "
+                "(NaN). LGBMExplainableModel and DecisionTreeExplainableModel take them; or fill them in, in a copy of "
+                "initialization_examples."
+            )
 
     def explain_global(self, **kwargs: Any) -> Float:
         """Coefficients (n_features,), signed; their mean over the classes of a multi-class surrogate."""
