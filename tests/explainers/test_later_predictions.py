@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -388,15 +389,27 @@ def test_links_and_single_probabilities_agree_with_the_values(link: str, call: A
         np.testing.assert_allclose(explanation.eval_y_predicted_proba, model.predict_proba(ROWS))
 
 
-@pytest.mark.parametrize("library", ["lightgbm.LGBMRegressor", "xgboost.XGBRegressor"])
-def test_a_pipeline_that_was_fitted_again_is_not_explained_by_its_old_trees(library: str) -> None:
-    module, _, name = library.partition(".")
-    tree = getattr(pytest.importorskip(module), name)(n_estimators=3)
+@pytest.mark.parametrize(
+    ("library", "parameters"),
+    [
+        ("lightgbm.LGBMRegressor", {"n_estimators": 3}),
+        ("xgboost.XGBRegressor", {"n_estimators": 3}),
+        ("sklearn.tree.DecisionTreeRegressor", {"max_depth": 3}),
+        ("sklearn.ensemble.ExtraTreesRegressor", {"n_estimators": 3}),
+        ("sklearn.ensemble.GradientBoostingRegressor", {"n_estimators": 3}),
+        ("sklearn.ensemble.HistGradientBoostingRegressor", {"max_iter": 3}),
+    ],
+)
+def test_a_pipeline_that_was_fitted_again_is_not_explained_by_its_old_trees(
+    library: str, parameters: dict[str, int]
+) -> None:
+    module, _, name = library.rpartition(".")
+    tree = getattr(pytest.importorskip(module), name)(**parameters)
     rows = np.random.default_rng(0).normal(size=(60, 3))
     pipeline = Pipeline([("scale", StandardScaler()), ("trees", tree)]).fit(rows, rows[:, 0])
-    explainer = pickle.loads(pickle.dumps(TabularExplainer(pipeline, rows)))
-    explainer.explain_local(rows[:2])
     explainer = TabularExplainer(pipeline, rows)
+    for same in (explainer, pickle.loads(pickle.dumps(explainer)), copy.deepcopy(explainer)):
+        same.explain_local(rows[:2])
     pipeline.fit(3 * rows, rows[:, 1])
     with pytest.raises(PredictionError, match="refitted or changed since"):
         explainer.explain_local(rows[:2])

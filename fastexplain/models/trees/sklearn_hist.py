@@ -69,6 +69,11 @@ class SklearnHistModel(TreeModel):
         self.single_margin = self.n_classes == 2
         self._order, self._categories = _column_order(model)
         self.forest = _forest(model, self._order)
+        self._last_tree = model._predictors[-1][-1]
+
+    @property
+    def is_current(self) -> bool:
+        return self.model._predictors[-1][-1] is self._last_tree
 
     def prepare(self, X: Any) -> NDArray[np.floating]:
         return as_matrix(

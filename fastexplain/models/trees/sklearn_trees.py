@@ -87,6 +87,11 @@ class SklearnTreeModel(TreeModel):
         self.single_margin = self._boosting and self.n_classes == 2
         self.gives_probabilities = self.task == "classification" and not self._boosting
         self.forest = _boosting_forest(model) if self._boosting else _mean_forest(model, self.n_classes)
+        self._last_tree = _last_tree(model)
+
+    @property
+    def is_current(self) -> bool:
+        return _last_tree(self.model) is self._last_tree
 
     def prepare(self, X: Any) -> NDArray[np.floating]:
         rows = as_matrix(X, self.forest.n_features, self.feature_names, self.library, labels_are_numbers=True)
@@ -190,6 +195,15 @@ def _initial_raw(model: Any) -> NDArray[np.float64]:
         )
     raw = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))
     return np.asarray(raw, dtype=np.float64).reshape(-1)
+
+
+def _last_tree(model: Any) -> Any:
+    """The tree that was fitted last: another fit makes new ones, and a warm start goes on after it."""
+    trees = getattr(model, "estimators_", None)
+    if trees is None:
+        return model.tree_
+    last = trees[-1]
+    return last[-1] if isinstance(last, np.ndarray) else last
 
 
 def _accepts_missing(tree: Any) -> bool:
