@@ -126,9 +126,9 @@ def _crc(array: NDArray[Any]) -> int:
     if array.ndim == 2 and array.flags.f_contiguous:
         array = array.T
     if array.flags.c_contiguous:
-        return zlib.crc32(array.reshape(-1).view(np.uint8)) if array.size else 0
+        return zlib.crc32(array.reshape(-1).view(np.uint8).data) if array.size else 0
     found = 0
     step = max(1, COPIED_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(array), step):
-        found = zlib.crc32(np.ascontiguousarray(array[start : start + step]).reshape(-1).view(np.uint8), found)
+        found = zlib.crc32(np.ascontiguousarray(array[start : start + step]).reshape(-1).view(np.uint8).data, found)
     return found
