@@ -95,8 +95,7 @@ bool TreePlanner::survey(std::int64_t tree) {
       left_codes_.push_back(goes_left(node));
     }
     const std::int64_t first = child(node, 0), second = child(node, 1);
-    const double both = forest_.cover[first] + forest_.cover[second];
-    share_[local(first)] = both > 0 ? forest_.cover[first] / both : 0.5;  // as the quadrature kernel
+    share_[local(first)] = first_share(forest_.cover[first], forest_.cover[second]);
     share_[local(second)] = 1 - share_[local(first)];
     for (const auto below : {second, first}) {
       depth_[local(below)] = depth_[local(node)] + 1;
@@ -213,8 +212,8 @@ int TreePlanner::path_states() const { return restricted_.size() > kMaxCondition
 // Whether the node's categories are too many for codes of a byte.
 bool TreePlanner::is_unfit(std::int64_t node) const {
   if (forest_.is_leaf(node)) return false;
-  const Column& column = columns_[column_of(node)];
-  return column.categorical && column.cuts.size() > kMaxByteCuts;
+  const std::uint32_t column = column_of(node);
+  return columns_[column].categorical && !encoding_.has_byte_codes(column);
 }
 
 TreePlanner::Undo TreePlanner::take(std::int64_t node, int side) {

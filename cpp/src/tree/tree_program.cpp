@@ -126,8 +126,7 @@ class TreeCompiler {
       std::swap(frame.first, frame.second);
       std::swap(frame.first_kind, frame.second_kind);
     }
-    const double first = forest_.cover[frame.first], both = first + forest_.cover[frame.second];
-    frame.share = both > 0 ? first / both : 0.5;  // no training row came here: neutral
+    frame.share = first_share(forest_.cover[frame.first], forest_.cover[frame.second]);
     const std::int32_t feature = forest_.feature[node];
     frame.before = path_[feature];
     frame.number = static_cast<std::uint32_t>(program_.decisions.size());
@@ -294,7 +293,7 @@ std::vector<double> expectation(const ForestView& forest, std::int64_t tree) {
       continue;
     }
     const std::int64_t left = root + forest.children_left[node], right = root + forest.children_right[node];
-    const double both = forest.cover[left] + forest.cover[right], of_left = both > 0 ? forest.cover[left] / both : 0.5;
+    const double of_left = first_share(forest.cover[left], forest.cover[right]);
     stack.push_back({right, share * (1 - of_left)});
     stack.push_back({left, share * of_left});
   }

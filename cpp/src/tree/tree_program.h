@@ -52,6 +52,12 @@ struct TreePart {
   std::vector<std::int64_t> cut_off;  // roots of subtrees that count as leaves of value zero
 };
 
+// Share of a node's training rows that its first child got, by the covers of its children.
+inline double first_share(double first_cover, double second_cover) {
+  const double both = first_cover + second_cover;
+  return both > 0 ? first_cover / both : 0.5;  // no training row came here: neutral
+}
+
 // Mean output of a tree over its training rows, [leaf output]. Leaf values are taken less it, which changes no attribution:
 // what all leaves have in common would cost float32 its digits. Zero where that difference overflows.
 std::vector<double> expectation(const ForestView& forest, std::int64_t tree);
