@@ -153,8 +153,10 @@ def test_surrogate_of_an_svc(run: Any) -> None:
     names = run("Explain it by a surrogate")
     assert names["replication"] > 0.95
     assert len(names["top_five"]) == 5
-    # interpret-community 0.32 has the same three first
-    assert set(list(names["top_five"])[:3]) == {"mean concave points", "worst concave points", "worst perimeter"}
+    # The documentation seeds neither the support vector machine nor the augmentation: the third and the fourth change
+    # places in one run out of 20; the fifth stays far behind. interpret-community 0.32 has the same four.
+    strongest = {"mean concave points", "worst concave points", "worst perimeter", "worst area"}
+    assert set(list(names["top_five"])[:4]) == strongest
     assert names["global_explanation"].method == "mimic.lightgbm"
     local = np.array(names["local_explanation"].local_importance_values)
     assert local.shape == (2, 3, 30)
