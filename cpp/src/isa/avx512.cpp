@@ -66,6 +66,7 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
 }
 
 #include "dense_body.inc"
+#include "elimination_body.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
@@ -77,7 +78,7 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
 
 extern const KernelTable kKernels;
 const KernelTable kKernels = {"avx512",        kTreeKernels,   kPatternKernels, kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels};
+                              kProductKernels, kSubsetKernels, kDenseKernels, kEliminationKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

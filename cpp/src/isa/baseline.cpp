@@ -59,6 +59,7 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
 }
 
 #include "dense_body.inc"
+#include "elimination_body.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
@@ -70,7 +71,7 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
 
 extern const KernelTable kKernels;
 const KernelTable kKernels = {"baseline",      kTreeKernels,   kPatternKernels, kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels};
+                              kProductKernels, kSubsetKernels, kDenseKernels, kEliminationKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain
