@@ -1,6 +1,5 @@
 // InterventionalShap for Python.
 #include <memory>
-#include <optional>
 
 #include "bindings.h"
 #include "checks.h"
@@ -36,14 +35,14 @@ const double* checked_weights(const In<"weights", double>& weights, std::int64_t
   return given;
 }
 
-std::unique_ptr<InterventionalShap> make(const py::object& forest, const In<"background", void, Layout::kStrided>& background,
-                                         const std::optional<In<"weights", double>>& weights, Threads n_threads,
-                                         std::int64_t kept_bytes) {
+std::unique_ptr<InterventionalShap> make(const py::object& forest,
+                                         const In<"background_rows", void, Layout::kStrided>& background,
+                                         const In<"weights", double>& weights, Threads n_threads, std::int64_t kept_bytes) {
   require(kept_bytes >= 0, "kept_bytes must not be negative; got ", kept_bytes);
   const BorrowedForest borrowed(forest);
-  const fastexplain::RowsView rows = rows_view(background, "background", borrowed.view().n_features);
-  require(rows.n_rows > 0, "background must have a row; got none");
-  const double* of_rows = weights ? checked_weights(*weights, rows.n_rows) : nullptr;
+  const fastexplain::RowsView rows = rows_view(background, "background_rows", borrowed.view().n_features);
+  require(rows.n_rows > 0, "background_rows must hold a row; got none");
+  const double* of_rows = checked_weights(weights, rows.n_rows);
   const py::gil_scoped_release release;
   return std::make_unique<InterventionalShap>(borrowed.view(), rows, of_rows, n_threads,
                                               fastexplain::InterventionalOptions{static_cast<std::size_t>(kept_bytes)});
@@ -71,8 +70,8 @@ py::array_t<double> mean_outputs(const InterventionalShap& self) {
 
 void bind_interventional_shap(py::module_& m) {
   py::class_<InterventionalShap>(m, "InterventionalShap", "A forest and a background compiled for interventional Tree SHAP.")
-      .def(py::init(&make), py::arg("forest"), py::arg("background"), py::kw_only(), py::arg("weights"), py::arg("n_threads"),
-           py::arg("kept_bytes") = fastexplain::InterventionalOptions{}.kept_bytes)
+      .def(py::init(&make), py::arg("forest"), py::arg("background_rows"), py::kw_only(), py::arg("weights"),
+           py::arg("n_threads"), py::arg("kept_bytes") = fastexplain::InterventionalOptions{}.kept_bytes)
       .def("explain", &explain, py::arg("X"), py::arg("values"), py::kw_only(), py::arg("n_threads"),
            "Write values (n_rows, n_features, n_outputs) of the rows of X, float32 or float64 of any strides.")
       .def_property_readonly("mean_outputs", &mean_outputs, "Mean of the sum of the trees over the background, (n_outputs,).")

@@ -22,8 +22,12 @@ std::vector<double> mean_over(const RawOutputs& outputs, const EncodedBackground
   std::vector<double> mean(n_outputs, 0.0), of_tile(static_cast<std::size_t>(kTileRows) * n_outputs);
   for (std::int64_t tile = 0; tile < background.n_tiles(); ++tile) {
     outputs.predict(background.codes(tile), background.rows_in(tile), of_tile.data());
-    for (int row = 0; row < background.rows_in(tile); ++row)
-      for (std::int32_t k = 0; k < n_outputs; ++k) mean[k] += background.weights(tile)[row] * of_tile[row * n_outputs + k];
+    for (std::int32_t k = 0; k < n_outputs; ++k) {
+      double sum = 0;
+      for (int row = 0; row < background.rows_in(tile); ++row)
+        sum += background.weights(tile)[row] * of_tile[static_cast<std::size_t>(row) * n_outputs + k];
+      mean[k] += sum;
+    }
   }
   return mean;
 }
