@@ -59,6 +59,7 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
 }
 
 #include "dense_body.inc"
+#include "expand_chunk.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
