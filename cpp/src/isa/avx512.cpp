@@ -75,6 +75,16 @@ inline void add_where(Hits hits, double x, Vector<double>* sums) {
   *sums = _mm512_mask_add_pd(*sums, hits, *sums, _mm512_set1_pd(x));
 }
 
+inline void expand_chunk(const double* from, std::uint32_t mask, double* to) {
+  _mm512_store_pd(to, _mm512_maskz_expand_pd(static_cast<__mmask8>(mask), _mm512_loadu_pd(from)));
+}
+
+inline void expand_chunk(const double* from, std::uint32_t mask, float* to) {
+  __m512 numbers = _mm512_castps256_ps512(_mm512_cvtpd_ps(_mm512_loadu_pd(from)));
+  if (__builtin_popcount(mask) > 8) numbers = _mm512_insertf32x8(numbers, _mm512_cvtpd_ps(_mm512_loadu_pd(from + 8)), 1);
+  _mm512_store_ps(to, _mm512_maskz_expand_ps(static_cast<__mmask16>(mask), numbers));
+}
+
 #include "background_body.inc"
 #include "dense_body.inc"
 #include "kernel_body.inc"

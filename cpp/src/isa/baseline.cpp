@@ -72,6 +72,7 @@ inline void add_where(Hits hits, double x, Vector<double>* sums) {
 
 #include "background_body.inc"
 #include "dense_body.inc"
+#include "expand_chunk.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "tree/background_walk.h"
@@ -18,8 +19,12 @@ std::vector<TreePart> whole_trees(const ForestView& forest) {
   return parts;
 }
 
-std::vector<double> mean_over(const RawOutputs& outputs, const EncodedBackground& background, std::int32_t n_outputs) {
-  std::vector<double> mean(n_outputs, 0.0), of_tile(static_cast<std::size_t>(kTileRows) * n_outputs);
+// Weighted mean of the sum of the trees.
+std::vector<double> mean_over(const EncodedBackground& background, const ForestView& forest,
+                              std::shared_ptr<const Encoding> encoding, int n_threads) {
+  const std::int32_t n_outputs = forest.n_outputs;
+  std::vector<double> of_tile(static_cast<std::size_t>(kTileRows) * n_outputs), mean(n_outputs, 0.0);
+  const RawOutputs outputs(forest, std::move(encoding), n_threads);
   for (std::int64_t tile = 0; tile < background.n_tiles(); ++tile) {
     outputs.predict(background.codes(tile), background.rows_in(tile), of_tile.data());
     for (std::int32_t k = 0; k < n_outputs; ++k) {
@@ -40,7 +45,7 @@ class InterventionalShap::Impl {
        const InterventionalOptions& options)
       : encoding_(std::make_shared<const Encoding>(forest)),
         background_(std::make_shared<const EncodedBackground>(*encoding_, background, weights)),
-        mean_outputs_(mean_over(RawOutputs(forest, encoding_, n_threads), *background_, forest.n_outputs)),
+        mean_outputs_(mean_over(*background_, forest, encoding_, n_threads)),
         walk_(forest, encoding_, whole_trees(forest), background_, options.kept_bytes, n_threads) {}
 
   void explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check) const {

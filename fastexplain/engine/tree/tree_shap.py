@@ -62,7 +62,8 @@ def tree_shap(
         Of the background rows: not negative, not all zero. None: equal.
     n_threads : int, optional
         Threads to use; None for the default (`fastexplain.set_num_threads`, ``FASTEXPLAIN_NUM_THREADS``, all CPUs).
-        The result has the same bits for any number.
+        The result has the same bits for any number, and where all tables are kept (see Notes) a row has the same
+        alone and among others.
     dtype : {float32, float64}, optional
         Width of the SIMD lanes that work inside a tree; sums across trees are float64 either way, and so is the result.
         None: float32 for models that compute in float32 themselves (XGBoost), else float64. float32 is about 1.5
@@ -101,9 +102,11 @@ def tree_shap(
     Lundberg et al. 2020, Algorithm 2, computed as an integral over the probability that a feature is present, in
     O(nodes x d / 2) per row and tree where a path has d distinct features. Shallow trees go by tables instead: the
     leaves are cut into groups that tell apart at most 256 states of a row, the values of every state are computed once,
-    and a row costs one look-up per group. Memory beyond the result does not grow with the rows: a few MB per thread,
-    and, kept with the converted model, about 40 bytes per tree node, and up to 64 MB of tables
-    (``FASTEXPLAIN_TABLE_MB``; 0 for none).
+    and a row costs one look-up per group. Tables up to 64 MB are kept with the converted model
+    (``FASTEXPLAIN_TABLE_MB``; 0 for none). Those of larger models are filled anew by calls of some thousand rows and
+    more, which agree with smaller calls to 1e-13 of the largest value in float64. Memory beyond the result does not
+    grow with the rows: some MB per thread, and, kept with the converted model, about 40 bytes per tree node, the
+    tables, and half as much at most of what others are filled from.
 
     Against a background, each row goes through each tree together with the background rows that still differ from it
     there. The converted model keeps what it has prepared for the latest background: some 64 MB at most besides the
@@ -135,27 +138,25 @@ def tree_shap(
     forest, rows = prepared(loaded(model), X)
     width = _width(forest, lanes)
     values = np.empty((len(rows), forest.n_features, forest.n_outputs))
+    points = _max_points(forest, exact)
+    compiled = _compiled(forest, width, threads) if chosen == "native" else None
+    turn = 0 if compiled is None else compiled.turn(len(rows))
 
     def explain(part: slice) -> None:
-        if chosen == "native":
-            _native(forest, rows[part], values[part], width, exact, threads)
+        if compiled is None:
+            _numba(forest, rows[part], values[part], points, threads)
         else:
-            _numba(forest, rows[part], values[part], exact, threads)
+            given = aligned(rows[part])
+            compiled.explain(given, values[part], max_points=points, n_threads=threads, n_rows_of_call=len(rows))
 
     with progress(len(rows), "tree_shap", show_progress, quick=QUICK_ROWS) as bar:
-        for part in steps(len(rows), bar, least=TILE_ROWS * threads):
+        for part in steps(len(rows), bar, least=max(TILE_ROWS * threads, turn)):
             explain(part)
     return TreeShapResult(values, forest.expected_values())
 
 
-def _native(
-    forest: Forest,
-    rows: NDArray[np.floating],
-    values: NDArray[np.float64],
-    lanes: np.dtype[Any],
-    exact: bool,
-    n_threads: int,
-) -> None:
+def _compiled(forest: Forest, lanes: np.dtype[Any], n_threads: int) -> Any:
+    """The forest compiled for the native kernel; kept with it."""
     key = ("native", lanes.char)
     compiled = forest._compiled.get(key)
     if compiled is None:
@@ -163,7 +164,7 @@ def _native(
 
         compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads, table_bytes=_table_bytes())
         forest._compiled[key] = compiled
-    compiled.explain(aligned(rows), values, max_points=_max_points(forest, exact), n_threads=n_threads)
+    return compiled
 
 
 def _table_bytes() -> int:
@@ -173,12 +174,11 @@ def _table_bytes() -> int:
 
 
 def _numba(
-    forest: Forest, rows: NDArray[np.floating], values: NDArray[np.float64], exact: bool, n_threads: int
+    forest: Forest, rows: NDArray[np.floating], values: NDArray[np.float64], n_points: int, n_threads: int
 ) -> None:
     from fastexplain.engine.tree.numba_tree_shap import tree_shap_path_dependent
 
-    points = _max_points(forest, exact)
-    tree_shap_path_dependent(forest, rows, n_points=points, n_threads=n_threads, out=values)
+    tree_shap_path_dependent(forest, rows, n_points=n_points, n_threads=n_threads, out=values)
 
 
 def _max_points(forest: Forest, exact: bool) -> int:
