@@ -3,6 +3,7 @@
 // never picks an AVX copy of a shared inline function for everybody.
 #pragma once
 
+#include "background_kernels.h"
 #include "dense_kernels.h"
 #include "elimination_kernels.h"
 #include "pattern_kernels.h"
@@ -17,6 +18,7 @@ namespace fastexplain {
 struct KernelTable {
   const char* name;
   TreeKernels tree;
+  BackgroundKernels background;
   PatternKernels patterns;
   ReplaceKernels replacement;
   ProductKernels products;

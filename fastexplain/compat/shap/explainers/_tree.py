@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.compat.shap._inputs import as_array, column_order, is_frame, masked_background, row_values, shaped
+from fastexplain.compat.shap._inputs import (
+    as_array,
+    clustering_of,
+    column_order,
+    is_frame,
+    is_impute,
+    row_values,
+    shaped,
+)
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
-from fastexplain.compat.shap.explainers._function import MAX_SAMPLES
+from fastexplain.compat.shap.explainers._tree_inputs import (
+    all_background,
+    covered_by,
+    limited,
+    loaded,
+    perturbation,
+    rows_as_named,
+    without_dmatrix,
+)
 from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.engine.links import identity, resolve_link
+from fastexplain.engine.tree.path_attribution import path_attribution
 from fastexplain.engine.tree.tree_shap import tree_shap
 from fastexplain.exceptions import UnsupportedModelError
-from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.registry import load_model
 
 __all__ = ["TreeExplainer"]
@@ -22,8 +39,9 @@ __all__ = ["TreeExplainer"]
 # Features up to which interventional values are enumerated: 2^14 coalitions, each over the whole background.
 MAX_ENUMERATED = 14
 
-_PERTURBATIONS = ("auto", "interventional", "tree_path_dependent")
 _OUTPUTS = ("raw", "probability", "predict", "predict_proba")
+# What `assert_additivity` lets pass, of an output and at all: shap's.
+_ADDITIVE = 1e-2
 
 
 class TreeExplainer(Explainer):
@@ -33,15 +51,18 @@ class TreeExplainer(Explainer):
     ----------
     model : fitted tree model
     data : array, DataFrame or `maskers.Independent`, optional
-        Background rows: hidden features follow them ("interventional"). Of more than 100 a sample, as in shap. Without
-        them hidden features follow the cover of the trees' nodes ("tree_path_dependent").
+        Background rows: hidden features follow them ("interventional"). All rows are used, where shap keeps a sample of
+        100: a BackgroundWarning says so, and ``shap.sample(data, 100)`` are the rows that it keeps. Without data hidden
+        features follow the cover of the trees' nodes ("tree_path_dependent").
     model_output : {"raw", "probability", "predict", "predict_proba"}, default "raw"
         With background rows: what is explained. "raw" is the margin of boosted trees, and the
         mean of the leaves of forests.
     feature_perturbation : {"auto", "interventional", "tree_path_dependent"}, default "auto"
+        "tree_path_dependent" with data: the covers are the numbers of background rows that reach the nodes.
+        "interventional" without data warns, and is "tree_path_dependent", as in shap.
     feature_names : sequence of str, optional
     approximate : optional
-        Must be None or False.
+        Deprecated, and without effect; an argument of `shap_values` and of calls.
     link, linearize_link : optional
         The identity only.
     n_threads : int, optional
@@ -77,22 +98,24 @@ class TreeExplainer(Explainer):
         *,
         n_threads: int | None = None,
     ) -> None:
-        _refuse_approximate(approximate)
+        if approximate is not None:
+            message = "approximate has no effect here; it is an argument of shap_values and of calls of the explainer."
+            warnings.warn(message, DeprecationWarning, stacklevel=3)
         if link is not None and resolve_link(link) is not identity:
             raise ValueError(f"TreeExplainer takes the identity link only; got {link!r}. Use KernelExplainer.")
         if model_output not in _OUTPUTS:
             raise ValueError(f"model_output must be one of {_OUTPUTS}; got {model_output!r}.")
         self.model, self.masker, self.model_output, self.n_threads = model, data, model_output, n_threads
-        self.data = None if data is None else masked_background(data, MAX_SAMPLES)
-        self.feature_perturbation = _perturbation(feature_perturbation, data)
+        self.feature_perturbation = perturbation(feature_perturbation, data)
+        self._trees = loaded(model)
+        self.data = None if data is None else all_background(data)
         rows: Any = None if self.data is None else self.data.data
         if feature_names is None and is_frame(rows):
             feature_names = rows.columns
         self.feature_names = None if feature_names is None else list(feature_names)
-        self._trees = _loaded(model)
         if self.feature_perturbation == "interventional":
             self._function = self._explained_function()
-            outputs = np.asarray(self._function(rows), dtype=np.float64)
+            outputs = np.asarray(self._function(rows_as_named(rows, self._trees)), dtype=np.float64)
             assert self.data is not None
             expected = self.data.weights @ outputs.reshape(len(outputs), -1)
             self._vector_out = len(expected) > 1
@@ -102,15 +125,18 @@ class TreeExplainer(Explainer):
             raise ValueError(
                 f"model_output={model_output!r} needs background rows: without them only 'raw' is explained. Pass data."
             )
-        # of any row: they are the same for all
-        expected = tree_shap(self._trees.forest, np.zeros((1, self._trees.forest.n_features))).base_values
+        if self.data is not None:
+            self._trees = covered_by(self._trees, rows_as_named(rows, self._trees), self.data.weights)
+        expected = self._trees.forest.expected_values()
         self._vector_out = len(expected) > 1
-        plain = self._trees.library in ("LightGBM", "XGBoost") and not self._vector_out
-        self.expected_value = float(expected[0]) if plain else expected
+        plain = self.data is not None or self._trees.library in ("LightGBM", "XGBoost")
+        self.expected_value = float(expected[0]) if plain and not self._vector_out else expected
 
     @staticmethod
     def supports_model_with_masker(model: Any, masker: Any) -> bool:
-        """Whether the model is a supported tree model."""
+        """Whether the model is a supported tree model, and the masker plain rows or none."""
+        if masker is not None and (clustering_of(masker) is not None or is_impute(masker)):
+            return False
         try:
             load_model(model, check=False)
         except UnsupportedModelError:
@@ -130,11 +156,15 @@ class TreeExplainer(Explainer):
 
         Parameters
         ----------
-        X : array or DataFrame of shape (n_rows, n_features), or one row of shape (n_features,)
-        y, tree_limit : optional
-            Must be None; a limit of -1 or 0, which means none, is one too.
+        X : array, DataFrame or xgboost.DMatrix of shape (n_rows, n_features), or one row of shape (n_features,)
+        y : optional
+            Must be None.
+        tree_limit : int, optional
+            Values of the first trees alone (of LightGBM: of the first rounds), without background rows only. None, -1
+            and 0: of all. `expected_value` stays that of all.
         approximate : bool
-            Must be False: values are exact.
+            Saabas' attributions, which are no Shapley values: the change of the mean output at each split of the row's
+            path, credited to the split's feature. Exact values hardly take longer.
         check_additivity, from_call : bool
             Have no effect: every model is checked against its library when it is read.
 
@@ -143,13 +173,10 @@ class TreeExplainer(Explainer):
         array of shape (n_rows, n_features), or (n_rows, n_features, n_outputs) with several outputs
             Without the axis of rows for one row.
         """
-        _refuse_approximate(approximate)
         if y is not None:
             raise ValueError("y is of model_output='log_loss', which is not supported.")
-        if tree_limit not in (None, -1, 0):
-            raise ValueError(f"tree_limit={tree_limit!r} is not supported; cut the model before it is explained.")
-        rows, single = row_values(X)
-        return shaped(self._solve(rows), self._vector_out, single)
+        rows, single = row_values(without_dmatrix(X))
+        return shaped(self._solve(rows_as_named(rows, self._trees), tree_limit, approximate), self._vector_out, single)
 
     def __call__(
         self,
@@ -166,7 +193,7 @@ class TreeExplainer(Explainer):
         if interactions:
             self.shap_interaction_values(X)
         watch = Stopwatch()
-        rows, single = row_values(X)
+        rows, single = row_values(without_dmatrix(X))
         values = self.shap_values(rows, y, approximate=approximate)
         axes = ("row", "feature", "output") if self._vector_out else ("row", "feature")
         base = self.expected_value if self._vector_out else np.reshape(self.expected_value, ())
@@ -179,9 +206,41 @@ class TreeExplainer(Explainer):
             "interactions=True) has those of a few features."
         )
 
-    def _solve(self, rows: Any) -> NDArray[np.float64]:
+    def assert_additivity(self, phi: Any, model_output: Any) -> None:
+        """Check that values and `expected_value` add up to outputs.
+
+        Parameters
+        ----------
+        phi : array of shape (n_rows, n_features), or a list of them, one of each output
+        model_output : array of shape (n_rows,) or (n_rows, n_outputs)
+
+        Raises
+        ------
+        ExplainerError
+            They miss an output by more than a hundredth.
+        """
+        values = np.stack(phi, axis=-1) if isinstance(phi, list) else np.asarray(phi)
+        sums, outputs = np.sum(values, axis=1) + self.expected_value, np.asarray(model_output)
+        wrong = ~np.isclose(sums, outputs, rtol=_ADDITIVE, atol=_ADDITIVE)
+        if wrong.any():
+            from fastexplain.compat.shap.utils._exceptions import ExplainerError
+
+            raise ExplainerError(
+                f"Values add up to {sums[wrong][0]:g}, where the output is {outputs[wrong][0]:g}. Are the rows those "
+                "that the values and the outputs belong to?"
+            )
+
+    def _solve(self, rows: Any, tree_limit: int | None, approximate: bool) -> NDArray[np.float64]:
+        trees = self._trees
+        if tree_limit not in (None, -1, 0):
+            trees = limited(trees, tree_limit)
+        if approximate:
+            if self.feature_perturbation == "interventional":  # means over the background rows, as in shap
+                assert self.data is not None
+                trees = covered_by(trees, rows_as_named(self.data.data, trees), self.data.weights)
+            return path_attribution(trees, rows).values
         if self.feature_perturbation == "tree_path_dependent":
-            return tree_shap(self._trees, rows, n_threads=self.n_threads).values
+            return tree_shap(trees, rows, n_threads=self.n_threads).values
         assert self.data is not None
         background = self.data.data
         order = column_order(rows, background)
@@ -216,29 +275,3 @@ class TreeExplainer(Explainer):
             predict = self._trees.model.predict_proba
             return (lambda rows: predict(rows)[:, 1]) if self._trees.single_margin else predict
         return getattr(self._trees.model, self.model_output)
-
-
-def _loaded(model: Any) -> TreeModel:
-    try:
-        return load_model(model)
-    except UnsupportedModelError as error:
-        from fastexplain.compat.shap.utils._exceptions import InvalidModelError
-
-        raise InvalidModelError(str(error)) from error
-
-
-def _perturbation(given: str, data: Any) -> str:
-    if given not in _PERTURBATIONS:
-        from fastexplain.compat.shap.utils._exceptions import InvalidFeaturePerturbationError
-
-        raise InvalidFeaturePerturbationError(f"feature_perturbation must be one of {_PERTURBATIONS}; got {given!r}.")
-    if given == "interventional" and data is None:
-        raise ValueError("feature_perturbation='interventional' needs background rows. Pass data, or use 'auto'.")
-    if given == "auto":
-        return "tree_path_dependent" if data is None else "interventional"
-    return given
-
-
-def _refuse_approximate(approximate: Any) -> None:
-    if approximate:
-        raise ValueError(f"approximate={approximate!r} is not supported: values are exact.")

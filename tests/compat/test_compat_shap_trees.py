@@ -1,0 +1,272 @@
+"""`fastexplain.compat.shap.TreeExplainer`: shap's values, shapes, warnings and errors."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeRegressor
+
+import fastexplain
+import fastexplain.compat.shap as ours
+
+pandas = pytest.importorskip("pandas")
+shap = pytest.importorskip("shap")
+
+# shap's tree kernels compute in float32 where the library does.
+FLOAT32 = 1e-5
+
+# float32 numbers off the thresholds: shap does not round background rows as scikit-learn does
+X, Y = (array.astype(np.float32).astype(np.float64) for array in load_iris(return_X_y=True))
+BINARY = (Y == 1).astype(int)
+BACKGROUND, ROWS = (rows.astype(np.float32).astype(np.float64) for rows in (X[::10] + 1e-3, X[3:60:14] + 0.03))
+PRODUCT = X[:, 0] * Y
+
+FOREST = RandomForestRegressor(n_estimators=5, max_depth=4, random_state=0).fit(X, PRODUCT)
+CLASSES = RandomForestClassifier(n_estimators=5, max_depth=4, random_state=0).fit(X, Y)
+BOOSTING = GradientBoostingClassifier(n_estimators=8, random_state=0).fit(X, BINARY)
+TREE = DecisionTreeRegressor(max_depth=3, random_state=0).fit(X, PRODUCT)
+TARGETS = DecisionTreeRegressor(max_depth=3, random_state=0).fit(X, np.c_[PRODUCT, X[:, 1]])
+MODELS = {"forest": FOREST, "classes": CLASSES, "boosting": BOOSTING, "tree": TREE, "targets": TARGETS}
+
+
+def booster(library: str, task: str, rows: Any = X) -> Any:
+    module = pytest.importorskip(library)
+    quiet = {"verbose": -1} if library == "lightgbm" else {}
+    kind = ("LGBM" if library == "lightgbm" else "XGB") + ("Regressor" if task == "regression" else "Classifier")
+    labels = {"regression": PRODUCT, "binary": BINARY, "classes": Y}[task]
+    return getattr(module, kind)(n_estimators=5, n_jobs=1, **quiet).fit(rows, labels)
+
+
+def both(model: Any, *arguments: Any, **options: Any) -> tuple[Any, Any]:
+    return tuple(package.TreeExplainer(model, *arguments, **options) for package in (ours, shap))
+
+
+def assert_same(mine: Any, theirs: Any) -> None:
+    """Values and base values, of rows and of a call."""
+    expected = theirs.shap_values(ROWS)
+    np.testing.assert_allclose(mine.shap_values(ROWS), expected, atol=FLOAT32)
+    assert np.shape(mine.expected_value) == np.shape(theirs.expected_value)
+    np.testing.assert_allclose(mine.expected_value, theirs.expected_value, atol=FLOAT32)
+    called = theirs(ROWS)
+    for name in ("values", "base_values", "data"):
+        assert getattr(mine(ROWS), name).shape == getattr(called, name).shape
+
+
+# Without background rows
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_path_dependent(model: Any) -> None:
+    mine, theirs = both(model)
+    assert_same(mine, theirs)
+    assert mine.feature_perturbation == theirs.feature_perturbation == "tree_path_dependent"
+    assert mine.data is None
+    frame = pandas.DataFrame(ROWS, columns=list("abcd"))
+    assert mine(frame).feature_names == list("abcd")
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("task", ["regression", "binary", "classes"])
+def test_boosting_libraries(library: str, task: str) -> None:
+    assert_same(*both(booster(library, task)))
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_tables_with_categories(library: str) -> None:
+    table = pandas.DataFrame(X, columns=list("abcd"))
+    table["kind"] = pandas.Categorical(np.where(X[:, 3] > 1, "wide", "narrow"))
+    mine, theirs = both(booster(library, "classes", table))
+    few = table[3:60:14]
+    np.testing.assert_allclose(mine.shap_values(few), theirs.shap_values(few), atol=FLOAT32)
+    explanation = mine(few)
+    assert explanation.feature_names == [*"abcd", "kind"]
+    assert explanation.data[0, 4] == "narrow"
+    assert explanation.shape == theirs(few).shape
+
+
+@pytest.mark.parametrize("rows", ["dmatrix", "stored in part"])
+def test_dmatrix(rows: str) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = booster("xgboost", "classes")
+    cells = ROWS.copy()
+    if rows == "stored in part":
+        cells[::2, 1] = np.nan
+    mine, theirs = both(model.get_booster())
+    given = xgboost.DMatrix(cells)
+    np.testing.assert_allclose(mine.shap_values(given), theirs.shap_values(given), atol=FLOAT32)
+    np.testing.assert_array_equal(mine(given).data, cells)
+
+
+def test_columns_of_other_names_are_read_by_position() -> None:
+    model = RandomForestRegressor(n_estimators=3, random_state=0).fit(pandas.DataFrame(X, columns=list("abcd")), Y)
+    mine = ours.TreeExplainer(model)
+    with pytest.warns(UserWarning, match=r"'B' is read as 'b'"):
+        values = mine.shap_values(pandas.DataFrame(ROWS, columns=list("aBcd")))
+    np.testing.assert_array_equal(values, mine.shap_values(ROWS))
+    with pytest.raises(ValueError, match="order"):  # the names are known, so position would be wrong
+        mine.shap_values(pandas.DataFrame(ROWS, columns=list("bacd")))
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_approximate_is_saabas(model: Any) -> None:
+    mine, theirs = both(model)
+    values = mine.shap_values(ROWS, approximate=True)
+    np.testing.assert_allclose(values, theirs.shap_values(ROWS, approximate=True), atol=FLOAT32)
+    np.testing.assert_array_equal(mine(ROWS, approximate=True).values, values)
+    np.testing.assert_allclose(mine.shap_values(ROWS).sum(axis=1), values.sum(axis=1), atol=FLOAT32)
+
+
+@pytest.mark.parametrize("task", ["binary", "classes"])
+def test_approximate_of_xgboost(task: str) -> None:
+    mine, theirs = both(booster("xgboost", task))
+    expected = theirs.shap_values(ROWS, approximate=True)
+    np.testing.assert_allclose(mine.shap_values(ROWS, approximate=True), expected, atol=FLOAT32)
+
+
+def test_approximate_with_background_rows_takes_their_means() -> None:
+    mine, theirs = both(TREE, BACKGROUND)
+    expected = theirs.shap_values(ROWS, approximate=True)
+    np.testing.assert_allclose(mine.shap_values(ROWS, approximate=True), expected, atol=FLOAT32)
+
+
+def test_approximate_in_the_constructor_is_deprecated() -> None:
+    with pytest.warns(DeprecationWarning, match="an argument of shap_values and of calls"):
+        mine = ours.TreeExplainer(FOREST, approximate=True)
+    np.testing.assert_array_equal(mine.shap_values(ROWS), ours.TreeExplainer(FOREST).shap_values(ROWS))
+
+
+def test_tree_limit() -> None:
+    mine, theirs = both(BOOSTING)
+    few = mine.shap_values(ROWS, tree_limit=3)
+    np.testing.assert_allclose(few, theirs.shap_values(ROWS, tree_limit=3, check_additivity=False), atol=FLOAT32)
+    assert np.abs(few - mine.shap_values(ROWS)).max() > 0.01
+    for limit in (None, -1, 0, 8, 100):
+        np.testing.assert_array_equal(mine.shap_values(ROWS, tree_limit=limit), mine.shap_values(ROWS))
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_tree_limit_of_boosting_libraries(library: str) -> None:
+    mine, theirs = both(booster(library, "classes"))
+    expected = theirs.shap_values(ROWS, tree_limit=3, check_additivity=False)
+    np.testing.assert_allclose(mine.shap_values(ROWS, tree_limit=3), expected, atol=FLOAT32)
+
+
+@pytest.mark.parametrize("model", [TREE, BOOSTING], ids=["tree", "boosting"])
+def test_covers_from_background_rows(model: Any) -> None:
+    background = X[::2]  # rows in every leaf: else shap's shares of a node's children add up to more than it
+    mine, theirs = both(model, background, feature_perturbation="tree_path_dependent")
+    assert_same(mine, theirs)
+    assert np.abs(mine.shap_values(ROWS) - ours.TreeExplainer(model).shap_values(ROWS)).max() > 1e-3
+
+
+def test_covers_from_few_background_rows_add_up() -> None:
+    mine = ours.TreeExplainer(CLASSES, X[:20], feature_perturbation="tree_path_dependent")
+    total = mine.shap_values(X).sum(axis=1) + mine.expected_value
+    np.testing.assert_allclose(total, CLASSES.predict_proba(X), atol=1e-12)
+    np.testing.assert_allclose(mine.expected_value, CLASSES.predict_proba(X[:20]).mean(axis=0), atol=1e-12)
+
+
+def test_assert_additivity() -> None:
+    mine = ours.TreeExplainer(CLASSES)
+    values, outputs = mine.shap_values(ROWS), CLASSES.predict_proba(ROWS)
+    mine.assert_additivity(values, outputs)
+    mine.assert_additivity([values[..., k] for k in range(3)], outputs)
+    ours.TreeExplainer(TREE).assert_additivity(ours.TreeExplainer(TREE).shap_values(ROWS), TREE.predict(ROWS))
+    with pytest.raises(shap.utils._exceptions.ExplainerError, match="Values add up to"):
+        mine.assert_additivity(values, outputs[::-1])
+
+
+# With background rows
+
+
+@pytest.mark.parametrize(
+    ("model", "output"),
+    [(FOREST, "raw"), (CLASSES, "raw"), (BOOSTING, "raw"), (BOOSTING, "probability")],
+)
+def test_background_rows_are_enumerated(model: Any, output: str) -> None:
+    mine, theirs = both(model, BACKGROUND, model_output=output)
+    assert mine.feature_perturbation == theirs.feature_perturbation == "interventional"
+    np.testing.assert_allclose(mine.expected_value, theirs.expected_value, atol=FLOAT32)
+    if output == "probability":  # shap scales the margin's values; ours are the probability's own
+        expected = ours.ExactExplainer(lambda rows: model.predict_proba(rows)[:, 1], BACKGROUND)(ROWS).values
+    else:
+        expected = theirs.shap_values(ROWS)
+    np.testing.assert_allclose(mine.shap_values(ROWS), expected, atol=FLOAT32)
+    for rows in (ROWS, ROWS[0], ROWS[:1]):
+        assert mine(rows).shape == theirs(rows).shape == mine.shap_values(rows).shape
+
+
+def test_all_background_rows_are_used() -> None:
+    with pytest.warns(fastexplain.BackgroundWarning, match=r"All 150 background rows are used, where shap keeps a"):
+        mine = ours.TreeExplainer(TREE, X)
+    np.testing.assert_allclose(mine.expected_value, TREE.predict(X).mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        theirs = shap.TreeExplainer(TREE, X + 1e-3)
+        for few in (ours.sample, ours.maskers.Independent, shap.maskers.Independent):
+            assert_same(ours.TreeExplainer(TREE, few(X + 1e-3)), theirs)
+
+
+def test_interventional_without_background_rows_warns() -> None:
+    for package in (ours, shap):
+        with pytest.warns(FutureWarning, match="In the future, passing feature_perturbation='interventional'"):
+            explainer = package.TreeExplainer(FOREST, feature_perturbation="interventional")
+        assert explainer.feature_perturbation == "tree_path_dependent"
+
+
+# Refused
+
+
+def test_what_is_not_there() -> None:
+    wide = np.random.default_rng(0).normal(size=(60, 20))
+    model = RandomForestRegressor(n_estimators=2, random_state=0).fit(wide, wide[:, 0])
+    errors = shap.utils._exceptions
+    with pytest.raises(errors.InvalidModelError, match="at most 14 features; this model has 20"):
+        ours.TreeExplainer(model, wide)
+    with pytest.raises(
+        errors.InvalidModelError, match=r"not yet supported by TreeExplainer: sklearn\.linear"
+    ) as caught:
+        ours.TreeExplainer(LinearRegression().fit(X, Y))
+    assert isinstance(caught.value, fastexplain.UnsupportedModelError)
+    with pytest.raises(errors.InvalidFeaturePerturbationError, match="got 'x'"):
+        ours.TreeExplainer(FOREST, feature_perturbation="x")
+    refused: dict[str, Any] = {
+        "model_output='probability' needs background rows": lambda: ours.TreeExplainer(
+            BOOSTING, model_output="probability"
+        ),
+        "model_output must be one of .*; got 'log_loss'": lambda: ours.TreeExplainer(
+            FOREST, BACKGROUND, model_output="log_loss"
+        ),
+        "is of classifiers": lambda: ours.TreeExplainer(FOREST, BACKGROUND, model_output="probability"),
+        "y is of model_output='log_loss'": lambda: ours.TreeExplainer(FOREST).shap_values(X, Y),
+        "takes the identity link only": lambda: ours.TreeExplainer(FOREST, link=ours.links.logit),
+    }
+    for message, call in refused.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+    with pytest.raises(NotImplementedError, match="ExactExplainer"):
+        ours.TreeExplainer(FOREST).shap_interaction_values(X)
+    with pytest.raises(NotImplementedError, match="ExactExplainer"):
+        ours.TreeExplainer(FOREST)(X, interactions=True)
+    with pytest.raises(RuntimeError, match="no GPU path"):
+        ours.GPUTreeExplainer(FOREST)
+
+
+def test_maskers_that_trees_do_not_take() -> None:
+    assert ours.TreeExplainer.supports_model_with_masker(FOREST, ours.maskers.Independent(BACKGROUND))
+    assert not ours.TreeExplainer.supports_model_with_masker(FOREST, ours.maskers.Partition(BACKGROUND))
+    with pytest.raises(shap.utils._exceptions.InvalidMaskerError):
+        ours.TreeExplainer(FOREST, ours.maskers.Partition(BACKGROUND))
