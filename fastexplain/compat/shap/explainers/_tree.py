@@ -21,6 +21,7 @@ from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
 from fastexplain.compat.shap.explainers._tree_inputs import (
     all_background,
     covered_by,
+    is_isolation_forest,
     limited,
     loaded,
     perturbation,
@@ -29,9 +30,11 @@ from fastexplain.compat.shap.explainers._tree_inputs import (
 )
 from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.engine.links import identity, resolve_link
+from fastexplain.engine.tree.interactions import tree_shap_interactions
 from fastexplain.engine.tree.path_attribution import path_attribution
 from fastexplain.engine.tree.tree_shap import tree_shap
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.models import TreeModel
 from fastexplain.models.trees.registry import load_model
 
 __all__ = ["TreeExplainer"]
@@ -50,6 +53,7 @@ class TreeExplainer(Explainer):
     Parameters
     ----------
     model : fitted tree model
+        Of an IsolationForest, the mean length of a row's paths is explained, as by shap.
     data : array, DataFrame or `maskers.Independent`, optional
         Background rows: hidden features follow them ("interventional"). All rows are used, where shap keeps a sample of
         100: a BackgroundWarning says so, and ``shap.sample(data, 100)`` are the rows that it keeps. Without data hidden
@@ -137,6 +141,8 @@ class TreeExplainer(Explainer):
         """Whether the model is a supported tree model, and the masker plain rows or none."""
         if masker is not None and (clustering_of(masker) is not None or is_impute(masker)):
             return False
+        if is_isolation_forest(model):
+            return True
         try:
             load_model(model, check=False)
         except UnsupportedModelError:
@@ -186,25 +192,54 @@ class TreeExplainer(Explainer):
         check_additivity: bool = True,
         approximate: bool = False,
     ) -> Any:
-        """Values of each row, with what belongs to them, as an `Explanation`; arguments as in `shap_values`.
+        """Values of each row, with what belongs to them, as an `Explanation`.
 
-        `interactions` must be False.
+        Arguments as in `shap_values`; with `interactions` the values are those of `shap_interaction_values`.
         """
-        if interactions:
-            self.shap_interaction_values(X)
+        if interactions and approximate:
+            raise NotImplementedError("Interactions are exact only: pass approximate=False.")
         watch = Stopwatch()
         rows, single = row_values(without_dmatrix(X))
-        values = self.shap_values(rows, y, approximate=approximate)
-        axes = ("row", "feature", "output") if self._vector_out else ("row", "feature")
+        partner = ("partner",) if interactions else ()
+        if interactions:
+            values = self.shap_interaction_values(rows, y)
+        else:
+            values = self.shap_values(rows, y, approximate=approximate)
+        axes = ("row", "feature", *partner, *(("output",) if self._vector_out else ()))
         base = self.expected_value if self._vector_out else np.reshape(self.expected_value, ())
         return self._explanation(rows, values, single, watch, axes=axes, base_values=base)
 
     def shap_interaction_values(self, X: Any, y: Any = None, tree_limit: int | None = None) -> NDArray[Any]:
-        """Not there yet: raises NotImplementedError."""
-        raise NotImplementedError(
-            "SHAP interaction values of trees are not supported. ExactExplainer(model.predict, background)(X, "
-            "interactions=True) has those of a few features."
-        )
+        """Interaction values of each row and pair of features.
+
+        Parameters
+        ----------
+        X, tree_limit
+            As in `shap_values`.
+        y : optional
+            Must be None.
+
+        Returns
+        -------
+        array of shape (n_rows, n_features, n_features), or (n_rows, n_features, n_features, n_outputs)
+            Without the axis of rows for one row. Symmetric; rows of a matrix add up to the features' values.
+
+        Raises
+        ------
+        ValueError
+            `model_output` is not the raw output.
+        """
+        if self.model_output != "raw" or y is not None:
+            raise ValueError(
+                f"Interaction values are of model_output='raw' without y; this explainer's is {self.model_output!r}."
+            )
+        rows, single = row_values(without_dmatrix(X))
+        trees = self._limited_trees(tree_limit)
+        background, weights = self._hidden_rows()
+        values = tree_shap_interactions(
+            trees, rows_as_named(rows, trees), background=background, weights=weights, n_threads=self.n_threads
+        ).values
+        return shaped(values, self._vector_out, single)
 
     def assert_additivity(self, phi: Any, model_output: Any) -> None:
         """Check that values and `expected_value` add up to outputs.
@@ -230,14 +265,22 @@ class TreeExplainer(Explainer):
                 "that the values and the outputs belong to?"
             )
 
+    def _limited_trees(self, tree_limit: int | None) -> TreeModel:
+        return self._trees if tree_limit in (None, -1, 0) else limited(self._trees, tree_limit)
+
+    def _hidden_rows(self) -> tuple[Any, Any]:
+        """Background rows and weights where hidden features follow them."""
+        if self.feature_perturbation != "interventional":
+            return None, None
+        assert self.data is not None
+        return rows_as_named(self.data.data, self._trees), self.data.weights
+
     def _solve(self, rows: Any, tree_limit: int | None, approximate: bool) -> NDArray[np.float64]:
-        trees = self._trees
-        if tree_limit not in (None, -1, 0):
-            trees = limited(trees, tree_limit)
+        trees = self._limited_trees(tree_limit)
         if approximate:
-            if self.feature_perturbation == "interventional":  # means over the background rows, as in shap
-                assert self.data is not None
-                trees = covered_by(trees, rows_as_named(self.data.data, trees), self.data.weights)
+            background, weights = self._hidden_rows()
+            if background is not None:  # means over the background rows, as in shap
+                trees = covered_by(trees, background, weights)
             return path_attribution(trees, rows).values
         if self.feature_perturbation == "tree_path_dependent":
             return tree_shap(trees, rows, n_threads=self.n_threads).values
