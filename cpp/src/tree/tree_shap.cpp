@@ -45,7 +45,8 @@ class ForestPlanner {
         encoding_(encoding),
         n_threads_(n_threads),
         planners_(std::max(n_threads, 1)),
-        room_(std::min(options.table_bytes, kMaxTableBytes)) {
+        room_(std::min(options.table_bytes, kMaxTableBytes)),
+        passing_room_(room_ / 2) {
     const std::int64_t row_chunks = std::int64_t{layout.n_chunks} * encoding.n_outputs;
     gave_up_ =
         encoding.wide_codes || options.max_states < 2 || room_ < kChunkBytes || tile_bytes<T>(row_chunks) > kMaxTileBytes;
@@ -60,8 +61,10 @@ class ForestPlanner {
     }
   }
 
-  std::vector<TreePlan> kept;
-  std::vector<TreePart> walked;  // by the quadrature kernel
+  std::vector<TreePlan> kept;     // tables that there is room for
+  std::vector<TreePlan> passing;  // tables of whole trees that a call fills for itself, if it has rows enough
+  std::vector<TreePart> walked;   // by the quadrature kernel, whatever the rows
+  std::vector<TreePart> walked_or_passing;
 
  private:
   std::int64_t end_of_batch(std::int64_t first) const {
@@ -84,21 +87,31 @@ class ForestPlanner {
 
   // In the order of the forest, while there is room. Once a batch finds none, no further trees are planned.
   void keep(std::int64_t first, std::vector<TreePlan> plans) {
-    bool any_kept = false, any_refused = false;
+    bool any_used = false, any_refused = false;
     for (std::size_t i = 0; i < plans.size(); ++i) {
       TreePlan& plan = plans[i];
       const std::int64_t tree = first + static_cast<std::int64_t>(i);
-      if (plan.empty() || plan.bytes > room_) {
+      if (!plan.empty() && plan.bytes <= room_) {
+        any_used = true;
+        room_ -= plan.bytes;
+        if (!plan.whole) walk({tree, plan.cut_off});
+        kept.push_back(std::move(plan));
+      } else if (plan.whole && plan.fill_bytes() <= passing_room_) {
+        any_used = true;
+        passing_room_ -= plan.fill_bytes();
+        walked_or_passing.push_back({tree, {}});
+        passing.push_back(std::move(plan));
+      } else {
         any_refused |= !plan.empty();
-        walked.push_back({tree, {}});
-        continue;
+        walk({tree, {}});
       }
-      any_kept = true;
-      room_ -= plan.bytes;
-      if (!plan.whole) walked.push_back({tree, plan.cut_off});
-      kept.push_back(std::move(plan));
     }
-    gave_up_ |= any_refused && !any_kept;
+    gave_up_ |= any_refused && !any_used;
+  }
+
+  void walk(TreePart part) {
+    walked_or_passing.push_back(part);
+    walked.push_back(std::move(part));
   }
 
   const ForestView& forest_;
@@ -107,9 +120,19 @@ class ForestPlanner {
   std::vector<std::int32_t> chunk_;
   PlanOptions options_;
   std::vector<std::unique_ptr<TreePlanner>> planners_;
-  std::size_t room_;
+  std::size_t room_, passing_room_;
   bool gave_up_ = false;
 };
+
+// Rows of a call from which on it pays to fill the tables of these trees for them.
+std::int64_t least_rows(const std::vector<TreePlan>& plans) {
+  double saving = 0, fill = 0;
+  for (const auto& plan : plans) {
+    saving += plan.saving;
+    fill += plan.fill_cost;
+  }
+  return plans.empty() ? 0 : static_cast<std::int64_t>(std::min(fill / saving, 1e18)) + 1;
+}
 
 }  // namespace
 
@@ -117,12 +140,15 @@ class TreeShap::Impl {
  public:
   virtual ~Impl() = default;
   virtual void explain(const RowsView& rows, const ValuesView& values, int max_points, int n_threads,
-                       const InterruptCheck& check) const = 0;
+                       std::int64_t n_rows_of_call, const InterruptCheck& check) const = 0;
+  virtual std::int64_t turn(std::int64_t n_rows_of_call) const = 0;
   virtual std::size_t memory() const = 0;
 };
 
-// Trees go by tables while these have room, in the order of the forest, else by the quadrature kernel; a tree that tables take
-// over in part goes by both. This depends on the forest and the options alone, so that every call gives a row the same bits.
+// Trees go by tables that are kept while these have room, in the order of the forest. The others go by tables that a call fills
+// for itself where it has rows enough, else by the quadrature kernel; a tree that tables take over in part goes by both. This
+// depends on the forest, the options and the number of rows alone, so that a call gives the same bits for any threads; and
+// where all tables are kept, every call gives a row the same.
 template <class T>
 class TreeShap::ImplOf final : public TreeShap::Impl {
  public:
@@ -130,27 +156,46 @@ class TreeShap::ImplOf final : public TreeShap::Impl {
       : encoding_(std::make_shared<const Encoding>(forest)), layout_(lay_out<T>(forest, *encoding_)) {
     ForestPlanner<T> planner(forest, *encoding_, layout_, options, n_threads);
     planner.run();
-    quadrature_ = std::make_unique<QuadratureShap<T>>(compile_trees<T>(forest, encoding_, planner.walked, n_threads));
-    tables_ = std::make_unique<PatternTables<T>>(planner.kept, *encoding_, layout_);
-    tables_->fill(n_threads);
+    const auto compiled = [&](const std::vector<TreePart>& parts) {
+      return std::make_unique<QuadratureShap<T>>(compile_trees<T>(forest, encoding_, parts, n_threads));
+    };
+    few_rows_ = compiled(planner.walked_or_passing);
+    if (!planner.passing.empty()) many_rows_ = compiled(planner.walked);
+    least_rows_ = least_rows(planner.passing);
+    passing_ = std::make_unique<PatternTables<T>>(std::move(planner.passing), *encoding_, layout_);
+    kept_ = std::make_unique<PatternTables<T>>(std::move(planner.kept), *encoding_, layout_);
+    kept_->keep(n_threads);
   }
 
-  void explain(const RowsView& rows, const ValuesView& values, int max_points, int n_threads,
+  void explain(const RowsView& rows, const ValuesView& values, int max_points, int n_threads, std::int64_t n_rows_of_call,
                const InterruptCheck& check) const override {
-    if (quadrature_->empty())
+    const bool passing = turn(n_rows_of_call) > 0;
+    const QuadratureShap<T>& quadrature = passing ? *many_rows_ : *few_rows_;
+    if (quadrature.empty())
       std::fill_n(values.data, values.n_rows * values.n_features * values.n_outputs, 0.0);
     else
-      quadrature_->explain(rows, values, false, max_points, n_threads, check);
-    explain_by_patterns(*tables_, *encoding_, layout_, rows, values, n_threads, check);
+      quadrature.explain(rows, values, false, max_points, n_threads, check);
+    explain_by_patterns(*kept_, *encoding_, layout_, rows, values, n_threads, check);
+    if (passing) explain_by_patterns(*passing_, *encoding_, layout_, rows, values, n_threads, check);
   }
 
-  std::size_t memory() const override { return encoding_->memory() + quadrature_->memory() + tables_->memory(); }
+  std::int64_t turn(std::int64_t n_rows_of_call) const override {
+    if (passing_->empty()) return 0;
+    const std::int64_t rows = turn_rows<T>(static_cast<std::int64_t>(passing_->row_chunks()), *encoding_);
+    return std::min(n_rows_of_call, rows) >= least_rows_ ? rows : 0;
+  }
+
+  std::size_t memory() const override {
+    return encoding_->memory() + few_rows_->memory() + (many_rows_ ? many_rows_->memory() : 0) + kept_->memory() +
+           passing_->memory();
+  }
 
  private:
   std::shared_ptr<const Encoding> encoding_;
   SumLayout layout_;
-  std::unique_ptr<QuadratureShap<T>> quadrature_;
-  std::unique_ptr<PatternTables<T>> tables_;
+  std::unique_ptr<QuadratureShap<T>> few_rows_, many_rows_;  // what tables leave to it, by the rows of the call
+  std::unique_ptr<PatternTables<T>> kept_, passing_;
+  std::int64_t least_rows_ = 0;  // for which the latter pays
 };
 
 TreeShap::TreeShap(const ForestView& forest, LaneType lanes, int n_threads, const TreeShapOptions& options)
@@ -164,9 +209,11 @@ TreeShap::TreeShap(const ForestView& forest, LaneType lanes, int n_threads, cons
 TreeShap::~TreeShap() = default;
 
 void TreeShap::explain(const RowsView& rows, const ValuesView& values, int max_points, int n_threads,
-                       const InterruptCheck& check) const {
-  impl_->explain(rows, values, max_points, n_threads, check);
+                       const InterruptCheck& check, std::int64_t n_rows_of_call) const {
+  impl_->explain(rows, values, max_points, n_threads, std::max(rows.n_rows, n_rows_of_call), check);
 }
+
+std::int64_t TreeShap::turn(std::int64_t n_rows_of_call) const { return impl_->turn(n_rows_of_call); }
 
 std::size_t TreeShap::memory() const { return impl_->memory(); }
 
