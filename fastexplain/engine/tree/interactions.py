@@ -8,8 +8,9 @@ import numpy as np
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.background import as_background
-from fastexplain.engine.tree.tree_shap import TreeShapResult, tree_shap
-from fastexplain.models import TreeModel, load_model
+from fastexplain.engine.tree.inputs import loaded, prepared
+from fastexplain.engine.tree.result import TreeShapResult
+from fastexplain.engine.tree.tree_shap import tree_shap
 
 __all__ = ["tree_shap_interactions"]
 
@@ -21,7 +22,7 @@ def tree_shap_interactions(
 
     Parameters
     ----------
-    model : fitted model or TreeModel
+    model : fitted model, TreeModel or Forest
         As of `tree_shap`.
     X : array-like or DataFrame of shape (n_rows, n_features)
     background, weights : optional
@@ -42,15 +43,14 @@ def tree_shap_interactions(
     """
     from fastexplain.engine.tree.numba_interactions import pair_interactions
 
-    trees: TreeModel = load_model(model)
-    rows, threads = trees.prepare(trees.dense(X)), resolve_num_threads(n_threads)
-    forest = trees.forest
+    known, threads = loaded(model), resolve_num_threads(n_threads)
+    forest, rows = prepared(known, X)
     hidden = shares = None
     if background is None:
         single = tree_shap(forest, rows, dtype=np.float64, n_threads=threads)
     else:
         given = as_background(background, weights)
-        hidden, shares = trees.prepare(trees.dense(given.data)), given.weights
+        hidden, shares = prepared(known, given.data, "background")[1], given.weights
         single = tree_shap(forest, rows, background=hidden, weights=shares, n_threads=threads)
     values = np.empty((len(rows), forest.n_features, forest.n_features, forest.n_outputs))
     pair_interactions(forest, rows, background=hidden, weights=shares, n_threads=threads, out=values)

@@ -28,7 +28,7 @@ from fastexplain.compat.shap.explainers._tree_inputs import (
     rows_as_named,
     without_dmatrix,
 )
-from fastexplain.engine.kernel.kernel_shap import kernel_shap
+from fastexplain.compat.shap.explainers._tree_outputs import AgainstBackground
 from fastexplain.engine.links import identity, resolve_link
 from fastexplain.engine.tree.interactions import tree_shap_interactions
 from fastexplain.engine.tree.path_attribution import path_attribution
@@ -38,9 +38,6 @@ from fastexplain.models import TreeModel
 from fastexplain.models.trees.registry import load_model
 
 __all__ = ["TreeExplainer"]
-
-# Features up to which interventional values are enumerated: 2^14 coalitions, each over the whole background.
-MAX_ENUMERATED = 14
 
 _OUTPUTS = ("raw", "probability", "predict", "predict_proba")
 # What `assert_additivity` lets pass, of an output and at all: shap's.
@@ -80,13 +77,12 @@ class TreeExplainer(Explainer):
     Raises
     ------
     InvalidModelError
-        The model is not a supported tree model; or there are background rows and more than 14 features, of which values
-        cannot be enumerated.
+        The model is not a supported tree model; or `model_output` is no sum of its trees, and there are more than 14
+        features, of which values cannot be enumerated.
 
     Notes
     -----
-    Interventional values are enumerated (`ExactExplainer`'s algorithm), since the tree engine does not have them yet:
-    they are exact, and take up to 2^14 evaluations of each background row.
+    `fastexplain.tree_shap`, with all background rows at once: many of them cost little more than a hundred.
     """
 
     def __init__(
@@ -118,12 +114,11 @@ class TreeExplainer(Explainer):
             feature_names = rows.columns
         self.feature_names = None if feature_names is None else list(feature_names)
         if self.feature_perturbation == "interventional":
-            self._function = self._explained_function()
-            outputs = np.asarray(self._function(rows_as_named(rows, self._trees)), dtype=np.float64)
             assert self.data is not None
-            expected = self.data.weights @ outputs.reshape(len(outputs), -1)
-            self._vector_out = len(expected) > 1
-            self.expected_value = expected if self._vector_out else float(expected[0])
+            self._against = AgainstBackground(
+                self._trees, model_output, rows_as_named(rows, self._trees), self.data.weights, n_threads
+            )
+            self._set_expected(self._against.expected, plain=True)
             return
         if model_output != "raw":
             raise ValueError(
@@ -131,10 +126,8 @@ class TreeExplainer(Explainer):
             )
         if self.data is not None:
             self._trees = covered_by(self._trees, rows_as_named(rows, self._trees), self.data.weights)
-        expected = self._trees.forest.expected_values()
-        self._vector_out = len(expected) > 1
         plain = self.data is not None or self._trees.library in ("LightGBM", "XGBoost")
-        self.expected_value = float(expected[0]) if plain and not self._vector_out else expected
+        self._set_expected(self._trees.forest.expected_values(), plain)
 
     @staticmethod
     def supports_model_with_masker(model: Any, masker: Any) -> bool:
@@ -229,7 +222,8 @@ class TreeExplainer(Explainer):
         ValueError
             `model_output` is not the raw output.
         """
-        if self.model_output != "raw" or y is not None:
+        is_raw = self.feature_perturbation == "tree_path_dependent" or self._against.is_raw
+        if not is_raw or y is not None:
             raise ValueError(
                 f"Interaction values are of model_output='raw' without y; this explainer's is {self.model_output!r}."
             )
@@ -265,6 +259,11 @@ class TreeExplainer(Explainer):
                 "that the values and the outputs belong to?"
             )
 
+    def _set_expected(self, expected: NDArray[np.float64], plain: bool) -> None:
+        """Keep the expected value in shap's form: of a single output a number, unless it is not to be `plain`."""
+        self._vector_out = len(expected) > 1
+        self.expected_value = float(expected[0]) if plain and not self._vector_out else expected
+
     def _limited_trees(self, tree_limit: int | None) -> TreeModel:
         return self._trees if tree_limit in (None, -1, 0) else limited(self._trees, tree_limit)
 
@@ -284,37 +283,15 @@ class TreeExplainer(Explainer):
             return path_attribution(trees, rows).values
         if self.feature_perturbation == "tree_path_dependent":
             return tree_shap(trees, rows, n_threads=self.n_threads).values
-        assert self.data is not None
-        background = self.data.data
+        background, weights = self._hidden_rows()
         order = column_order(rows, background)
         if order is not None:
             rows = rows[list(background.columns)]
-        result = kernel_shap(
-            self._function,
-            rows if is_frame(background) else as_array(rows),
-            background,
-            weights=self.data.weights,
-            method="exact",
-            n_threads=self.n_threads,
-        )
-        return result.values if order is None else result.values[:, order]
-
-    def _explained_function(self) -> Any:
-        """What is enumerated: a function of rows as the model takes them."""
-        n_features = self._trees.forest.n_features
-        if n_features > MAX_ENUMERATED:
-            from fastexplain.compat.shap.utils._exceptions import InvalidModelError
-
-            raise InvalidModelError(
-                f"Interventional values of trees (background rows were given) are enumerated, for at most "
-                f"{MAX_ENUMERATED} features; this model has {n_features}. Use TreeExplainer without data "
-                "(feature_perturbation='tree_path_dependent'), or KernelExplainer."
-            )
-        if self.model_output == "raw":
-            return self._trees.raw_predict
-        if self.model_output == "probability":
-            if self._trees.task != "classification":
-                raise ValueError("model_output='probability' is of classifiers; this model is none. Use 'raw'.")
-            predict = self._trees.model.predict_proba
-            return (lambda rows: predict(rows)[:, 1]) if self._trees.single_margin else predict
-        return getattr(self._trees.model, self.model_output)
+        rows = rows if is_frame(background) else as_array(rows)
+        if trees is self._trees:
+            values = self._against.values(rows)
+        elif self._against.is_raw:
+            values = tree_shap(trees, rows, background=background, weights=weights, n_threads=self.n_threads).values
+        else:
+            raise ValueError(f"tree_limit is for model_output='raw'; this explainer's is {self.model_output!r}.")
+        return values if order is None else values[:, order]
