@@ -42,6 +42,7 @@ from fastexplain.engine.kernel.odd_kernel import (
     with_full_coalition,
 )
 from fastexplain.engine.kernel.odd_search import Tuning
+from fastexplain.engine.kernel.pursuit import pursue
 from fastexplain.engine.kernel.wls import Estimate, WeightedLeastSquares, t_inflation
 
 __all__ = ["odd_gp"]
@@ -51,6 +52,8 @@ _MAX_GP_PAIRS = 2500
 # What the hyper-parameters cost: intervals are Student's with this part of the degrees of freedom. Games of 14 and 18
 # players at 4 to 30 evaluations per player: 0.90 to 0.94 of 95% intervals held the value without, 0.93 to 0.96 with.
 _TUNED_FREEDOM = 0.4
+# Errors above this part of the range of the values: the process has not understood the game.
+_POOR_SHARE = 0.05
 # Rows of the compiled solver's matrix, and games, at most: larger systems are LAPACK's.
 _SMALL_SYSTEM = 512
 _FEW_GAMES = 32
@@ -97,7 +100,32 @@ def odd_gp(
     # No order beyond the linear one; or more players than the process could tell apart by the pairs that it is given.
     if not 3 <= signs.shape[1] < _MAX_GP_PAIRS:
         return Estimate(linear, least_squares.standard_errors(y, linear))
-    prior = (tuning or Tuning())(signs, y, total, linear, settings)
+    sample = _Sample(signs, drawn_share, _MAX_GP_PAIRS)
+    estimate = _by_process(sample, y, total, linear, least_squares, tuning or Tuning(), settings)
+    poor = np.flatnonzero(estimate.standard_errors.max(axis=0) > _POOR_SHARE * np.ptp(estimate.values, axis=0))
+    for game, terms in pursue(signs, y[:, poor], linear[:, poor]).items() if len(poor) else ():
+        one = poor[[game]]
+        rest = y[:, one] - terms.at(signs)[:, None]
+        sum_of_rest = total[one] - 2 * terms.coefficients.sum()
+        again = rest, sum_of_rest, least_squares.solve(rest, sum_of_rest)
+        without = _by_process(sample, *again, least_squares, Tuning(), settings)
+        estimate.values[:, one] = without.values + terms.values(signs.shape[1])[:, None]
+        estimate.standard_errors[:, one] = without.standard_errors
+    return estimate
+
+
+def _by_process(
+    sample: _Sample,
+    y: NDArray[np.float64],
+    total: NDArray[np.float64],
+    linear: NDArray[np.float64],
+    least_squares: WeightedLeastSquares,
+    tuning: Tuning,
+    settings: Settings,
+) -> Estimate:
+    """The process, and the least-squares step on what it leaves."""
+    signs = sample.signs
+    prior = tuning(signs, y, total, linear, settings)
     fit = _fitted(signs[:_MAX_GP_PAIRS], y[:_MAX_GP_PAIRS], total, linear, prior, settings)
     residual = np.empty_like(y)
     residual[:_MAX_GP_PAIRS] = fit.residual
@@ -106,7 +134,7 @@ def odd_gp(
     step = least_squares.solve(residual, np.zeros_like(total))
     errors = fit.standard_errors()
     if len(y) > _MAX_GP_PAIRS:
-        share, errors = _weighed(least_squares, _Sample(signs, drawn_share, _MAX_GP_PAIRS), residual, errors)
+        share, errors = _weighed(least_squares, sample, residual, errors)
         step *= share
     return Estimate(fit.values + step, errors)
 
