@@ -37,6 +37,21 @@ def test_binary_classifier() -> None:
     assert_forest_predicts(model, X, fitted.predict(X, output_margin=True)[:, None])
 
 
+def test_a_model_is_read_again_when_it_has_changed() -> None:
+    X = rows()
+    fitted = xgboost.XGBRegressor(n_estimators=4, n_jobs=1).fit(X, target(X))
+    first = load_model(fitted)
+    assert load_model(fitted).forest is first.forest  # read once
+    shorter = load_model(fitted.get_booster()[:2])
+    assert shorter.forest.n_trees == 2
+    other = load_model(xgboost.XGBRegressor(n_estimators=4, n_jobs=1, missing=-1.0).fit(X, target(X)))
+    assert other.forest is not first.forest
+    fitted.fit(X, -target(X))
+    again = load_model(fitted)
+    assert again.forest is not first.forest
+    assert_forest_predicts(again, X, fitted.predict(X, output_margin=True)[:, None])
+
+
 @pytest.mark.parametrize("objective", ["multi:softprob", "multi:softmax"])
 def test_multi_class_classifier(objective: str) -> None:
     X = rows()

@@ -6,6 +6,7 @@ and 3.4; a comment says where those differ.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -55,6 +56,8 @@ IDENTITY_LINK = {
 EXPECTILE = "reg:expectileerror"
 # XGBoost keeps a probability this far from 0 and 1 before taking its logit, and the expectiles this far apart.
 LINK_EPS = np.float32(1e-6)
+# A model of at most so many bytes is kept after it was read.
+_KEPT_BYTES = 2**23
 # A child's sum of hessians is its parent's minus its sibling's, so that an empty one may end a little below zero.
 COVER_ROUNDING = 1e-6
 
@@ -123,6 +126,40 @@ def _first_line(error: Exception) -> str:
     return text.split(": ", 1)[-1] if text.startswith("[") else text
 
 
+class _Read(NamedTuple):
+    """What a booster's bytes say."""
+
+    forest: Forest
+    labels: Labels
+    objective: str
+
+
+class _Latest:
+    """The model that was read last: calls on one model, one after the other, read it once.
+
+    It is known by a digest of its bytes, so that a booster that was trained on, or changed otherwise, is read again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[Any, _Read] | None = None
+
+    def read(self, raw: bytes | bytearray, n_iterations: int, missing: float) -> _Read:
+        """As the bytes say, up to so many iterations (0: all)."""
+        key = hashlib.blake2b(raw, digest_size=32).digest(), n_iterations, repr(missing)
+        kept = self._kept
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        learner, ensemble, trees, weights = check_document(ubjson.decode(raw))
+        forest = _forest(learner, ensemble, trees, weights, n_iterations, missing)
+        read = _Read(forest, _labels(ensemble.get("cats")), learner["objective"]["name"])
+        if len(raw) <= _KEPT_BYTES:
+            self._kept = key, read
+        return read
+
+
+_latest = _Latest()
+
+
 class XGBoostModel(TreeModel):
     """An XGBoost model and its forest.
 
@@ -145,12 +182,11 @@ class XGBoostModel(TreeModel):
         self._missing = float("nan") if missing is None else float(np.float32(missing))
         self._n_iterations = _best_iterations(model) if wrapped else 0
         with xgboost.config_context(verbosity=0):
-            document = ubjson.decode(self._booster.save_raw("ubj"))
-        learner, ensemble, trees, weights = check_document(document)
-        self.forest = _forest(learner, ensemble, trees, weights, self._n_iterations, self._missing)
+            raw = self._booster.save_raw("ubj")
+        read = _latest.read(raw, self._n_iterations, self._missing)
+        self.forest, self._labels = read.forest, read.labels
         self.feature_names = tuple(self._booster.feature_names or ()) or None
-        self._labels = _labels(ensemble.get("cats"))
-        self._set_task(learner["objective"]["name"])
+        self._set_task(read.objective)
 
     @property
     def explained_methods(self) -> tuple[str, ...]:
