@@ -323,6 +323,32 @@ def test_interventional_without_background_rows_warns() -> None:
         assert explainer.feature_perturbation == "tree_path_dependent"
 
 
+# The model
+
+
+@pytest.mark.parametrize("name", [*MODELS, "xgboost", "lightgbm"])
+def test_the_model_tells_what_shaps_tells(name: str) -> None:
+    model = MODELS[name] if name in MODELS else booster(name, "classes")
+    mine, theirs = (explainer.model for explainer in both(model))
+    assert mine.original_model is model
+    assert mine.num_outputs == theirs.num_outputs
+    assert mine.tree_limit == theirs.tree_limit
+    assert mine.model_output == theirs.model_output == "raw"
+    np.testing.assert_allclose(mine.predict(ROWS), theirs.predict(ROWS), atol=FLOAT32)
+    for member in ("children_left", "children_right", "node_sample_weight", "num_nodes", "base_offset"):
+        np.testing.assert_allclose(getattr(mine, member), getattr(theirs, member), rtol=1e-4, atol=FLOAT32)
+    inner = mine.children_left >= 0
+    for member in ("features", "thresholds", "children_default"):
+        ours_, theirs_ = getattr(mine, member), getattr(theirs, member)
+        if member != "children_default" or name in ("xgboost", "lightgbm"):  # of rows without missing values
+            np.testing.assert_allclose(ours_[inner], theirs_[inner], rtol=1e-6, err_msg=member)
+    np.testing.assert_allclose(mine.values[~inner], theirs.values[~inner], atol=FLOAT32)
+    assert mine.n_features_in_ == 4  # the model's own
+    assert not hasattr(mine, "no_such_member")
+    again = ours.TreeExplainer(mine)
+    np.testing.assert_array_equal(again.shap_values(ROWS), ours.TreeExplainer(model).shap_values(ROWS))
+
+
 # Refused
 
 

@@ -18,6 +18,7 @@ from fastexplain.compat.shap._inputs import (
     shaped,
 )
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
+from fastexplain.compat.shap.explainers._tree_ensemble import TreeEnsemble
 from fastexplain.compat.shap.explainers._tree_inputs import (
     all_background,
     covered_by,
@@ -72,6 +73,8 @@ class TreeExplainer(Explainer):
     ----------
     expected_value : float, or array of shape (n_outputs,)
         As in shap an array also for the single output of scikit-learn's models without background rows.
+    model : TreeEnsemble
+        ``predict`` gives raw outputs, ``original_model`` is the model.
     data : Background or None
 
     Raises
@@ -105,7 +108,8 @@ class TreeExplainer(Explainer):
             raise ValueError(f"TreeExplainer takes the identity link only; got {link!r}. Use KernelExplainer.")
         if model_output not in _OUTPUTS:
             raise ValueError(f"model_output must be one of {_OUTPUTS}; got {model_output!r}.")
-        self.model, self.masker, self.model_output, self.n_threads = model, data, model_output, n_threads
+        model = model.original_model if isinstance(model, TreeEnsemble) else model
+        self.masker, self.model_output, self.n_threads = data, model_output, n_threads
         self.feature_perturbation = perturbation(feature_perturbation, data)
         self._trees = loaded(model)
         self.data = None if data is None else all_background(data)
@@ -113,6 +117,9 @@ class TreeExplainer(Explainer):
         if feature_names is None and is_frame(rows):
             feature_names = rows.columns
         self.feature_names = None if feature_names is None else list(feature_names)
+        if self.data is not None and self.feature_perturbation == "tree_path_dependent":
+            self._trees = covered_by(self._trees, rows_as_named(rows, self._trees), self.data.weights)
+        self.model = TreeEnsemble(self._trees, model, model_output)
         if self.feature_perturbation == "interventional":
             assert self.data is not None
             self._against = AgainstBackground(
@@ -124,8 +131,6 @@ class TreeExplainer(Explainer):
             raise ValueError(
                 f"model_output={model_output!r} needs background rows: without them only 'raw' is explained. Pass data."
             )
-        if self.data is not None:
-            self._trees = covered_by(self._trees, rows_as_named(rows, self._trees), self.data.weights)
         plain = self.data is not None or self._trees.library in ("LightGBM", "XGBoost")
         self._set_expected(self._trees.forest.expected_values(), plain)
 
