@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from typing import Any
 
@@ -115,6 +116,70 @@ def test_players_of_several_features_are_one() -> None:
             for kept, weight in ((0, 1 / 3), (1 << others[0], 1 / 6), (1 << others[1], 1 / 6), (7 - (1 << p), 1 / 3)):
                 expected += weight * (game[kept | 1 << p] - game[kept])
             assert_allclose(values[i, p], expected, rtol=0, atol=TOLERANCE)
+
+
+def function_of(name: str, raw: Any, label: Any) -> Any:
+    if name == "squared_loss":
+        return (raw - label) ** 2
+    return 1 / (1 + np.exp(-raw)) if name == "sigmoid" else np.logaddexp(0, raw) - label * raw
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "log_loss", "squared_loss"])
+def test_functions_of_the_output_stretch_each_pair(name: str) -> None:
+    forest, X, background = forest_and_rows(10, 6, 7, n_outputs=2, p_categorical=0.3, n_trees=3)
+    weights, labels = np.arange(1.0, 8.0) / 28, np.arange(6.0) % 2
+    kernel = InterventionalShap(forest, background, weights=weights, function=name)
+    values = np.empty((6, 6, 2))
+    kernel.explain(X, values, n_threads=2, labels=labels)
+    of_rows, of_background = naive_predict(forest, X), naive_predict(forest, background)
+    expected = np.zeros_like(values)
+    for row, weight, raw in zip(background, weights, of_background, strict=True):
+        pair = tree_shap(forest, X, background=row[None], backend="numba").values
+        label, distance = labels[:, None], of_rows - raw
+        change = function_of(name, of_rows, label) - function_of(name, raw, label)
+        slope = np.divide(change, distance, out=np.zeros_like(change), where=np.abs(distance) > 1e-9)
+        expected += weight * pair * slope[:, None]
+    assert_allclose(values, expected, rtol=0, atol=1e-9)
+    for label in (0.0, 1.0):
+        mean = weights @ function_of(name, of_background, label)
+        assert_allclose(kernel.mean_function(label), mean, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "log_loss"])
+def test_raw_outputs_that_hardly_differ_have_the_slope_between_them(name: str) -> None:
+    """The quotient of their differences would be one of roundings."""
+    left, right = np.array([1, -1, -1]), np.array([2, -1, -1])
+    for distance in (1e-16, 1e-12, 1e-6, 1e-3):
+        forest = Forest(
+            n_features=1,
+            n_outputs=1,
+            tree_offsets=[0, 3],
+            children_left=left,
+            children_right=right,
+            feature=[0, -1, -1],
+            threshold=[0.0, 0.0, 0.0],
+            default_left=np.zeros(3, dtype=bool),
+            cover=np.ones(3),
+            values=[0.0, 0.0, distance],
+            tree_output=[0],
+            base_offset=[0.7],
+        )
+        kernel = InterventionalShap(forest, np.array([[-1.0]]), weights=np.ones(1), function=name)
+        values = np.empty((1, 1, 1))
+        kernel.explain(np.array([[1.0]]), values, n_threads=1, labels=np.ones(1))
+        p = 1 / (1 + np.exp(-(0.7 + distance / 2)))
+        slope = p * (1 - p) if name == "sigmoid" else p - 1
+        assert_allclose(values[0, 0, 0], slope * distance, rtol=1e-7)
+
+
+def test_large_raw_outputs_do_not_overflow() -> None:
+    forest, X, background = forest_and_rows(11, 4, 3)
+    huge = dataclasses.replace(forest, values=forest.values * 1e4)
+    for name in ("sigmoid", "log_loss"):
+        kernel = InterventionalShap(huge, background, weights=np.full(3, 1 / 3), function=name)
+        values = np.empty((4, 6, 1))
+        kernel.explain(X, values, n_threads=1, labels=np.ones(4))
+        assert np.isfinite(values).all()
 
 
 def test_a_prepared_object_and_its_pickle() -> None:

@@ -9,10 +9,14 @@ The explained row walks through each tree together with 128 background rows, the
 split it takes both sides; a lane dies where both rows violate the path's conditions on one feature, and a side without
 live lanes is not entered. Cost per row, tree and 128 background rows: the nodes entered, and at the leaves the distinct
 features of their paths. Each row's arithmetic is its own, in one order: threads do not change its bits.
+
+Outputs that are functions of the raw one, as a probability, are explained pair by pair, as shap does: the values of a
+row and a background row are stretched by how much steeper the function is between their two raw outputs.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +26,16 @@ from fastexplain.engine.numba.tools import compiled, for_each_part
 from fastexplain.engine.tree.numba_forest import Nodes, columns_of, goes_left, inlined, make_nodes, n_levels_of
 from fastexplain.models.trees.forest import Forest
 
-__all__ = ["InterventionalShap"]
+__all__ = ["FUNCTIONS", "InterventionalShap"]
 
 # Background rows that walk together.
 LANES = 128
+# Functions of the raw output, by number: with its sigmoid p, p itself and -log of p (or 1 - p) by the label; squared
+# distance from the label.
+RAW, SIGMOID, LOG_LOSS, SQUARED_LOSS = range(4)
+FUNCTIONS = {"raw": RAW, "sigmoid": SIGMOID, "log_loss": LOG_LOSS, "squared_loss": SQUARED_LOSS}
+# Raw outputs closer than this have the slope of the function between them: the quotient would be of roundings.
+CLOSE = 1e-5
 # Columns of rows are made for so many values at once per thread.
 PART_VALUES = 2**19
 
@@ -43,6 +53,7 @@ class _Background(NamedTuple):
 
     columns: NDArray[np.float64]  # (n_blocks, n_used, LANES)
     weights: NDArray[np.float64]  # (n_blocks, LANES)
+    outputs: NDArray[np.float64]  # (n_blocks, n_outputs, LANES): raw
 
 
 class _Scratch(NamedTuple):
@@ -63,6 +74,8 @@ class _Scratch(NamedTuple):
     gain: NDArray[np.float64]  # (LANES,)
     loss: NDArray[np.float64]  # (LANES,)
     values: NDArray[np.float64]  # (n_players, n_outputs, LANES): of each pair of the row and a background row
+    share: NDArray[np.float64]  # (n_outputs, LANES): weight of each pair, stretched for functions of the output
+    row_outputs: NDArray[np.float64]  # (n_outputs,): raw
 
 
 class InterventionalShap:
@@ -79,11 +92,13 @@ class InterventionalShap:
         Not used: preparing takes one.
     players : int array of shape (n_features,), optional
         Player of each feature, where several are present or absent as one; default: each its own.
+    function : str, default "raw"
+        What is explained, of `FUNCTIONS`: a function of the raw outputs, each by itself.
 
     Attributes
     ----------
     mean_outputs : float64 array of shape (n_outputs,)
-        Weighted mean of the trees' outputs over the background, without the forest's base offset.
+        Weighted mean of the trees' raw outputs over the background, without the forest's base offset.
     """
 
     def __init__(
@@ -94,6 +109,7 @@ class InterventionalShap:
         weights: NDArray[np.float64],
         n_threads: int = 1,
         players: NDArray[np.intp] | None = None,
+        function: str = "raw",
     ) -> None:
         nodes, used = make_nodes(forest)
         of_features, owner = np.unique(used if players is None else players[used], return_inverse=True)
@@ -102,11 +118,26 @@ class InterventionalShap:
         first_output = np.zeros_like(forest.tree_output) if whole else forest.tree_output
         self._trees = _Trees(nodes, forest.tree_offsets, first_output, owner, of_features.astype(np.int64))
         self._n_levels = n_levels_of(forest)
-        self._background = _in_blocks(columns_of(forest, background, used), weights)
-        self.mean_outputs = np.zeros(forest.n_outputs)
-        _add_mean_outputs(self._trees, self._background, self.mean_outputs)
+        self._function = FUNCTIONS[function]
+        self._background = _in_blocks(columns_of(forest, background, used), weights, forest.n_outputs)
+        _add_outputs(self._trees, self._background)
+        self.mean_outputs = np.einsum("bkl,bl->k", self._background.outputs, self._background.weights)
+        self._background.outputs[...] += forest.base_offset[:, None]
 
-    def explain(self, X: NDArray[np.floating], values: NDArray[np.float64], *, n_threads: int) -> None:
+    def mean_function(self, label: float = 0.0) -> NDArray[np.float64]:
+        """Weighted mean of the function of the raw outputs (with the base offset) over the background, by the label."""
+        means = np.zeros(self._forest.n_outputs)
+        _add_mean_function(self._function, label, self._background, means)
+        return means
+
+    def explain(
+        self,
+        X: NDArray[np.floating],
+        values: NDArray[np.float64],
+        *,
+        n_threads: int,
+        labels: NDArray[np.float64] | None = None,
+    ) -> None:
         """Write interventional values of rows.
 
         Parameters
@@ -117,22 +148,26 @@ class InterventionalShap:
             Where to.
         n_threads : int
             Threads that share the rows. The result is the same to the bit for any number.
+        labels : float64 array of shape (n_rows,), optional
+            Of the losses: 0 or 1 of the log loss.
         """
         values[...] = 0.0  # players of whom no tree asks are not written again
         if not len(self._used):
             return
         step = max(1, PART_VALUES // len(self._used))
+        of_rows = np.zeros(len(X)) if labels is None else labels
 
         def explain(rows: slice) -> None:
             for begin in range(rows.start, rows.stop, step):
                 part = slice(begin, min(begin + step, rows.stop))
                 columns = columns_of(self._forest, X[part], self._used)
-                _explain_rows(columns, self._trees, self._background, self._n_levels, values[part])
+                explained = self._function, of_rows[part], self._forest.base_offset
+                _explain_rows(columns, *explained, self._trees, self._background, self._n_levels, values[part])
 
         for_each_part(explain, len(X), n_threads)
 
 
-def _in_blocks(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> _Background:
+def _in_blocks(columns: NDArray[np.float64], weights: NDArray[np.float64], n_outputs: int) -> _Background:
     n_used, n_rows = columns.shape
     n_blocks = -(-n_rows // LANES)
     padded = np.zeros((n_used, n_blocks * LANES))
@@ -140,11 +175,13 @@ def _in_blocks(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> _B
     padded_weights = np.zeros(n_blocks * LANES)
     padded_weights[:n_rows] = weights
     blocks = padded.reshape(n_used, n_blocks, LANES).transpose(1, 0, 2)
-    return _Background(np.ascontiguousarray(blocks), padded_weights.reshape(n_blocks, LANES))
+    outputs = np.zeros((n_blocks, n_outputs, LANES))
+    return _Background(np.ascontiguousarray(blocks), padded_weights.reshape(n_blocks, LANES), outputs)
 
 
 @compiled
-def _add_mean_outputs(trees: _Trees, background: _Background, out: NDArray[np.float64]) -> None:
+def _add_outputs(trees: _Trees, background: _Background) -> None:
+    """Add the trees' outputs of the background rows to `background.outputs`."""
     nodes = trees.nodes
     for block in range(len(background.weights)):
         for tree in range(len(trees.first_output)):
@@ -155,12 +192,68 @@ def _add_mean_outputs(trees: _Trees, background: _Background, out: NDArray[np.fl
                     left = goes_left(node, nodes, background.columns[block, nodes.slot[node], lane])
                     node = root + (nodes.children_left[node] if left else nodes.children_right[node])
                 for k in range(nodes.values.shape[1]):
-                    out[trees.first_output[tree] + k] += background.weights[block, lane] * nodes.values[node, k]
+                    background.outputs[block, trees.first_output[tree] + k, lane] += nodes.values[node, k]
+
+
+@compiled
+def _add_mean_function(function: int, label: float, background: _Background, out: NDArray[np.float64]) -> None:
+    for block in range(len(background.weights)):
+        for k in range(len(out)):
+            for lane in range(LANES):
+                out[k] += background.weights[block, lane] * _function_of(
+                    function, background.outputs[block, k, lane], label
+                )
+
+
+@inlined
+def _function_of(function: int, output: float, label: float) -> float:
+    if function == RAW:
+        return output
+    if function == SQUARED_LOSS:
+        return (output - label) * (output - label)
+    small = math.exp(-abs(output))  # no overflow
+    if function == SIGMOID:
+        return 1.0 / (1.0 + small) if output >= 0.0 else small / (1.0 + small)
+    return max(output, 0.0) + math.log1p(small) - label * output
+
+
+@inlined
+def _slope(function: int, a: float, b: float, label: float) -> float:
+    """How much the function changes from a to b, by the distance between them."""
+    if function == RAW:
+        return 1.0
+    if function == SQUARED_LOSS:
+        return a + b - 2.0 * label
+    if abs(a - b) > CLOSE:
+        return (_function_of(function, a, label) - _function_of(function, b, label)) / (a - b)
+    p = _function_of(SIGMOID, 0.5 * (a + b), 0.0)
+    return p * (1.0 - p) if function == SIGMOID else p - label
+
+
+@inlined
+def _predict_row(row: int, columns: NDArray[np.float64], trees: _Trees, out: NDArray[np.float64]) -> None:
+    """Add the trees' outputs of a row."""
+    nodes = trees.nodes
+    for tree in range(len(trees.first_output)):
+        root = trees.tree_offsets[tree]
+        node = root
+        while nodes.children_left[node] >= 0:
+            left = goes_left(node, nodes, columns[nodes.slot[node], row])
+            node = root + (nodes.children_left[node] if left else nodes.children_right[node])
+        for k in range(nodes.values.shape[1]):
+            out[trees.first_output[tree] + k] += nodes.values[node, k]
 
 
 @compiled
 def _explain_rows(
-    columns: NDArray[np.float64], trees: _Trees, background: _Background, n_levels: int, out: NDArray[np.float64]
+    columns: NDArray[np.float64],
+    function: int,
+    labels: NDArray[np.float64],
+    base_offset: NDArray[np.float64],
+    trees: _Trees,
+    background: _Background,
+    n_levels: int,
+    out: NDArray[np.float64],
 ) -> None:
     """Add the values of rows to `out` (n_rows, n_players, n_outputs)."""
     n_players, n_outputs = len(trees.players), out.shape[2]
@@ -180,19 +273,31 @@ def _explain_rows(
         gain=np.empty(LANES),
         loss=np.empty(LANES),
         values=np.empty((n_players, n_outputs, LANES)),
+        share=np.empty((n_outputs, LANES)),
+        row_outputs=np.empty(n_outputs),
     )
     for row in range(out.shape[0]):
+        if function != RAW:
+            scratch.row_outputs[:] = base_offset
+            _predict_row(row, columns, trees, scratch.row_outputs)
         for block in range(len(background.weights)):
             scratch.values[:] = 0.0
             for lane in range(LANES):
                 scratch.live[0, lane] = 1 if background.weights[block, lane] > 0.0 else 0
             for tree in range(len(trees.first_output)):
                 _walk(tree, row, columns, block, trees, background.columns, scratch)
+            for k in range(n_outputs):
+                for lane in range(LANES):
+                    scratch.share[k, lane] = background.weights[block, lane]
+                    if function != RAW:
+                        of_background = background.outputs[block, k, lane]
+                        slope = _slope(function, scratch.row_outputs[k], of_background, labels[row])
+                        scratch.share[k, lane] *= slope
             for player in range(n_players):
                 for k in range(n_outputs):
                     mean = 0.0
                     for lane in range(LANES):
-                        mean += background.weights[block, lane] * scratch.values[player, k, lane]
+                        mean += scratch.share[k, lane] * scratch.values[player, k, lane]
                     out[row, trees.players[player], k] += mean
 
 
