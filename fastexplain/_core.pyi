@@ -175,6 +175,22 @@ def average_neighbors(
 
 # ---------------------------------------------------------------------------------------------------------- tree
 
+class InterventionalShap:
+    def __init__(
+        self,
+        forest: Forest,
+        background_rows: NDArray[np.floating[Any]],
+        *,
+        weights: _Floats,
+        n_threads: int,
+        kept_bytes: int = ...,
+    ) -> None: ...
+    def explain(self, X: NDArray[np.floating[Any]], values: _Floats, *, n_threads: int) -> None: ...
+    @property
+    def mean_outputs(self) -> _Floats: ...
+    @property
+    def memory(self) -> int: ...
+
 class TreeShap:
     def __init__(
         self,

@@ -75,6 +75,10 @@ def tree_shap() -> Any:
     return _core.TreeShap(forest(), float32_lanes=False, n_threads=1)
 
 
+def interventional_shap() -> Any:
+    return _core.InterventionalShap(forest(), rows(4), weights=np.full(4, 0.25), n_threads=1)
+
+
 def predictor(categories: bool) -> Any:
     trees = forest(categories)
     return _core.ReplacementPredictor(trees, trees.values, 0.25)
@@ -137,6 +141,7 @@ def permutations() -> Arguments:
 # Arguments that a member writes to.
 OUTPUTS = {
     "DeepLift.explain": {"values"},
+    "InterventionalShap.explain": {"values"},
     "TreeShap.explain": {"values"},
     "ReplacementPredictor.predict": {"out"},
     "ReplacementPredictor.replace": {"out"},
@@ -175,6 +180,28 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
                 "n_threads": THREADS,
             },
         )
+    ],
+    "InterventionalShap": [
+        lambda f=f, kept=kept: (
+            _core.InterventionalShap,
+            {
+                "forest": f,
+                "background_rows": rows(4),
+                "weights": np.array([0.5, 0, 0.25, 0.25]),
+                "n_threads": THREADS,
+                "kept_bytes": kept,
+            },
+        )
+        for f, kept in ((forest(), 1 << 20), (forest(False, True), 0))
+    ],
+    "InterventionalShap.memory": [lambda: (lambda: interventional_shap().memory, {})],
+    "InterventionalShap.mean_outputs": [lambda: (lambda: interventional_shap().mean_outputs, {})],
+    "InterventionalShap.explain": [
+        lambda n=n: (
+            interventional_shap().explain,
+            {"X": rows(n), "values": np.empty((n, 3, 2)), "n_threads": THREADS},
+        )
+        for n in (1, 5)
     ],
     "TreeShap": [
         lambda: (_core.TreeShap, {"forest": forest(), "float32_lanes": True, "n_threads": THREADS}),
@@ -502,7 +529,7 @@ REAL = (float("nan"), float("inf"), -float("inf"), -1.0, 0.0, 1e308, 5e-324, Non
 
 def spoilt_value(name: str, value: Any) -> Iterator[Spoilt]:
     """Ways to spoil one argument."""
-    free = {"dtype", "strides"} if name == "X" else set()
+    free = {"dtype", "strides"} if name in ("X", "background_rows") else set()
     if isinstance(value, np.ndarray):
         yield from spoilt_array(value, free)
         locked = value.copy(order="K")

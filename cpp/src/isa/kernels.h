@@ -3,6 +3,7 @@
 // never picks an AVX copy of a shared inline function for everybody.
 #pragma once
 
+#include "background_kernels.h"
 #include "dense_kernels.h"
 #include "pattern_kernels.h"
 #include "product_kernels.h"
@@ -16,6 +17,7 @@ namespace fastexplain {
 struct KernelTable {
   const char* name;
   TreeKernels tree;
+  BackgroundKernels background;
   PatternKernels patterns;
   ReplaceKernels replacement;
   ProductKernels products;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -12,7 +12,10 @@ from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.progress import progress, steps
-from fastexplain.models import Forest, TreeModel, load_model
+from fastexplain.engine.tree.inputs import aligned, loaded, prepared
+from fastexplain.engine.tree.interventional import explain_once
+from fastexplain.engine.tree.result import TreeShapResult
+from fastexplain.models import Forest
 
 __all__ = ["TreeShapResult", "tree_shap"]
 
@@ -28,32 +31,19 @@ TILE_ROWS = 256
 QUICK_ROWS = 64
 
 
-class TreeShapResult(NamedTuple):
-    """What `tree_shap` returns.
-
-    Attributes
-    ----------
-    values : float64 array of shape (n_rows, n_features, n_outputs)
-        Attributions in the units of the raw output.
-    base_values : float64 array of shape (n_outputs,)
-        Expected raw output over the training data, by node cover.
-    """
-
-    values: NDArray[np.float64]
-    base_values: NDArray[np.float64]
-
-
 def tree_shap(
     model: Any,
     X: Any,
     *,
+    background: Any = None,
+    weights: Any = None,
     n_threads: int | None = None,
     dtype: DTypeLike | None = None,
     exact: bool = True,
     backend: str | None = None,
     show_progress: bool | None = None,
 ) -> TreeShapResult:
-    """Path-dependent Tree SHAP values of every row: exact, multithreaded, in margin units.
+    """Exact Tree SHAP values of every row, path-dependent or against a background, in margin units.
 
     Parameters
     ----------
@@ -62,6 +52,14 @@ def tree_shap(
         ``fastexplain.load_model(model)`` and pass the result to save that time. With a `Forest`, X holds its encoding.
     X : array-like or DataFrame of shape (n_rows, n_features)
         Rows as the model's own predict takes them: columns in the order of fitting, NaN for missing.
+    background : array-like or DataFrame of shape (n_background, n_features), optional
+        Rows that hidden features are drawn from, as the model's own predict takes them; all of them are used. The
+        values are then interventional: exact Shapley values of the mean prediction over these rows, with the features
+        outside a coalition left as they are there. None: path-dependent values, in which hidden features follow the
+        cover of the nodes. Also what `summarize_background` returns. To explain again and again against one
+        background, hold an `InterventionalTreeShap`.
+    weights : array-like of shape (n_background,), optional
+        Of the background rows: not negative, not all zero. None: equal.
     n_threads : int, optional
         Threads to use; None for the default (`fastexplain.set_num_threads`, ``FASTEXPLAIN_NUM_THREADS``, all CPUs).
         The result has the same bits for any number, and where all tables are kept (see Notes) a row has the same
@@ -69,11 +67,13 @@ def tree_shap(
     dtype : {float32, float64}, optional
         Width of the SIMD lanes that work inside a tree; sums across trees are float64 either way, and so is the result.
         None: float32 for models that compute in float32 themselves (XGBoost), else float64. float32 is about 1.5
-        times as fast, and good to about 1e-6 of the output's scale. The Numba backend always uses float64.
+        times as fast, and good to about 1e-6 of the output's scale. Always float64: the Numba backend, and values
+        against a background.
     exact : bool, default True
         Use as many quadrature points as each tree's deepest path needs: half its distinct features. False stops at 8,
         which changes nothing up to 16 distinct features on a path. Beyond, it saves time and is good to about 1e-9 of
-        the leaf values on rows like the training data, but can be off by percents on rows far from it.
+        the leaf values on rows like the training data, but can be off by percents on rows far from it. Values against
+        a background are exact either way.
     backend : {"native", "numba"}, optional
         None: ``FASTEXPLAIN_BACKEND``, else the compiled core where there is one.
     show_progress : bool, optional
@@ -94,7 +94,8 @@ def tree_shap(
     ModelConversionError
         The converted model does not reproduce the library's own prediction.
     ValueError
-        X has the wrong shape or column names, or values that the model's library refuses.
+        X or the background has the wrong shape or column names, or values that the model's library refuses; or the
+        weights do not fit.
 
     Notes
     -----
@@ -106,6 +107,10 @@ def tree_shap(
     more, which agree with smaller calls to 1e-13 of the largest value in float64. Memory beyond the result does not
     grow with the rows: some MB per thread, and, kept with the converted model, about 40 bytes per tree node, the
     tables, and half as much at most of what others are filled from.
+
+    Against a background, each row goes through each tree together with the background rows that still differ from it
+    there. The converted model keeps what it has prepared for the latest background: some 64 MB at most besides the
+    background's codes.
 
     Examples
     --------
@@ -123,8 +128,14 @@ def tree_shap(
     """
     lanes = _lanes(dtype)
     threads = resolve_num_threads(n_threads)
+    if background is not None:
+        return explain_once(
+            model, X, background, weights, backend=backend, n_threads=n_threads, show_progress=show_progress
+        )
+    if weights is not None:
+        raise ValueError("weights are those of background rows, and there is no background; pass background=.")
     chosen = select_backend(backend)
-    forest, rows = _forest_and_rows(model, X)
+    forest, rows = prepared(loaded(model), X)
     width = _width(forest, lanes)
     values = np.empty((len(rows), forest.n_features, forest.n_outputs))
     points = _max_points(forest, exact)
@@ -135,8 +146,8 @@ def tree_shap(
         if compiled is None:
             _numba(forest, rows[part], values[part], points, threads)
         else:
-            aligned = rows[part] if rows.flags.aligned else rows[part].copy()  # a field of a packed record, say
-            compiled.explain(aligned, values[part], max_points=points, n_threads=threads, n_rows_of_call=len(rows))
+            given = aligned(rows[part])
+            compiled.explain(given, values[part], max_points=points, n_threads=threads, n_rows_of_call=len(rows))
 
     with progress(len(rows), "tree_shap", show_progress, quick=QUICK_ROWS) as bar:
         for part in steps(len(rows), bar, least=max(TILE_ROWS * threads, turn)):
@@ -199,16 +210,3 @@ def _lanes(dtype: DTypeLike | None) -> np.dtype[Any] | None:
     if lanes not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype must be float32 or float64; got {dtype!r}.")
     return lanes
-
-
-def _forest_and_rows(model: Any, X: Any) -> tuple[Forest, NDArray[np.floating]]:
-    if isinstance(model, Forest):
-        rows = np.asarray(X)
-        if rows.dtype not in (np.float32, np.float64):
-            raise TypeError(f"With a Forest, X must be a float32 or float64 array; got dtype {rows.dtype}.")
-        if rows.ndim != 2 or rows.shape[1] != model.n_features:
-            raise ValueError(f"X has shape {rows.shape}; expected (n_rows, {model.n_features}).")
-        return model, rows
-    tree_model: TreeModel = load_model(model)
-    rows = tree_model.prepare(tree_model.dense(X))
-    return tree_model.forest, rows
