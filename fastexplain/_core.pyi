@@ -63,6 +63,31 @@ def odd_cross_covariance(
     cross: _Floats,
     n_threads: int,
 ) -> None: ...
+def odd_tune(
+    signs: _Floats,
+    left: _Floats,
+    relevance: _Floats,
+    powers: _Floats,
+    strengths: _Floats,
+    nuggets: _Floats,
+    full_noise: float,
+    most_players: float,
+    start: tuple[int, int, int] | None,
+) -> tuple[int, int, int]: ...
+def odd_fit(
+    signs: _Floats,
+    left: _Floats,
+    rho: _Floats,
+    scale: float,
+    full_noise: float,
+    nugget: float,
+    points: _Floats,
+    weights: _Floats,
+    values: _Floats,
+    variance: _Floats,
+    spread: _Floats,
+    residual: _Floats,
+) -> None: ...
 
 # ------------------------------------------------------------------------------------------------------- metrics
 

@@ -138,6 +138,9 @@ def permutations() -> Arguments:
     return {"donors": donors, "bands": np.minimum(donors, 2)}
 
 
+# Five coalitions of three players; the full one is last.
+SIGNS = np.array([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, -1], [1, 1, 1]])
+
 # Arguments that a member writes to.
 OUTPUTS = {
     "DeepLift.explain": {"values"},
@@ -149,6 +152,7 @@ OUTPUTS = {
     "fill_masked_rows": {"out"},
     "odd_covariance": {"gram"},
     "odd_cross_covariance": {"cross"},
+    "odd_fit": {"values", "variance", "spread", "residual"},
     "row_losses": {"out"},
     "log_losses": {"out"},
     "argmax": {"out"},
@@ -285,6 +289,41 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
         lambda: (
             _core.odd_covariance,
             {"gram": np.ones((3, 4)), "linear": np.ones((3, 4)), "log_norm": 0.1, "scale": 2.0, "n_threads": THREADS},
+        )
+    ],
+    "odd_tune": [
+        lambda: (
+            _core.odd_tune,
+            {
+                "signs": SIGNS.copy(),
+                "left": np.arange(10.0).reshape(5, 2),
+                "relevance": np.full(3, 0.5),
+                "powers": np.array([0.0, 1.0]),
+                "strengths": np.array([0.1, 0.2, 0.3]),
+                "nuggets": np.array([1e-4, 0.1]),
+                "full_noise": 1e-10,
+                "most_players": 16.0,
+                "start": (1, 2, 0),
+            },
+        )
+    ],
+    "odd_fit": [
+        lambda: (
+            _core.odd_fit,
+            {
+                "signs": SIGNS.copy(),
+                "left": np.arange(10.0).reshape(5, 2),
+                "rho": np.full(3, 0.1),
+                "scale": 1.0,
+                "full_noise": 1e-10,
+                "nugget": 0.1,
+                "points": np.full(2, 0.5),
+                "weights": np.full(2, 0.5),
+                "values": np.empty((3, 2)),
+                "variance": np.empty(3),
+                "spread": np.empty(2),
+                "residual": np.empty((4, 2)),
+            },
         )
     ],
     "odd_cross_covariance": [

@@ -241,7 +241,6 @@ def test_a_summary_brings_its_weights() -> None:
         ({"background": np.zeros((2, 5)), "weights": [0, 0]}, "weights of background are all zero"),
         ({"background": np.full((2, 5), np.inf)}, "The background does not fit the model: .*inf"),
         ({"weights": [1, 2]}, "weights are those of background rows, and there is no background"),
-        ({"background": np.zeros((2, 5)), "backend": "numba"}, "backend='numba' explains without a background only"),
     ],
 )
 def test_what_does_not_fit_is_named(arguments: dict[str, Any], message: str) -> None:

@@ -152,9 +152,9 @@ def _explain(
 def _make_kernel(backend: str, forest: Forest, background: Background, lanes: np.dtype[Any], n_threads: int) -> Any:
     """The forest and the background, compiled by the backend."""
     if backend == "numba":
-        raise ValueError(
-            "backend='numba' explains without a background only; use backend='native', or leave background out."
-        )
+        from fastexplain.engine.tree import numba_interventional
+
+        return numba_interventional.InterventionalShap(forest, background.data, weights=background.weights)
     from fastexplain._core import InterventionalShap
 
     return InterventionalShap(
