@@ -100,11 +100,12 @@ struct PatternFlushTask {
   std::size_t n_chunks;
 };
 
-// A leaf's attributions for every pattern of the conditions on its path that a row satisfies: path-dependent, or interventional.
+// A leaf's attributions for every pattern of the conditions on its path that a row satisfies: path-dependent, or
+// interventional.
 struct LeafPatternsTask {
-  int n_conditions;          // at most kMaxConditions
-  const double* shares;      // by condition, of the training rows; or
-  const double* background;  // by pattern, the part of the background's weight whose rows satisfy just these conditions
+  int n_conditions;            // at most kMaxConditions
+  const double* shares;        // by condition, of the training rows; or
+  const double* background;    // by pattern, the part of the background's weight whose rows satisfy just these conditions
   const std::uint32_t* lanes;  // by condition: its place in a pattern's row
   int n_points;                // (n_conditions + 1) / 2, which are exact
   const double *points, *weights;

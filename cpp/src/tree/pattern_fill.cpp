@@ -69,8 +69,8 @@ void GroupFiller<T>::arrange(const TreePlan& plan, const PlannedGroup& group) {
 
 // Adds the attributions of some leaves to every state's entry.
 template <class T>
-void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group, const double* background,
-                                std::uint32_t first, std::uint32_t last) {
+void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group, const double* background, std::uint32_t first,
+                                std::uint32_t last) {
   const std::size_t n_outputs = plan.n_leaf_outputs, most_rows = (std::size_t{1} << kMaxConditions) * row_lanes_;
   make_room(rows_, n_rows_, most_rows * n_outputs * kBatchGroups);
   const double* rows[kBatchGroups];
@@ -102,8 +102,8 @@ void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group,
 
 // Attributions of one leaf by pattern: [output][pattern][row_lanes_].
 template <class T>
-void GroupFiller<T>::leaf_rows(const TreePlan& plan, const PlannedGroup& group, std::uint32_t number,
-                               const double* background, const std::uint16_t* index, double* rows) const {
+void GroupFiller<T>::leaf_rows(const TreePlan& plan, const PlannedGroup& group, std::uint32_t number, const double* background,
+                               const std::uint16_t* index, double* rows) const {
   const PlannedLeaf& leaf = plan.leaves[number];
   const PlannedCondition* conditions = plan.conditions.data() + leaf.first_condition;
   double shares[kMaxConditions];
@@ -114,8 +114,17 @@ void GroupFiller<T>::leaf_rows(const TreePlan& plan, const PlannedGroup& group, 
   }
   const Quadrature& rule = rules_[(leaf.n_conditions + 1) / 2];
   const double* values = plan.leaf_values.data() + std::size_t{number} * plan.n_leaf_outputs;
-  LeafPatternsTask task{static_cast<int>(leaf.n_conditions), shares, nullptr, lanes, static_cast<int>(rule.points.size()),
-                        rule.points.data(), rule.weights.data(), row_lanes_, plan.n_leaf_outputs, values, rows};
+  LeafPatternsTask task{static_cast<int>(leaf.n_conditions),
+                        shares,
+                        nullptr,
+                        lanes,
+                        static_cast<int>(rule.points.size()),
+                        rule.points.data(),
+                        rule.weights.data(),
+                        row_lanes_,
+                        plan.n_leaf_outputs,
+                        values,
+                        rows};
   if (background == nullptr) return active_kernels().patterns.leaf_patterns(task);
   double of_pattern[1 << kMaxConditions];
   std::fill_n(of_pattern, std::size_t{1} << leaf.n_conditions, 0.0);

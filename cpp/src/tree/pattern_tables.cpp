@@ -182,8 +182,8 @@ void PatternTables<T>::fill(std::size_t segment, GroupFiller<T>& filler, T* entr
   }
 }
 
-// The weight of the background's rows in each of a group's states. Four sums side by side: most rows are in few states, and each
-// would wait for the one before.
+// The weight of the background's rows in each of a group's states. Four sums side by side: most rows are in few states, and
+// each would wait for the one before.
 template <class T>
 void PatternTables<T>::weigh_states(std::size_t group, const PatternBackground& background, double* weights) const {
   constexpr int kSums = 4;
@@ -194,8 +194,8 @@ void PatternTables<T>::weigh_states(std::size_t group, const PatternBackground& 
   for (std::int64_t row = 0, tile = 0; row < background.n_rows; row += kTileRows, ++tile) {
     const int n = static_cast<int>(std::min<std::int64_t>(kTileRows, background.n_rows - row));
     const std::size_t at = tile * codes.tile_codes;
-    active_kernels().patterns.index({&forest, group, 1, codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at,
-                                     n, states, true});
+    active_kernels().patterns.index(
+        {&forest, group, 1, codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at, n, states, true});
     for (int i = 0; i < n; ++i) sums[i % kSums][states[i]] += background.weights[row + i];
   }
   for (int state = 0; state < kMaxStates; ++state)
