@@ -207,8 +207,11 @@ class InterventionalShap:
         background_rows: NDArray[np.floating[Any]],
         *,
         weights: _Floats,
+        float32_lanes: bool = ...,
         n_threads: int,
         kept_bytes: int = ...,
+        table_bytes: int = ...,
+        max_states: int = ...,
     ) -> None: ...
     def explain(self, X: NDArray[np.floating[Any]], values: _Floats, *, n_threads: int) -> None: ...
     @property
@@ -226,6 +229,15 @@ class TreeShap:
         table_bytes: int = ...,
         max_states: int = ...,
     ) -> None: ...
-    def explain(self, X: NDArray[np.floating[Any]], values: _Floats, *, max_points: int, n_threads: int) -> None: ...
+    def explain(
+        self,
+        X: NDArray[np.floating[Any]],
+        values: _Floats,
+        *,
+        max_points: int,
+        n_threads: int,
+        n_rows_of_call: int = ...,
+    ) -> None: ...
+    def turn(self, n_rows_of_call: int) -> int: ...
     @property
     def memory(self) -> int: ...

@@ -192,8 +192,11 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
                 "forest": f,
                 "background_rows": rows(4),
                 "weights": np.array([0.5, 0, 0.25, 0.25]),
+                "float32_lanes": kept == 0,
                 "n_threads": THREADS,
                 "kept_bytes": kept,
+                "table_bytes": kept,
+                "max_states": 8,
             },
         )
         for f, kept in ((forest(), 1 << 20), (forest(False, True), 0))
@@ -221,10 +224,17 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
         ),
     ],
     "TreeShap.memory": [lambda: (lambda: tree_shap().memory, {})],
+    "TreeShap.turn": [lambda: (tree_shap().turn, {"n_rows_of_call": 1000})],
     "TreeShap.explain": [
         lambda n=n: (
             tree_shap().explain,
-            {"X": rows(n), "values": np.empty((n, 3, 2)), "max_points": 8, "n_threads": THREADS},
+            {
+                "X": rows(n),
+                "values": np.empty((n, 3, 2)),
+                "max_points": 8,
+                "n_threads": THREADS,
+                "n_rows_of_call": 1000,
+            },
         )
         for n in (1, 5)
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from typing import Any
 
@@ -15,7 +16,7 @@ from strategies import forests, random_forest, random_rows, rows_for
 
 from fastexplain import InterventionalTreeShap, tree_shap
 from fastexplain.engine.backends import core
-from fastexplain.engine.tree.numba_interventional import LANES, InterventionalShap
+from fastexplain.engine.tree.numba_interventional import LANES, InterventionalShap, TransformedShap
 from fastexplain.models import Forest
 
 # Leaf values of the drawn forests are about 1: errors are of roundings.
@@ -115,6 +116,75 @@ def test_players_of_several_features_are_one() -> None:
             for kept, weight in ((0, 1 / 3), (1 << others[0], 1 / 6), (1 << others[1], 1 / 6), (7 - (1 << p), 1 / 3)):
                 expected += weight * (game[kept | 1 << p] - game[kept])
             assert_allclose(values[i, p], expected, rtol=0, atol=TOLERANCE)
+
+
+def transformed(name: str, margin: Any, label: Any) -> Any:
+    if name == "squared_loss":
+        return (margin - label) ** 2
+    return 1 / (1 + np.exp(-margin)) if name == "probability" else np.logaddexp(0, margin) - label * margin
+
+
+def transformed_values(forest: Forest, X: Any, background: Any, weights: Any, labels: Any, **options: Any) -> Any:
+    values = np.empty((len(X), forest.n_features, 1))
+    kernel = TransformedShap(forest, background, weights=weights)
+    kernel.explain(X, values=values, labels=labels, n_threads=2, **options)
+    return values
+
+
+@pytest.mark.parametrize("slope", [1.0, 2.5])
+@pytest.mark.parametrize("name", ["probability", "log_loss", "squared_loss"])
+def test_outputs_that_follow_from_a_margin(name: str, slope: float) -> None:
+    """By definition: of each pair, the raw values times the change of the output by that of the sum of the trees."""
+    forest, X, background = forest_and_rows(10, 6, 7, p_categorical=0.3, n_trees=3)
+    weights, labels = np.arange(7.0) / 21, np.arange(6.0) % 2
+    options = {"transform": name, "slope": slope, "offset": 0.3}
+    values = transformed_values(forest, X, background, weights, labels, **options)
+    factor = 1.0 if name == "squared_loss" else slope
+    of_rows, of_background = (forest.predict(rows)[:, 0] - forest.base_offset for rows in (X, background))
+    expected = np.zeros_like(values)
+    for row, weight, of_other in zip(background, weights, of_background, strict=True):
+        pair = tree_shap(forest, X, background=row[None], backend="numba").values
+        ends = [transformed(name, factor * (output + 0.3), labels) for output in (of_rows, of_other)]
+        distance = of_rows - of_other
+        change = np.divide(ends[0] - ends[1], distance, out=np.zeros(6), where=np.abs(distance) > 1e-9)
+        expected += weight * pair * change[:, None, None]
+    assert_allclose(values, expected, rtol=0, atol=1e-9)
+    kernel = TransformedShap(forest, background, weights=weights)
+    assert_allclose(kernel.background_outputs, of_background[1:], rtol=0, atol=TOLERANCE)
+    assert_array_equal(kernel.background_weights, weights[1:])
+
+
+@pytest.mark.parametrize("name", ["probability", "log_loss"])
+def test_margins_that_hardly_differ_have_the_slope_between_them(name: str) -> None:
+    """The quotient of their differences would be one of roundings."""
+    for distance in (1e-16, 1e-12, 1e-6, 1e-3):
+        forest = Forest(
+            n_features=1,
+            n_outputs=1,
+            tree_offsets=[0, 3],
+            children_left=[1, -1, -1],
+            children_right=[2, -1, -1],
+            feature=[0, -1, -1],
+            threshold=[0.0, 0.0, 0.0],
+            default_left=np.zeros(3, dtype=bool),
+            cover=np.ones(3),
+            values=[0.0, 0.0, distance],
+            tree_output=[0],
+            base_offset=[0.0],
+        )
+        rows = np.array([[1.0]]), np.array([[-1.0]]), np.ones(1), np.ones(1)
+        values = transformed_values(forest, *rows, transform=name, slope=1.0, offset=0.7)
+        p = 1 / (1 + np.exp(-(0.7 + distance / 2)))
+        slope = p * (1 - p) if name == "probability" else p - 1
+        assert_allclose(values[0, 0, 0], slope * distance, rtol=1e-7)
+
+
+def test_large_margins_do_not_overflow() -> None:
+    forest, X, background = forest_and_rows(11, 4, 3)
+    huge = dataclasses.replace(forest, values=forest.values * 1e4)
+    for name in ("probability", "log_loss"):
+        rows = X, background, np.full(3, 1 / 3), np.ones(4)
+        assert np.isfinite(transformed_values(huge, *rows, transform=name, slope=1.0, offset=0.0)).all()
 
 
 def test_a_prepared_object_and_its_pickle() -> None:

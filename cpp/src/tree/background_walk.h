@@ -29,6 +29,8 @@ class EncodedBackground {
   int rows_in(std::int64_t tile) const;
   int words_in(std::int64_t tile) const { return (rows_in(tile) + kWordRows - 1) / kWordRows; }
   const void* codes(std::int64_t tile) const { return codes_.get() + tile * static_cast<std::int64_t>(tile_bytes_); }
+  // The same where codes are of two bytes.
+  const std::int16_t* words(std::int64_t tile) const { return static_cast<const std::int16_t*>(codes(tile)); }
   const double* weights(std::int64_t tile) const { return weights_.data() + tile * kTileRows; }
   std::size_t memory() const { return tile_bytes_ * n_tiles() + weights_.capacity() * sizeof(double); }
 

@@ -6,13 +6,14 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import Background, as_background
 from fastexplain.engine.progress import progress, steps
 from fastexplain.engine.tree.inputs import aligned, loaded, prepared
+from fastexplain.engine.tree.lanes import asked_lanes, lanes_of, table_bytes
 from fastexplain.engine.tree.result import TreeShapResult
 from fastexplain.models import Forest, TreeModel
 
@@ -35,6 +36,9 @@ class InterventionalTreeShap:
     weights : array-like of shape (n_background,), optional
         Of the background rows: not negative, not all zero. They are divided by their sum. None: equal, or the
         background's own.
+    dtype : {float32, float64}, optional
+        Width of the lanes that add entries of tables, as in `tree_shap`; trees too deep for tables are always explained
+        in float64.
     backend : {"native", "numba"}, optional
     n_threads : int, optional
         Threads to prepare with.
@@ -51,9 +55,10 @@ class InterventionalTreeShap:
 
     Notes
     -----
-    Copies what it needs of the background; later changes of the caller's array do not matter. Holds about one bit per
-    tree node and background row, 64 MB at most, besides the background's codes. A pickle holds the model and the
-    background, and is prepared again when it is first used. Safe to use from several threads.
+    Copies what it needs of the background; later changes of the caller's array do not matter. Holds tables as
+    `tree_shap` does; for trees too deep for them about one bit per tree node and background row, 64 MB at most; and the
+    background's codes. A pickle holds the model and the background, and is prepared again when it is first used. Safe
+    to use from several threads.
     """
 
     def __init__(
@@ -62,13 +67,16 @@ class InterventionalTreeShap:
         background: Any,
         *,
         weights: Any = None,
+        dtype: DTypeLike | None = None,
         backend: str | None = None,
         n_threads: int | None = None,
     ) -> None:
         self._backend = select_backend(backend)
         self._model = loaded(model)
         self._background = _prepared_background(self._model, background, weights)
-        self._kernel: Any = _make_kernel(self._backend, self._forest, self._background, resolve_num_threads(n_threads))
+        self._lanes = lanes_of(self._forest, asked_lanes(dtype))
+        self._kernel: Any = None
+        self._prepared_kernel(resolve_num_threads(n_threads))
 
     @property
     def _forest(self) -> Forest:
@@ -97,8 +105,8 @@ class InterventionalTreeShap:
         return _explain(self._prepared_kernel(threads), *prepared(self._model, X), threads, show_progress)
 
     def _prepared_kernel(self, n_threads: int) -> Any:
-        if self._kernel is None:  # after unpickling
-            self._kernel = _make_kernel(self._backend, self._forest, self._background, n_threads)
+        if self._kernel is None:  # new, or unpickled
+            self._kernel = _make_kernel(self._backend, self._forest, self._background, self._lanes, n_threads)
         return self._kernel
 
     def __getstate__(self) -> dict[str, Any]:
@@ -111,6 +119,7 @@ def explain_once(
     background: Any,
     weights: Any,
     *,
+    lanes: np.dtype[Any] | None,
     backend: str | None,
     n_threads: int | None,
     show_progress: bool | None,
@@ -121,10 +130,11 @@ def explain_once(
     of_background = _prepared_background(tree_model, background, weights)
     forest, rows = prepared(tree_model, X)
     digest = _digest(of_background)
-    key = (chosen, "interventional")
+    width = lanes_of(forest, lanes)
+    key = (chosen, "interventional", width.char)
     remembered = forest._compiled.get(key)
     if remembered is None or remembered[0] != digest:
-        remembered = forest._compiled[key] = (digest, _make_kernel(chosen, forest, of_background, threads))
+        remembered = forest._compiled[key] = (digest, _make_kernel(chosen, forest, of_background, width, threads))
     return _explain(remembered[1], forest, rows, threads, show_progress)
 
 
@@ -139,7 +149,7 @@ def _explain(
     return TreeShapResult(values, kernel.mean_outputs + forest.base_offset)
 
 
-def _make_kernel(backend: str, forest: Forest, background: Background, n_threads: int) -> Any:
+def _make_kernel(backend: str, forest: Forest, background: Background, lanes: np.dtype[Any], n_threads: int) -> Any:
     """The forest and the background, compiled by the backend."""
     if backend == "numba":
         from fastexplain.engine.tree import numba_interventional
@@ -147,7 +157,14 @@ def _make_kernel(backend: str, forest: Forest, background: Background, n_threads
         return numba_interventional.InterventionalShap(forest, background.data, weights=background.weights)
     from fastexplain._core import InterventionalShap
 
-    return InterventionalShap(forest, background.data, weights=background.weights, n_threads=n_threads)
+    return InterventionalShap(
+        forest,
+        background.data,
+        weights=background.weights,
+        float32_lanes=lanes == np.float32,
+        n_threads=n_threads,
+        table_bytes=table_bytes(),
+    )
 
 
 def _prepared_background(model: Forest | TreeModel, background: Any, weights: Any) -> Background:

@@ -9,10 +9,14 @@ The explained row walks through each tree together with 128 background rows, the
 split it takes both sides; a lane dies where both rows violate the path's conditions on one feature, and a side without
 live lanes is not entered. Cost per row, tree and 128 background rows: the nodes entered, and at the leaves the distinct
 features of their paths. Each row's arithmetic is its own, in one order: threads do not change its bits.
+
+Outputs that follow from a margin, as a probability, are explained pair by pair, as shap does: the values of a row and a
+background row are multiplied by how much the output changes between their two margins, by the distance between these.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +26,15 @@ from fastexplain.engine.numba.tools import compiled, for_each_part
 from fastexplain.engine.tree.numba_forest import Nodes, columns_of, goes_left, inlined, make_nodes, n_levels_of
 from fastexplain.models.trees.forest import Forest
 
-__all__ = ["InterventionalShap"]
+__all__ = ["InterventionalShap", "TransformedShap"]
 
 # Background rows that walk together.
 LANES = 128
+# What becomes of a margin.
+RAW, PROBABILITY, LOG_LOSS, SQUARED_LOSS = range(4)
+TRANSFORMS = {"probability": PROBABILITY, "log_loss": LOG_LOSS, "squared_loss": SQUARED_LOSS}
+# Margins closer than this have the slope between them: the quotient would be one of roundings.
+CLOSE = 1e-5
 # Columns of rows are made for so many values at once per thread.
 PART_VALUES = 2**19
 
@@ -43,6 +52,15 @@ class _Background(NamedTuple):
 
     columns: NDArray[np.float64]  # (n_blocks, n_used, LANES)
     weights: NDArray[np.float64]  # (n_blocks, LANES)
+    outputs: NDArray[np.float64]  # (n_blocks, n_outputs, LANES): sums of the trees
+
+
+class _Transform(NamedTuple):
+    """What becomes of the trees' sum: `kind` of slope * (sum + offset)."""
+
+    kind: int
+    slope: float
+    offset: float
 
 
 class _Scratch(NamedTuple):
@@ -63,6 +81,8 @@ class _Scratch(NamedTuple):
     gain: NDArray[np.float64]  # (LANES,)
     loss: NDArray[np.float64]  # (LANES,)
     values: NDArray[np.float64]  # (n_players, n_outputs, LANES): of each pair of the row and a background row
+    share: NDArray[np.float64]  # (n_outputs, LANES): weight of each pair, times what its values are multiplied by
+    row_outputs: NDArray[np.float64]  # (n_outputs,): sums of the trees
 
 
 class InterventionalShap:
@@ -102,9 +122,11 @@ class InterventionalShap:
         first_output = np.zeros_like(forest.tree_output) if whole else forest.tree_output
         self._trees = _Trees(nodes, forest.tree_offsets, first_output, owner, of_features.astype(np.int64))
         self._n_levels = n_levels_of(forest)
-        self._background = _in_blocks(columns_of(forest, background, used), weights)
-        self.mean_outputs = np.zeros(forest.n_outputs)
-        _add_mean_outputs(self._trees, self._background, self.mean_outputs)
+        self._background = _in_blocks(columns_of(forest, background, used), weights, forest.n_outputs)
+        _add_outputs(self._trees, self._background)
+        self.mean_outputs: NDArray[np.float64] = np.einsum(
+            "bkl,bl->k", self._background.outputs, self._background.weights
+        )
 
     def explain(self, X: NDArray[np.floating], values: NDArray[np.float64], *, n_threads: int) -> None:
         """Write interventional values of rows.
@@ -118,6 +140,16 @@ class InterventionalShap:
         n_threads : int
             Threads that share the rows. The result is the same to the bit for any number.
         """
+        self._explain(X, _Transform(RAW, 1.0, 0.0), np.zeros(len(X)), values, n_threads)
+
+    def _explain(
+        self,
+        X: NDArray[np.floating],
+        transform: _Transform,
+        labels: NDArray[np.float64],
+        values: NDArray[np.float64],
+        n_threads: int,
+    ) -> None:
         values[...] = 0.0  # players of whom no tree asks are not written again
         if not len(self._used):
             return
@@ -126,13 +158,67 @@ class InterventionalShap:
         def explain(rows: slice) -> None:
             for begin in range(rows.start, rows.stop, step):
                 part = slice(begin, min(begin + step, rows.stop))
-                columns = columns_of(self._forest, X[part], self._used)
-                _explain_rows(columns, self._trees, self._background, self._n_levels, values[part])
+                columns, explained = columns_of(self._forest, X[part], self._used), (transform, labels[part])
+                _explain_rows(columns, *explained, self._trees, self._background, self._n_levels, values[part])
 
         for_each_part(explain, len(X), n_threads)
 
 
-def _in_blocks(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> _Background:
+class TransformedShap:
+    """A forest of one output and background rows, for outputs that follow from it; as ``_core.TransformedShap``.
+
+    Parameters
+    ----------
+    forest, background, weights, n_threads
+        As of `InterventionalShap`.
+    """
+
+    def __init__(
+        self, forest: Forest, background: NDArray[np.floating], *, weights: NDArray[np.float64], n_threads: int = 1
+    ) -> None:
+        self._raw = InterventionalShap(forest, background, weights=weights)
+
+    @property
+    def background_outputs(self) -> NDArray[np.float64]:
+        """Sum of the trees of each background row of weight above zero."""
+        background = self._raw._background
+        return background.outputs[:, 0][background.weights > 0.0]
+
+    @property
+    def background_weights(self) -> NDArray[np.float64]:
+        """Weights of these rows."""
+        weights = self._raw._background.weights
+        return weights[weights > 0.0]
+
+    def explain(
+        self,
+        X: NDArray[np.floating],
+        *,
+        transform: str,
+        slope: float,
+        offset: float,
+        labels: NDArray[np.float64],
+        values: NDArray[np.float64],
+        n_threads: int,
+    ) -> None:
+        """Write values that add up to the transformed output less its mean over the background.
+
+        Parameters
+        ----------
+        X, n_threads
+            As of `InterventionalShap.explain`.
+        transform : {"probability", "log_loss", "squared_loss"}
+        slope, offset : float
+            The margin is slope * (trees + offset); slope is not used by the squared loss.
+        labels : float64 array of shape (n_rows,)
+            Used by the losses.
+        values : float64 array of shape (n_rows, n_features, 1)
+        """
+        factor = 1.0 if transform == "squared_loss" else slope
+        self._raw._explain(X, _Transform(TRANSFORMS[transform], factor, offset), labels, values, n_threads)
+
+
+def _in_blocks(columns: NDArray[np.float64], weights: NDArray[np.float64], n_outputs: int) -> _Background:
     n_used, n_rows = columns.shape
     n_blocks = -(-n_rows // LANES)
     padded = np.zeros((n_used, n_blocks * LANES))
@@ -140,11 +226,13 @@ def _in_blocks(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> _B
     padded_weights = np.zeros(n_blocks * LANES)
     padded_weights[:n_rows] = weights
     blocks = padded.reshape(n_used, n_blocks, LANES).transpose(1, 0, 2)
-    return _Background(np.ascontiguousarray(blocks), padded_weights.reshape(n_blocks, LANES))
+    outputs = np.zeros((n_blocks, n_outputs, LANES))
+    return _Background(np.ascontiguousarray(blocks), padded_weights.reshape(n_blocks, LANES), outputs)
 
 
 @compiled
-def _add_mean_outputs(trees: _Trees, background: _Background, out: NDArray[np.float64]) -> None:
+def _add_outputs(trees: _Trees, background: _Background) -> None:
+    """Add the trees' outputs of the background rows to `background.outputs`."""
     nodes = trees.nodes
     for block in range(len(background.weights)):
         for tree in range(len(trees.first_output)):
@@ -155,12 +243,54 @@ def _add_mean_outputs(trees: _Trees, background: _Background, out: NDArray[np.fl
                     left = goes_left(node, nodes, background.columns[block, nodes.slot[node], lane])
                     node = root + (nodes.children_left[node] if left else nodes.children_right[node])
                 for k in range(nodes.values.shape[1]):
-                    out[trees.first_output[tree] + k] += background.weights[block, lane] * nodes.values[node, k]
+                    background.outputs[block, trees.first_output[tree] + k, lane] += nodes.values[node, k]
+
+
+@inlined
+def _transformed(kind: int, margin: float, label: float) -> float:
+    small = math.exp(-abs(margin))  # no overflow
+    if kind == PROBABILITY:
+        return 1.0 / (1.0 + small) if margin >= 0.0 else small / (1.0 + small)
+    return max(margin, 0.0) + math.log1p(small) - label * margin
+
+
+@inlined
+def _steepness(transform: _Transform, of_row: float, of_background: float, label: float) -> float:
+    """Change of the transformed output from one sum of the trees to another, by the distance between them."""
+    a = transform.slope * (of_row + transform.offset)
+    b = transform.slope * (of_background + transform.offset)
+    if transform.kind == SQUARED_LOSS:
+        return a + b - 2.0 * label
+    if abs(a - b) > CLOSE:
+        change = _transformed(transform.kind, a, label) - _transformed(transform.kind, b, label)
+        return transform.slope * (change / (a - b))
+    p = _transformed(PROBABILITY, 0.5 * (a + b), 0.0)
+    return transform.slope * (p * (1.0 - p) if transform.kind == PROBABILITY else p - label)
+
+
+@inlined
+def _predict_row(row: int, columns: NDArray[np.float64], trees: _Trees, out: NDArray[np.float64]) -> None:
+    """Add the trees' outputs of a row."""
+    nodes = trees.nodes
+    for tree in range(len(trees.first_output)):
+        root = trees.tree_offsets[tree]
+        node = root
+        while nodes.children_left[node] >= 0:
+            left = goes_left(node, nodes, columns[nodes.slot[node], row])
+            node = root + (nodes.children_left[node] if left else nodes.children_right[node])
+        for k in range(nodes.values.shape[1]):
+            out[trees.first_output[tree] + k] += nodes.values[node, k]
 
 
 @compiled
 def _explain_rows(
-    columns: NDArray[np.float64], trees: _Trees, background: _Background, n_levels: int, out: NDArray[np.float64]
+    columns: NDArray[np.float64],
+    transform: _Transform,
+    labels: NDArray[np.float64],
+    trees: _Trees,
+    background: _Background,
+    n_levels: int,
+    out: NDArray[np.float64],
 ) -> None:
     """Add the values of rows to `out` (n_rows, n_players, n_outputs)."""
     n_players, n_outputs = len(trees.players), out.shape[2]
@@ -180,19 +310,32 @@ def _explain_rows(
         gain=np.empty(LANES),
         loss=np.empty(LANES),
         values=np.empty((n_players, n_outputs, LANES)),
+        share=np.empty((n_outputs, LANES)),
+        row_outputs=np.empty(n_outputs),
     )
     for row in range(out.shape[0]):
+        if transform.kind != RAW:
+            scratch.row_outputs[:] = 0.0
+            _predict_row(row, columns, trees, scratch.row_outputs)
         for block in range(len(background.weights)):
             scratch.values[:] = 0.0
             for lane in range(LANES):
                 scratch.live[0, lane] = 1 if background.weights[block, lane] > 0.0 else 0
             for tree in range(len(trees.first_output)):
                 _walk(tree, row, columns, block, trees, background.columns, scratch)
+            for k in range(n_outputs):
+                for lane in range(LANES):
+                    scratch.share[k, lane] = background.weights[block, lane]
+                    if transform.kind != RAW:
+                        of_background = background.outputs[block, k, lane]
+                        scratch.share[k, lane] *= _steepness(
+                            transform, scratch.row_outputs[k], of_background, labels[row]
+                        )
             for player in range(n_players):
                 for k in range(n_outputs):
                     mean = 0.0
                     for lane in range(LANES):
-                        mean += background.weights[block, lane] * scratch.values[player, k, lane]
+                        mean += scratch.share[k, lane] * scratch.values[player, k, lane]
                     out[row, trees.players[player], k] += mean
 
 

@@ -18,17 +18,19 @@ from fastexplain.compat.shap._inputs import (
     shaped,
 )
 from fastexplain.compat.shap.explainers._explainer import Explainer, Stopwatch
+from fastexplain.compat.shap.explainers._tree_ensemble import TreeEnsemble
 from fastexplain.compat.shap.explainers._tree_inputs import (
     all_background,
     covered_by,
     is_isolation_forest,
+    labels_of,
     limited,
     loaded,
     perturbation,
     rows_as_named,
     without_dmatrix,
 )
-from fastexplain.compat.shap.explainers._tree_outputs import AgainstBackground
+from fastexplain.compat.shap.explainers._tree_outputs import OUTPUTS, against_background
 from fastexplain.engine.links import identity, resolve_link
 from fastexplain.engine.tree.interactions import tree_shap_interactions
 from fastexplain.engine.tree.path_attribution import path_attribution
@@ -39,7 +41,6 @@ from fastexplain.models.trees.registry import load_model
 
 __all__ = ["TreeExplainer"]
 
-_OUTPUTS = ("raw", "probability", "predict", "predict_proba")
 # What `assert_additivity` lets pass, of an output and at all: shap's.
 _ADDITIVE = 1e-2
 
@@ -55,9 +56,12 @@ class TreeExplainer(Explainer):
         Background rows: hidden features follow them ("interventional"). All rows are used, where shap keeps a sample of
         100: a BackgroundWarning says so, and ``shap.sample(data, 100)`` are the rows that it keeps. Without data hidden
         features follow the cover of the trees' nodes ("tree_path_dependent").
-    model_output : {"raw", "probability", "predict", "predict_proba"}, default "raw"
-        With background rows: what is explained. "raw" is the margin of boosted trees, and the
-        mean of the leaves of forests.
+    model_output : {"raw", "probability", "log_loss", "predict", "predict_proba"}, default "raw"
+        With background rows: what is explained. "raw" is the margin of boosted trees, and the mean of the leaves of
+        forests. "probability" and "log_loss" of a single margin are explained as by shap: the margin's values of each
+        background row are stretched to add up; these are no Shapley values of the probability, which
+        `KernelExplainer` has. "log_loss" of regressors is the squared error. Other outputs that are no sum of trees are
+        enumerated.
     feature_perturbation : {"auto", "interventional", "tree_path_dependent"}, default "auto"
         "tree_path_dependent" with data: the covers are the numbers of background rows that reach the nodes.
         "interventional" without data warns, and is "tree_path_dependent", as in shap.
@@ -71,14 +75,17 @@ class TreeExplainer(Explainer):
     Attributes
     ----------
     expected_value : float, or array of shape (n_outputs,)
-        As in shap an array also for the single output of scikit-learn's models without background rows.
+        As in shap an array also for the single output of scikit-learn's models without background rows, and with
+        ``model_output="log_loss"`` a function of the label.
+    model : TreeEnsemble
+        ``predict`` gives raw outputs, ``original_model`` is the model.
     data : Background or None
 
     Raises
     ------
     InvalidModelError
-        The model is not a supported tree model; or `model_output` is no sum of its trees, and there are more than 14
-        features, of which values cannot be enumerated.
+        The model is not a supported tree model; or `model_output` must be enumerated, and there are more than 14
+        features.
 
     Notes
     -----
@@ -103,9 +110,10 @@ class TreeExplainer(Explainer):
             warnings.warn(message, DeprecationWarning, stacklevel=3)
         if link is not None and resolve_link(link) is not identity:
             raise ValueError(f"TreeExplainer takes the identity link only; got {link!r}. Use KernelExplainer.")
-        if model_output not in _OUTPUTS:
-            raise ValueError(f"model_output must be one of {_OUTPUTS}; got {model_output!r}.")
-        self.model, self.masker, self.model_output, self.n_threads = model, data, model_output, n_threads
+        if model_output not in OUTPUTS:
+            raise ValueError(f"model_output must be one of {OUTPUTS}; got {model_output!r}.")
+        model = model.original_model if isinstance(model, TreeEnsemble) else model
+        self.masker, self.model_output, self.n_threads = data, model_output, n_threads
         self.feature_perturbation = perturbation(feature_perturbation, data)
         self._trees = loaded(model)
         self.data = None if data is None else all_background(data)
@@ -113,19 +121,22 @@ class TreeExplainer(Explainer):
         if feature_names is None and is_frame(rows):
             feature_names = rows.columns
         self.feature_names = None if feature_names is None else list(feature_names)
+        if self.data is not None and self.feature_perturbation == "tree_path_dependent":
+            self._trees = covered_by(self._trees, rows_as_named(rows, self._trees), self.data.weights)
+        self.model = TreeEnsemble(self._trees, model, model_output)
         if self.feature_perturbation == "interventional":
             assert self.data is not None
-            self._against = AgainstBackground(
+            self._against = against_background(
                 self._trees, model_output, rows_as_named(rows, self._trees), self.data.weights, n_threads
             )
-            self._set_expected(self._against.expected, plain=True)
+            self._set_expected(self._against.expected(), plain=True)
+            if self._against.takes_labels:
+                self.expected_value = self._expected_loss
             return
         if model_output != "raw":
             raise ValueError(
                 f"model_output={model_output!r} needs background rows: without them only 'raw' is explained. Pass data."
             )
-        if self.data is not None:
-            self._trees = covered_by(self._trees, rows_as_named(rows, self._trees), self.data.weights)
         plain = self.data is not None or self._trees.library in ("LightGBM", "XGBoost")
         self._set_expected(self._trees.forest.expected_values(), plain)
 
@@ -156,8 +167,8 @@ class TreeExplainer(Explainer):
         Parameters
         ----------
         X : array, DataFrame or xgboost.DMatrix of shape (n_rows, n_features), or one row of shape (n_features,)
-        y : optional
-            Must be None.
+        y : array of shape (n_rows,), optional
+            Labels, with ``model_output="log_loss"``.
         tree_limit : int, optional
             Values of the first trees alone (of LightGBM: of the first rounds), without background rows only. None, -1
             and 0: of all. `expected_value` stays that of all.
@@ -172,10 +183,10 @@ class TreeExplainer(Explainer):
         array of shape (n_rows, n_features), or (n_rows, n_features, n_outputs) with several outputs
             Without the axis of rows for one row.
         """
-        if y is not None:
-            raise ValueError("y is of model_output='log_loss', which is not supported.")
         rows, single = row_values(without_dmatrix(X))
-        return shaped(self._solve(rows_as_named(rows, self._trees), tree_limit, approximate), self._vector_out, single)
+        labels = self._labels(y, rows)
+        values = self._solve(rows_as_named(rows, self._trees), labels, tree_limit, approximate)
+        return shaped(values, self._vector_out, single)
 
     def __call__(
         self,
@@ -199,6 +210,11 @@ class TreeExplainer(Explainer):
         else:
             values = self.shap_values(rows, y, approximate=approximate)
         axes = ("row", "feature", *partner, *(("output",) if self._vector_out else ()))
+        if callable(self.expected_value):
+            explanation = self._explanation(rows, values, single, watch, axes=axes, base_values=np.nan)
+            losses = np.array([self.expected_value(label) for label in np.reshape(y, -1)])
+            explanation.base_values = losses[0] if single else losses
+            return explanation
         base = self.expected_value if self._vector_out else np.reshape(self.expected_value, ())
         return self._explanation(rows, values, single, watch, axes=axes, base_values=base)
 
@@ -274,7 +290,38 @@ class TreeExplainer(Explainer):
         assert self.data is not None
         return rows_as_named(self.data.data, self._trees), self.data.weights
 
-    def _solve(self, rows: Any, tree_limit: int | None, approximate: bool) -> NDArray[np.float64]:
+    def _expected_loss(self, y: Any) -> float:
+        """Mean loss over the background rows, were the label of all of them `y`."""
+        return float(self._against.expected(labels_of(y, self._trees)[0])[0])
+
+    def _labels(self, y: Any, rows: Any) -> NDArray[np.float64] | None:
+        """Labels of rows as numbers, where losses are explained; None elsewhere.
+
+        Raises
+        ------
+        ExplainerError
+            There are none.
+        DimensionError
+            They are not one of each row.
+        ValueError
+            There are some, and no loss is explained.
+        """
+        if self.feature_perturbation == "tree_path_dependent" or not self._against.takes_labels:
+            if y is not None:
+                raise ValueError(f"y is of model_output='log_loss'; this explainer's is {self.model_output!r}.")
+            return None
+        from fastexplain.compat.shap.utils._exceptions import DimensionError, ExplainerError
+
+        if y is None:
+            raise ExplainerError("model_output='log_loss' needs the labels of the rows: explainer.shap_values(X, y).")
+        labels = labels_of(y, self._trees)
+        if len(labels) != rows.shape[0]:
+            raise DimensionError(f"There are {len(labels)} labels for {rows.shape[0]} rows.")
+        return labels
+
+    def _solve(
+        self, rows: Any, labels: NDArray[np.float64] | None, tree_limit: int | None, approximate: bool
+    ) -> NDArray[np.float64]:
         trees = self._limited_trees(tree_limit)
         if approximate:
             background, weights = self._hidden_rows()
@@ -289,9 +336,10 @@ class TreeExplainer(Explainer):
             rows = rows[list(background.columns)]
         rows = rows if is_frame(background) else as_array(rows)
         if trees is self._trees:
-            values = self._against.values(rows)
+            values = self._against.values(rows, labels)
         elif self._against.is_raw:
-            values = tree_shap(trees, rows, background=background, weights=weights, n_threads=self.n_threads).values
+            options: dict[str, Any] = {"dtype": np.float64, "n_threads": self.n_threads}
+            values = tree_shap(trees, rows, background=background, weights=weights, **options).values
         else:
             raise ValueError(f"tree_limit is for model_output='raw'; this explainer's is {self.model_output!r}.")
         return values if order is None else values[:, order]

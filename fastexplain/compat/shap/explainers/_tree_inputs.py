@@ -21,6 +21,7 @@ __all__ = [
     "all_background",
     "covered_by",
     "is_isolation_forest",
+    "labels_of",
     "limited",
     "loaded",
     "perturbation",
@@ -132,6 +133,17 @@ def covered_by(trees: TreeModel, rows: Any, weights: NDArray[np.float64]) -> Tre
     prepared = trees.prepare(trees.dense(rows))
     recounted.forest = trees.forest.covered_by(prepared, weights)
     return recounted
+
+
+def labels_of(y: Any, trees: TreeModel) -> NDArray[np.float64]:
+    """Labels as numbers: of two classes 0 and 1, as they are or by the model's classes."""
+    labels = np.atleast_1d(np.asarray(y))
+    if trees.task == "classification" and not np.isin(labels, (0, 1)).all():
+        known = list(trees.classes or ())
+        if not np.isin(labels, known).all():
+            raise ValueError(f"y holds labels other than 0 and 1, or those of the model, {known}.")
+        labels = labels == known[-1]
+    return labels.astype(np.float64)
 
 
 def limited(trees: TreeModel, tree_limit: int) -> TreeModel:
