@@ -150,7 +150,7 @@ OUTPUTS = {
     "ReplacementPredictor.replace": {"out"},
     "fill_coalitions": {"masks"},
     "fill_masked_rows": {"out"},
-    "odd_covariance": {"gram"},
+    "odd_covariance": {"covariance"},
     "odd_cross_covariance": {"cross"},
     "odd_fit": {"values", "variance", "spread", "residual"},
     "row_losses": {"out"},
@@ -288,7 +288,14 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
     "odd_covariance": [
         lambda: (
             _core.odd_covariance,
-            {"gram": np.ones((3, 4)), "linear": np.ones((3, 4)), "log_norm": 0.1, "scale": 2.0, "n_threads": THREADS},
+            {
+                "first": SIGNS.copy(),
+                "second": SIGNS[:2].copy(),
+                "rho": np.full(3, 0.1),
+                "scale": 2.0,
+                "covariance": np.empty((5, 2)),
+                "n_threads": THREADS,
+            },
         )
     ],
     "odd_tune": [

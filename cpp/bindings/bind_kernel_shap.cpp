@@ -101,14 +101,19 @@ py::tuple distinct_masked_rows(const In<"masks", std::uint8_t>& masks, const In<
   return py::make_tuple(input_of, unique_mask[used], unique_background[used]);
 }
 
-void odd_covariance(const Out<"gram", double>& gram, const In<"linear", double>& linear, double log_norm, double scale,
-                    Threads n_threads) {
-  const auto [n, m] = gram.dims<2>();
-  const fastexplain::OddCovarianceTask task{.gram = gram.of_shape({n, m}),
-                                            .linear = linear.of_shape({n, m}),
-                                            .size = gram.size(),
-                                            .log_norm = log_norm,
-                                            .scale = scale};
+void odd_covariance(const In<"first", double>& first, const In<"second", double>& second, const In<"rho", double>& rho,
+                    double scale, const Out<"covariance", double>& covariance, Threads n_threads) {
+  const auto [n_first, n_second] = covariance.dims<2>();
+  const std::int64_t n_players = rho.dims<1>()[0];
+  const fastexplain::OddCovarianceTask task{.first = first.of_shape({n_first, n_players}),
+                                            .second = second.of_shape({n_second, n_players}),
+                                            .n_first = n_first,
+                                            .n_second = n_second,
+                                            .n_players = n_players,
+                                            .rho = rho.of_shape({n_players}),
+                                            .scale = scale,
+                                            .covariance = covariance.of_shape({n_first, n_second})};
+  if (covariance.empty()) return;
   const py::gil_scoped_release release;
   fastexplain::odd_covariance(task, n_threads);
 }
@@ -250,8 +255,8 @@ void bind_kernel_shap(py::module_& m) {
         "Write rows that take each column from a row of X, or of the background where the mask is 0.");
   m.def("distinct_masked_rows", &distinct_masked_rows, py::arg("masks"), py::arg("differs"),
         "Which masked rows of one explained row differ from each other; see masking.h.");
-  m.def("odd_covariance", &odd_covariance, py::arg("gram"), py::arg("linear"), py::arg("log_norm"), py::arg("scale"),
-        py::arg("n_threads"), "Turn gram into the covariance of odd set functions; see odd_gp.h.");
+  m.def("odd_covariance", &odd_covariance, py::arg("first"), py::arg("second"), py::arg("rho"), py::arg("scale"),
+        py::arg("covariance"), py::arg("n_threads"), "Write the covariance of odd set functions; see odd_gp.h.");
   m.def("odd_cross_covariance", &odd_cross_covariance, py::arg("signs"), py::arg("rho"), py::arg("points"), py::arg("weights"),
         py::arg("scale"), py::arg("cross"), py::arg("n_threads"),
         "Write the covariance of Shapley values and coalitions; see odd_gp.h.");

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "fastexplain/parallel.h"
+#include "kernel/odd_covariance.h"
 
 namespace fastexplain {
 namespace {
@@ -36,12 +37,18 @@ void cross_row(const OddCrossTask& task, std::int64_t pair) {
 }  // namespace
 
 void odd_covariance(const OddCovarianceTask& task, int n_threads) {
-  const double norm = std::exp(task.log_norm), scale = task.scale;
-  double* gram = task.gram;
-  const double* linear = task.linear;
-  parallel_for((task.size + kEntries - 1) / kEntries, n_threads, [&](std::int64_t block, int) {
-    for (std::int64_t i = block * kEntries; i < std::min(task.size, (block + 1) * kEntries); ++i)
-      gram[i] = scale * (norm * std::sinh(gram[i]) - linear[i]);
+  const std::int64_t n = task.n_players, n_first = task.n_first, n_second = task.n_second;
+  const bool symmetric = task.first == task.second && n_first == n_second;
+  const CoalitionBytes first(task.first, n_first, n), other(task.second, symmetric ? 0 : n_second, n);
+  const CoalitionBytes& second = symmetric ? first : other;
+  const OddCovariance covariance(task.rho, n, task.scale);
+  const std::int64_t rows = std::max<std::int64_t>(1, kEntries / std::max<std::int64_t>(1, n_second));
+  parallel_for((n_first + rows - 1) / rows, n_threads, [&](std::int64_t block, int) {
+    for (std::int64_t i = block * rows; i < std::min(n_first, (block + 1) * rows); ++i) {
+      double* row = task.covariance + i * n_second;
+      covariance.row(first, i, second, symmetric ? i : 0, n_second, row);
+      for (std::int64_t j = i + 1; symmetric && j < n_second; ++j) task.covariance[j * n_second + i] = row[j];
+    }
   });
 }
 

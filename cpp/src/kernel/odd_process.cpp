@@ -13,11 +13,11 @@
 #include "aligned_buffer.h"
 #include "fastexplain/kernel/odd_gp.h"
 #include "isa/kernels.h"
+#include "kernel/odd_covariance.h"
 
 namespace fastexplain {
 namespace {
 
-constexpr int kByte = 8;  // players whose signs are one byte of a coalition
 // Where rounding leaves no factor, the diagonal grows by such steps; numbers too large to be squared have none at all.
 constexpr double kRetry = 100.0;
 constexpr int kTries = 20;
@@ -49,87 +49,14 @@ class Matrix {
   AlignedBuffer<double> data_;
 };
 
-// Coalitions as bytes, so that two of them differ in the players whose bits their exclusive or has.
-class Bytes {
- public:
-  explicit Bytes(const OddData& data)
-      : n_bytes_((data.n_players + kByte - 1) / kByte), bytes_(static_cast<std::size_t>(data.n_points * n_bytes_), 0) {
-    for (std::int64_t p = 0; p < data.n_points; ++p)
-      for (std::int64_t j = 0; j < data.n_players; ++j)
-        if (data.signs[p * data.n_players + j] > 0)
-          bytes_[static_cast<std::size_t>(p * n_bytes_ + j / kByte)] |= static_cast<std::uint8_t>(1 << (j % kByte));
-  }
-  std::int64_t per_coalition() const { return n_bytes_; }
-  const std::uint8_t* of(std::int64_t p) const { return bytes_.data() + p * n_bytes_; }
-
- private:
-  std::int64_t n_bytes_;
-  std::vector<std::uint8_t> bytes_;
-};
-
-// Covariances of coalitions: (P - Q) / 2 - L, with P = prod (1 + rho s t), Q = prod (1 - rho s t) and L = sum rho s t, each by
-// tables over the bytes in which two coalitions differ.
-class Covariance {
- public:
-  Covariance(const OddPrior& prior, std::int64_t n_players) : scale_(prior.scale) {
-    for (std::int64_t first = 0; first < n_players; first += kByte) {
-      tables_.resize(tables_.size() + kEntries, Part{1.0, 1.0, 0.0, 0.0});
-      Part* table = tables_.data() + tables_.size() - kEntries;
-      for (std::int64_t j = first; j < std::min(n_players, first + kByte); ++j) {
-        const double rho = prior.rho[j];
-        const int half = 1 << (j - first);
-        for (int s = 0; s < half; ++s) {
-          table[s + half] = {table[s].up * (1 - rho), table[s].down * (1 + rho), table[s].sum - rho, 0.0};
-          table[s] = {table[s].up * (1 + rho), table[s].down * (1 - rho), table[s].sum + rho, 0.0};
-        }
-      }
-    }
-  }
-
-  // Of coalition i with those from `begin` to `end`.
-  void row(const Bytes& bytes, std::int64_t i, std::int64_t begin, std::int64_t end, double* out) const {
-    const std::int64_t n_bytes = bytes.per_coalition();
-    if (n_bytes == 1) return row_of<1>(bytes, i, begin, end, out);
-    if (n_bytes == 2) return row_of<2>(bytes, i, begin, end, out);
-    row_of<0>(bytes, i, begin, end, out);
-  }
-
- private:
-  static constexpr std::size_t kEntries = 1 << kByte;
-  struct Part {
-    double up, down, sum, unused;  // 32 bytes: one line of the cache holds two
-  };
-
-  // kBytes: of a coalition; 0: as many as it has.
-  template <int kBytes>
-  void row_of(const Bytes& bytes, std::int64_t i, std::int64_t begin, std::int64_t end, double* out) const {
-    const std::int64_t n_bytes = kBytes ? kBytes : bytes.per_coalition();
-    const std::uint8_t* own = bytes.of(i);
-    for (std::int64_t j = begin; j < end; ++j) {
-      const std::uint8_t* other = bytes.of(j);
-      double up = 1.0, down = 1.0, sum = 0.0;
-      for (std::int64_t b = 0; b < n_bytes; ++b) {
-        const Part& part = tables_[static_cast<std::size_t>(b << kByte | (own[b] ^ other[b]))];
-        up *= part.up;
-        down *= part.down;
-        sum += part.sum;
-      }
-      out[j] = scale_ * ((up - down) / 2 - sum);
-    }
-  }
-
-  std::vector<Part> tables_;
-  double scale_;
-};
-
 // The upper triangle of the covariance, and from column n_points on the borders [signs / 2, `middle` zeros, left].
 void fill(const OddData& data, const OddPrior& prior, std::int64_t middle, Matrix& matrix) {
-  const Bytes bytes(data);
-  const Covariance covariance(prior, data.n_players);
+  const CoalitionBytes bytes(data.signs, data.n_points, data.n_players);
+  const OddCovariance covariance(prior.rho, data.n_players, prior.scale);
   const std::int64_t m = data.n_points, n = data.n_players;
   for (std::int64_t i = 0; i < m; ++i) {
     double* row = matrix.row(i);
-    covariance.row(bytes, i, i, m, row);
+    covariance.row(bytes, i, bytes, i, m, row);
     for (std::int64_t j = 0; j < n; ++j) row[m + j] = data.signs[i * n + j] / 2;
     std::copy_n(data.left + i * data.n_games, data.n_games, row + m + n + middle);
   }

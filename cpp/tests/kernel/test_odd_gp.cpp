@@ -32,19 +32,32 @@ std::vector<double> signs_of(int coalition) {
 }
 
 TEST_CASE("the covariance is the sum over odd sets") {
-  double log_norm = 0;
-  for (const double rho : kRho) log_norm += 0.5 * std::log1p(-rho * rho);
-  for (int first = 0; first < 1 << kPlayers; first += 5)
-    for (int second = 0; second < 1 << kPlayers; second += 3) {
-      const auto s = signs_of(first), t = signs_of(second);
-      double gram = 0, linear = 0;
-      for (int i = 0; i < kPlayers; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        gram += std::atanh(kRho[i]) * s[at] * t[at];
-        linear += kRho[i] * s[at] * t[at];
-      }
-      odd_covariance({.gram = &gram, .linear = &linear, .size = 1, .log_norm = log_norm, .scale = 2.0}, 1);
-      CHECK(gram == Approx(2.0 * by_definition(s.data(), t.data(), -1)).margin(1e-13));
+  std::vector<double> some, others;
+  for (int coalition = 0; coalition < 1 << kPlayers; ++coalition) {
+    const auto s = signs_of(coalition);
+    if (coalition % 5 == 0) some.insert(some.end(), s.begin(), s.end());
+    if (coalition % 3 == 0) others.insert(others.end(), s.begin(), s.end());
+  }
+  const auto n_some = static_cast<std::int64_t>(some.size()) / kPlayers,
+             n_others = static_cast<std::int64_t>(others.size()) / kPlayers;
+  for (const bool same : {false, true})
+    for (const int n_threads : {1, 3}) {
+      const std::int64_t n_second = same ? n_some : n_others;
+      const double* second = same ? some.data() : others.data();
+      std::vector<double> found(static_cast<std::size_t>(n_some * n_second));
+      odd_covariance({.first = some.data(),
+                      .second = second,
+                      .n_first = n_some,
+                      .n_second = n_second,
+                      .n_players = kPlayers,
+                      .rho = kRho,
+                      .scale = 2.0,
+                      .covariance = found.data()},
+                     n_threads);
+      for (std::int64_t i = 0; i < n_some; ++i)
+        for (std::int64_t j = 0; j < n_second; ++j)
+          CHECK(found[static_cast<std::size_t>(i * n_second + j)] ==
+                Approx(2.0 * by_definition(some.data() + i * kPlayers, second + j * kPlayers, -1)).margin(1e-13));
     }
 }
 

@@ -53,20 +53,20 @@ Square inverse(Square a) {
 
 // Covariance with noise, by the kernel that odd_gp.h documents.
 Square covariance(const Case& drawn, const double* rho, double scale, double nugget, double full_noise) {
-  double log_norm = 0;
-  for (int l = 0; l < kPlayers; ++l) log_norm += 0.5 * std::log1p(-rho[l] * rho[l]);
+  std::vector<double> entries(kPoints * kPoints);
+  odd_covariance({.first = drawn.signs.data(),
+                  .second = drawn.signs.data(),
+                  .n_first = kPoints,
+                  .n_second = kPoints,
+                  .n_players = kPlayers,
+                  .rho = rho,
+                  .scale = scale,
+                  .covariance = entries.data()},
+                 1);
   Square found(kPoints, std::vector<double>(kPoints));
   for (std::size_t i = 0; i < kPoints; ++i)
-    for (std::size_t j = 0; j < kPoints; ++j) {
-      double gram = 0, linear = 0;
-      for (std::size_t l = 0; l < kPlayers; ++l) {
-        const double both = drawn.signs[i * kPlayers + l] * drawn.signs[j * kPlayers + l];
-        gram += std::atanh(rho[l]) * both;
-        linear += rho[l] * both;
-      }
-      odd_covariance({.gram = &gram, .linear = &linear, .size = 1, .log_norm = log_norm, .scale = scale}, 1);
-      found[i][j] = gram + (i == j ? (i + 1 < kPoints ? nugget : full_noise) + full_noise : 0.0);
-    }
+    for (std::size_t j = 0; j < kPoints; ++j)
+      found[i][j] = entries[i * kPoints + j] + (i == j ? (i + 1 < kPoints ? nugget : full_noise) + full_noise : 0.0);
   return found;
 }
 

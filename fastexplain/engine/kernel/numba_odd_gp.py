@@ -13,7 +13,7 @@ __all__ = ["odd_covariance", "odd_cross_covariance"]
 def odd_covariance(
     gram: NDArray[np.float64], linear: NDArray[np.float64], log_norm: float, scale: float, n_threads: int
 ) -> None:
-    """In place: ``scale * (exp(log_norm) * sinh(gram) - linear)``."""
+    """In place: ``scale * (exp(log_norm) * sinh(gram) - linear)``; the compiled core multiplies up products instead."""
 
     def fill(part: slice) -> None:
         _covariance(gram[part], linear[part], np.exp(log_norm), scale)

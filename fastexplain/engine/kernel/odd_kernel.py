@@ -66,17 +66,18 @@ def covariance(
     first: NDArray[np.float64], second: NDArray[np.float64], rho: NDArray[np.float64], scale: float, settings: Settings
 ) -> NDArray[np.float64]:
     """Of the odd part, orders 3, 5, ..., at coalitions given by their signs."""
-    gram = np.ascontiguousarray((first * np.arctanh(rho)) @ second.T)
-    linear = np.ascontiguousarray((first * rho) @ second.T)
-    log_norm = 0.5 * float(np.log1p(-(rho**2)).sum())
     if settings.backend == "native":
         from fastexplain._core import odd_covariance
 
-        odd_covariance(gram, linear, log_norm=log_norm, scale=scale, n_threads=settings.n_threads)
-    else:
-        from fastexplain.engine.kernel import numba_odd_gp
+        found = np.empty((len(first), len(second)))
+        odd_covariance(first, second, rho, scale=scale, covariance=found, n_threads=settings.n_threads)
+        return found
+    from fastexplain.engine.kernel import numba_odd_gp
 
-        numba_odd_gp.odd_covariance(gram, linear, log_norm, scale, settings.n_threads)
+    gram = np.ascontiguousarray((first * np.arctanh(rho)) @ second.T)
+    linear = np.ascontiguousarray((first * rho) @ second.T)
+    log_norm = 0.5 * float(np.log1p(-(rho**2)).sum())
+    numba_odd_gp.odd_covariance(gram, linear, log_norm, scale, settings.n_threads)
     return gram
 
 

@@ -6,14 +6,17 @@
 
 namespace fastexplain {
 
-// In place: gram[i, j] = sum_l atanh(rho_l) s_il s_jl becomes scale * (exp(log_norm) sinh(gram) - linear[i, j]), the covariance
-// of orders 3, 5, ...; linear[i, j] = sum_l rho_l s_il s_jl.
+// covariance[i, j] of the odd part (orders 3, 5, ...) at coalitions first[i] and second[j]: scale * (prod (1 + rho_l s_il t_jl)
+// - prod (1 - rho_l s_il t_jl)) / 2 - scale * sum rho_l s_il t_jl.
 struct OddCovarianceTask {
-  double* gram = nullptr;
-  const double* linear = nullptr;
-  std::int64_t size = 0;  // entries of either
-  double log_norm = 0.0;
+  const double* first = nullptr;   // (n_first, n_players)
+  const double* second = nullptr;  // (n_second, n_players); the same memory as `first`: half of the work
+  std::int64_t n_first = 0;
+  std::int64_t n_second = 0;
+  std::int64_t n_players = 0;
+  const double* rho = nullptr;  // (n_players,)
   double scale = 1.0;
+  double* covariance = nullptr;  // (n_first, n_second)
 };
 
 void odd_covariance(const OddCovarianceTask& task, int n_threads);
