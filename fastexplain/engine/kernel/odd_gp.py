@@ -52,8 +52,8 @@ _MAX_GP_PAIRS = 2500
 # What the hyper-parameters cost: intervals are Student's with this part of the degrees of freedom. Games of 14 and 18
 # players at 4 to 30 evaluations per player: 0.90 to 0.94 of 95% intervals held the value without, 0.93 to 0.96 with.
 _TUNED_FREEDOM = 0.4
-# Errors above this part of the range of the values: the process has not understood the game.
-_POOR_SHARE = 0.05
+# Errors above this part of the range of the values: the process has not understood the game, or not yet.
+_POOR_SHARE = 0.01
 # Rows of the compiled solver's matrix, and games, at most: larger systems are LAPACK's.
 _SMALL_SYSTEM = 512
 _FEW_GAMES = 32

@@ -21,7 +21,7 @@ __all__ = ["Terms", "pursue"]
 _MOST_PLAYERS = 20
 _ORDERS = (3, 5)
 # Pairs that choose, and terms, at most.
-_MOST_PAIRS = 256
+_MOST_PAIRS = 128
 _MOST_TERMS = 8
 # Pairs per player from which on it pays to look: more than a first look has.
 _FEWEST_PAIRS = 5
