@@ -202,8 +202,8 @@ auto PatternTables<T>::weigh_states(std::size_t first, std::size_t last, const P
         const double* weights = background.weights + tile * kTileRows;
         const int n = static_cast<int>(std::min<std::int64_t>(kTileRows, background.n_rows - tile * kTileRows));
         const std::size_t at = tile * codes.tile_codes;
-        active_kernels().patterns.index({&forest, group, 1, codes.bytes + at,
-                                         codes.words == nullptr ? nullptr : codes.words + at, n, states, true});
+        active_kernels().patterns.index(
+            {&forest, group, 1, codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at, n, states, true});
         int row = 0;
         for (; row + kSums <= n; row += kSums)
           for (int i = 0; i < kSums; ++i) of_group[i][states[row + i]] += weights[row + i];
@@ -214,8 +214,7 @@ auto PatternTables<T>::weigh_states(std::size_t first, std::size_t last, const P
   std::vector<StateWeights> weights(last - first);
   for (std::size_t group = 0; group < weights.size(); ++group)
     for (int state = 0; state < kMaxStates; ++state)
-      weights[group][state] =
-          (sums[group][0][state] + sums[group][1][state]) + (sums[group][2][state] + sums[group][3][state]);
+      weights[group][state] = (sums[group][0][state] + sums[group][1][state]) + (sums[group][2][state] + sums[group][3][state]);
   return weights;
 }
 
