@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "tree/background_pairs.h"
 #include "tree/background_walk.h"
 #include "tree/encoding.h"
 #include "tree/raw_outputs.h"
@@ -12,12 +13,6 @@
 
 namespace fastexplain {
 namespace {
-
-std::vector<TreePart> whole_trees(const ForestView& forest) {
-  std::vector<TreePart> parts;
-  for (std::int64_t tree = 0; tree < forest.n_trees; ++tree) parts.push_back({tree, {}});
-  return parts;
-}
 
 // Weighted mean of the sum of the trees.
 std::vector<double> mean_over(const EncodedBackground& background, const ForestView& forest,
@@ -46,7 +41,7 @@ class InterventionalShap::Impl {
       : encoding_(std::make_shared<const Encoding>(forest)),
         background_(std::make_shared<const EncodedBackground>(*encoding_, background, weights)),
         mean_outputs_(mean_over(*background_, forest, encoding_, n_threads)),
-        walk_(forest, encoding_, whole_trees(forest), background_, options.kept_bytes, n_threads) {}
+        walk_(forest, encoding_, whole_trees(forest), background_, kFewPlaces, options.kept_bytes, n_threads) {}
 
   void explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check) const {
     std::fill_n(values.data, values.n_rows * values.n_features * values.n_outputs, 0.0);
@@ -79,5 +74,38 @@ void InterventionalShap::explain(const RowsView& rows, const ValuesView& values,
 const std::vector<double>& InterventionalShap::mean_outputs() const { return impl_->mean_outputs(); }
 
 std::size_t InterventionalShap::memory() const { return impl_->memory(); }
+
+class TransformedShap::Impl {
+ public:
+  Impl(const ForestView& forest, const RowsView& background, const double* weights, int n_threads,
+       const InterventionalOptions& options)
+      : encoding(std::make_shared<const Encoding>(forest)),
+        rows(std::make_shared<const EncodedBackground>(*encoding, background, weights)),
+        pairs(forest, encoding, rows, options.kept_bytes, n_threads) {}
+
+  std::shared_ptr<const Encoding> encoding;
+  std::shared_ptr<const EncodedBackground> rows;
+  BackgroundPairs pairs;
+};
+
+TransformedShap::TransformedShap(const ForestView& forest, const RowsView& background, const double* weights, int n_threads,
+                                 const InterventionalOptions& options)
+    : n_features_(forest.n_features),
+      impl_(std::make_unique<Impl>(forest, background, weights, std::max(n_threads, 1), options)) {}
+
+TransformedShap::~TransformedShap() = default;
+
+void TransformedShap::explain(const RowsView& rows, const OutputTransform& transform, const ValuesView& values, int n_threads,
+                              const InterruptCheck& check) const {
+  impl_->pairs.explain(rows, transform, values, n_threads, check);
+}
+
+const std::vector<double>& TransformedShap::background_outputs() const { return impl_->pairs.background_outputs(); }
+
+const std::vector<double>& TransformedShap::background_weights() const { return impl_->rows->weights(); }
+
+std::size_t TransformedShap::memory() const {
+  return impl_->encoding->memory() + impl_->rows->memory() + impl_->pairs.memory();
+}
 
 }  // namespace fastexplain

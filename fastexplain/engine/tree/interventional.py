@@ -13,6 +13,7 @@ from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import Background, as_background
 from fastexplain.engine.progress import progress, steps
 from fastexplain.engine.tree.inputs import aligned, loaded, prepared
+from fastexplain.engine.tree.outputs import Output, explained_output, labels_of
 from fastexplain.engine.tree.result import TreeShapResult
 from fastexplain.models import Forest, TreeModel
 
@@ -68,25 +69,30 @@ class InterventionalTreeShap:
         self._backend = select_backend(backend)
         self._model = loaded(model)
         self._background = _prepared_background(self._model, background, weights)
-        self._kernel: Any = _make_kernel(self._backend, self._forest, self._background, resolve_num_threads(n_threads))
-
-    @property
-    def _forest(self) -> Forest:
-        return self._model if isinstance(self._model, Forest) else self._model.forest
+        self._kernels: dict[bool, Any] = {}
+        self._kernel(False, resolve_num_threads(n_threads))
 
     @property
     def base_values(self) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = self._prepared_kernel(resolve_num_threads(None)).mean_outputs
+        mean: NDArray[np.float64] = self._kernel(False, resolve_num_threads(None)).mean_outputs
         return mean + self._forest.base_offset
 
-    def explain(self, X: Any, *, n_threads: int | None = None, show_progress: bool | None = None) -> TreeShapResult:
+    def explain(
+        self,
+        X: Any,
+        *,
+        model_output: str = "raw",
+        y: Any = None,
+        n_threads: int | None = None,
+        show_progress: bool | None = None,
+    ) -> TreeShapResult:
         """Interventional values of every row.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_rows, n_features)
             Rows as the model's own predict takes them.
-        n_threads, show_progress
+        model_output, y, n_threads, show_progress
             As in `tree_shap`.
 
         Returns
@@ -94,15 +100,25 @@ class InterventionalTreeShap:
         TreeShapResult
         """
         threads = resolve_num_threads(n_threads)
-        return _explain(self._prepared_kernel(threads), *prepared(self._model, X), threads, show_progress)
+        output = explained_output(self._model, model_output)
+        forest, rows = prepared(self._model, X)
+        labels = labels_of(self._model, output, y, len(rows))
+        return _explain(self._kernel(output is not None, threads), forest, rows, output, labels, threads, show_progress)
 
-    def _prepared_kernel(self, n_threads: int) -> Any:
-        if self._kernel is None:  # after unpickling
-            self._kernel = _make_kernel(self._backend, self._forest, self._background, n_threads)
-        return self._kernel
+    @property
+    def _forest(self) -> Forest:
+        return self._model if isinstance(self._model, Forest) else self._model.forest
+
+    def _kernel(self, transformed: bool, n_threads: int) -> Any:
+        """Made when it is first needed, also after unpickling."""
+        kernel = self._kernels.get(transformed)
+        if kernel is None:
+            kernel = _make_kernel(self._backend, self._forest, self._background, transformed, n_threads)
+            self._kernels[transformed] = kernel
+        return kernel
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kernel": None}
+        return {**self.__dict__, "_kernels": {}}
 
 
 def explain_once(
@@ -111,6 +127,8 @@ def explain_once(
     background: Any,
     weights: Any,
     *,
+    model_output: str,
+    y: Any,
     backend: str | None,
     n_threads: int | None,
     show_progress: bool | None,
@@ -118,36 +136,54 @@ def explain_once(
     """`tree_shap` with a background. The forest remembers the latest background, by a digest of its rows."""
     chosen, threads = select_backend(backend), resolve_num_threads(n_threads)
     tree_model = loaded(model)
+    output = explained_output(tree_model, model_output)
     of_background = _prepared_background(tree_model, background, weights)
     forest, rows = prepared(tree_model, X)
+    labels = labels_of(tree_model, output, y, len(rows))
     digest = _digest(of_background)
-    key = (chosen, "interventional")
+    key = (chosen, "interventional" if output is None else "transformed")
     remembered = forest._compiled.get(key)
     if remembered is None or remembered[0] != digest:
-        remembered = forest._compiled[key] = (digest, _make_kernel(chosen, forest, of_background, threads))
-    return _explain(remembered[1], forest, rows, threads, show_progress)
+        kernel = _make_kernel(chosen, forest, of_background, output is not None, threads)
+        remembered = forest._compiled[key] = (digest, kernel)
+    return _explain(remembered[1], forest, rows, output, labels, threads, show_progress)
 
 
 def _explain(
-    kernel: Any, forest: Forest, rows: NDArray[np.floating], n_threads: int, show_progress: bool | None
+    kernel: Any,
+    forest: Forest,
+    rows: NDArray[np.floating],
+    output: Output | None,
+    labels: NDArray[np.float64],
+    n_threads: int,
+    show_progress: bool | None,
 ) -> TreeShapResult:
     rows = aligned(rows)
     values = np.empty((len(rows), forest.n_features, forest.n_outputs))
+    transform: dict[str, Any] = {}
+    if output is not None:
+        transform = {"transform": output.transform, "slope": output.slope, "offset": float(forest.base_offset[0])}
     with progress(len(rows), "tree_shap", show_progress, quick=QUICK_ROWS) as bar:
         for part in steps(len(rows), bar, least=n_threads):
-            kernel.explain(rows[part], values[part], n_threads=n_threads)
-    return TreeShapResult(values, kernel.mean_outputs + forest.base_offset)
+            if output is not None:
+                transform["labels"] = labels[part]
+            kernel.explain(rows[part], values=values[part], n_threads=n_threads, **transform)
+    if output is None:
+        return TreeShapResult(values, kernel.mean_outputs + forest.base_offset)
+    margins = kernel.background_outputs + forest.base_offset[0]
+    return TreeShapResult(values, output.mean(margins, kernel.background_weights, labels))
 
 
-def _make_kernel(backend: str, forest: Forest, background: Background, n_threads: int) -> Any:
+def _make_kernel(backend: str, forest: Forest, background: Background, transformed: bool, n_threads: int) -> Any:
     """The forest and the background, compiled by the backend."""
     if backend == "numba":
         raise ValueError(
             "backend='numba' explains without a background only; use backend='native', or leave background out."
         )
-    from fastexplain._core import InterventionalShap
+    from fastexplain import _core
 
-    return InterventionalShap(forest, background.data, weights=background.weights, n_threads=n_threads)
+    kernel = _core.TransformedShap if transformed else _core.InterventionalShap
+    return kernel(forest, background.data, weights=background.weights, n_threads=n_threads)
 
 
 def _prepared_background(model: Forest | TreeModel, background: Any, weights: Any) -> Background:
