@@ -1,7 +1,6 @@
 // InterventionalShap for Python.
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "bindings.h"
@@ -10,6 +9,7 @@
 #include "forest_view.h"
 
 using fastexplain::InterventionalShap;
+using fastexplain::LaneType;
 using fastexplain::OutputTransform;
 using fastexplain::TransformedShap;
 
@@ -40,19 +40,42 @@ const double* checked_weights(const In<"weights", double>& weights, std::int64_t
   return given;
 }
 
-template <class Shap>
-std::unique_ptr<Shap> make(const py::object& forest, const In<"background_rows", void, Layout::kStrided>& background,
-                           const In<"weights", double>& weights, Threads n_threads, std::int64_t kept_bytes) {
+std::size_t kept(std::int64_t kept_bytes) {
   require(kept_bytes >= 0, "kept_bytes must not be negative; got ", kept_bytes);
-  const BorrowedForest borrowed(forest);
-  const fastexplain::RowsView rows = rows_view(background, "background_rows", borrowed.view().n_features);
-  if constexpr (std::is_same_v<Shap, TransformedShap>)
-    require(borrowed.view().n_outputs == 1, "Forest.n_outputs must be 1; got ", borrowed.view().n_outputs);
+  return static_cast<std::size_t>(kept_bytes);
+}
+
+template <class Shap>
+std::unique_ptr<Shap> make_from(const BorrowedForest& forest, const In<"background_rows", void, Layout::kStrided>& background,
+                                const In<"weights", double>& weights, Threads n_threads,
+                                const fastexplain::InterventionalOptions& options) {
+  const fastexplain::RowsView rows = rows_view(background, "background_rows", forest.view().n_features);
   require(rows.n_rows > 0, "background_rows must hold a row; got none");
   const double* of_rows = checked_weights(weights, rows.n_rows);
   const py::gil_scoped_release release;
-  return std::make_unique<Shap>(borrowed.view(), rows, of_rows, n_threads,
-                                fastexplain::InterventionalOptions{static_cast<std::size_t>(kept_bytes)});
+  return std::make_unique<Shap>(forest.view(), rows, of_rows, n_threads, options);
+}
+
+std::unique_ptr<InterventionalShap> make(const py::object& forest,
+                                         const In<"background_rows", void, Layout::kStrided>& background,
+                                         const In<"weights", double>& weights, bool float32_lanes, Threads n_threads,
+                                         std::int64_t kept_bytes, std::int64_t table_bytes, int max_states) {
+  require(table_bytes >= 0, "table_bytes must not be negative; got ", table_bytes);
+  require(max_states >= 0, "max_states must not be negative; got ", max_states);
+  const fastexplain::InterventionalOptions options{.lanes = float32_lanes ? LaneType::kFloat32 : LaneType::kFloat64,
+                                                   .table_bytes = static_cast<std::size_t>(table_bytes),
+                                                   .max_states = max_states,
+                                                   .kept_bytes = kept(kept_bytes)};
+  return make_from<InterventionalShap>(BorrowedForest(forest), background, weights, n_threads, options);
+}
+
+std::unique_ptr<TransformedShap> make_transformed(const py::object& forest,
+                                                  const In<"background_rows", void, Layout::kStrided>& background,
+                                                  const In<"weights", double>& weights, Threads n_threads,
+                                                  std::int64_t kept_bytes) {
+  const BorrowedForest borrowed(forest);
+  require(borrowed.view().n_outputs == 1, "Forest.n_outputs must be 1; got ", borrowed.view().n_outputs);
+  return make_from<TransformedShap>(borrowed, background, weights, n_threads, {.kept_bytes = kept(kept_bytes)});
 }
 
 void explain(const InterventionalShap& self, const In<"X", void, Layout::kStrided>& X, const Out<"values", double>& values,
@@ -102,15 +125,18 @@ py::array_t<double> background_weights(const TransformedShap& self) { return arr
 
 void bind_interventional_shap(py::module_& m) {
   py::class_<InterventionalShap>(m, "InterventionalShap", "A forest and a background compiled for interventional Tree SHAP.")
-      .def(py::init(&make<InterventionalShap>), py::arg("forest"), py::arg("background_rows"), py::kw_only(),
-           py::arg("weights"), py::arg("n_threads"), py::arg("kept_bytes") = fastexplain::InterventionalOptions{}.kept_bytes)
+      .def(py::init(&make), py::arg("forest"), py::arg("background_rows"), py::kw_only(), py::arg("weights"),
+           py::arg("float32_lanes") = false, py::arg("n_threads"),
+           py::arg("kept_bytes") = fastexplain::InterventionalOptions{}.kept_bytes,
+           py::arg("table_bytes") = fastexplain::InterventionalOptions{}.table_bytes,
+           py::arg("max_states") = fastexplain::InterventionalOptions{}.max_states)
       .def("explain", &explain, py::arg("X"), py::arg("values"), py::kw_only(), py::arg("n_threads"),
            "Write values (n_rows, n_features, n_outputs) of the rows of X, float32 or float64 of any strides.")
       .def_property_readonly("mean_outputs", &mean_outputs, "Mean of the sum of the trees over the background, (n_outputs,).")
       .def_property_readonly("memory", &InterventionalShap::memory, "Bytes held by the compiled forest and background.");
   py::class_<TransformedShap>(m, "TransformedShap",
                               "A forest of one output and a background, for values of a transformed output.")
-      .def(py::init(&make<TransformedShap>), py::arg("forest"), py::arg("background_rows"), py::kw_only(), py::arg("weights"),
+      .def(py::init(&make_transformed), py::arg("forest"), py::arg("background_rows"), py::kw_only(), py::arg("weights"),
            py::arg("n_threads"), py::arg("kept_bytes") = fastexplain::InterventionalOptions{}.kept_bytes)
       .def("explain", &explain_transformed, py::arg("X"), py::kw_only(), py::arg("transform"), py::arg("slope"),
            py::arg("offset"), py::arg("labels"), py::arg("values"), py::arg("n_threads"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from typing import Any
 
@@ -24,6 +25,8 @@ shap = pytest.importorskip("shap")
 
 # shap's tree kernels compute in float32 where the library does.
 FLOAT32 = 1e-5
+# Sums of a few hundred numbers in another order.
+EXACT = 1e-9
 
 # float32 numbers off the thresholds: shap does not round background rows as scikit-learn does
 X, Y = (array.astype(np.float32).astype(np.float64) for array in load_iris(return_X_y=True))
@@ -192,21 +195,169 @@ def test_assert_additivity() -> None:
 # With background rows
 
 
-@pytest.mark.parametrize(
-    ("model", "output"),
-    [(FOREST, "raw"), (CLASSES, "raw"), (BOOSTING, "raw"), (BOOSTING, "probability")],
-)
-def test_background_rows_are_enumerated(model: Any, output: str) -> None:
-    mine, theirs = both(model, BACKGROUND, model_output=output)
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_background_rows(model: Any) -> None:
+    mine, theirs = both(model, BACKGROUND)
     assert mine.feature_perturbation == theirs.feature_perturbation == "interventional"
-    np.testing.assert_allclose(mine.expected_value, theirs.expected_value, atol=FLOAT32)
-    if output == "probability":  # shap scales the margin's values; ours are the probability's own
-        expected = ours.ExactExplainer(lambda rows: model.predict_proba(rows)[:, 1], BACKGROUND)(ROWS).values
-    else:
-        expected = theirs.shap_values(ROWS)
-    np.testing.assert_allclose(mine.shap_values(ROWS), expected, atol=FLOAT32)
+    assert_same(mine, theirs)
     for rows in (ROWS, ROWS[0], ROWS[:1]):
         assert mine(rows).shape == theirs(rows).shape == mine.shap_values(rows).shape
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("task", ["regression", "binary", "classes"])
+def test_background_rows_of_boosting_libraries(library: str, task: str) -> None:
+    assert_same(*both(booster(library, task), BACKGROUND))
+
+
+def test_background_rows_of_many_features() -> None:
+    wide = np.random.default_rng(0).normal(size=(60, 30)).astype(np.float32)
+    model = RandomForestRegressor(n_estimators=5, random_state=0).fit(wide, wide[:, 0] * wide[:, 1])
+    mine, theirs = both(model, wide[:20] + np.float32(1e-3))
+    np.testing.assert_allclose(mine.shap_values(wide[20:30]), theirs.shap_values(wide[20:30]), atol=FLOAT32)
+
+
+def test_background_tables_with_categories_and_missing_values() -> None:
+    """Where shap's own kernel gives up: against enumeration."""
+    table = pandas.DataFrame(X, columns=list("abcd"))
+    table["kind"] = pandas.Categorical(np.where(X[:, 3] > 1, "wide", "narrow"))
+    table.loc[::7, "a"] = np.nan
+    model = booster("lightgbm", "regression", table)
+    few, background = table[3:60:14], table[::10]
+    mine = ours.TreeExplainer(model, background)
+    expected = fastexplain.kernel_shap(model.predict, few, background, method="exact", see_through=False).values
+    np.testing.assert_allclose(mine.shap_values(few), expected[..., 0], atol=EXACT)
+    np.testing.assert_allclose(mine.expected_value, model.predict(background).mean())
+
+
+def test_background_tables_in_another_order_of_columns() -> None:
+    background = pandas.DataFrame(BACKGROUND, columns=list("abcd"))
+    rows = pandas.DataFrame(ROWS, columns=list("abcd"))
+    mine = ours.TreeExplainer(FOREST, background)
+    straight = mine.shap_values(rows)
+    np.testing.assert_array_equal(mine.shap_values(rows[["c", "a", "d", "b"]]), straight[:, [2, 0, 3, 1]])
+
+
+def test_weighted_background_rows() -> None:
+    mine = ours.TreeExplainer(FOREST, ours.kmeans(X, 5))
+    expected = ours.KernelExplainer(FOREST.predict, ours.kmeans(X, 5))
+    np.testing.assert_allclose(mine.shap_values(ROWS), expected.shap_values(ROWS, silent=True), atol=EXACT)
+    np.testing.assert_allclose(mine.expected_value, expected.expected_value)
+
+
+@pytest.mark.parametrize("output", ["predict", "predict_proba", "probability"])
+def test_outputs_that_are_the_sum_of_the_trees(output: str) -> None:
+    model = FOREST if output == "predict" else CLASSES
+    mine, raw = (ours.TreeExplainer(model, BACKGROUND, model_output=which) for which in (output, "raw"))
+    np.testing.assert_array_equal(mine.shap_values(ROWS), raw.shap_values(ROWS))
+    np.testing.assert_array_equal(mine.expected_value, raw.expected_value)
+
+
+@pytest.mark.parametrize("name", ["boosting", "lightgbm", "xgboost", "booster"])
+@pytest.mark.parametrize("output", ["probability", "predict_proba"])
+def test_probabilities_of_margins(name: str, output: str) -> None:
+    """As shap does, the margin's values are stretched, pair by pair."""
+    model = BOOSTING if name == "boosting" else booster("xgboost" if name == "booster" else name, "binary")
+    probability = model.predict_proba(ROWS)
+    model = model.get_booster() if name == "booster" else model
+    mine, theirs = ours.TreeExplainer(model, BACKGROUND, output), shap.TreeExplainer(model, BACKGROUND, "probability")
+    values, expected = mine.shap_values(ROWS), theirs.shap_values(ROWS)
+    if output == "predict_proba":  # of both classes
+        expected, total = np.stack([-expected, expected], axis=-1), probability
+        assert mine(ROWS).base_values.shape == (len(ROWS), 2)
+    else:
+        np.testing.assert_allclose(mine.expected_value, theirs.expected_value, atol=FLOAT32)
+        total = probability[:, 1]
+    np.testing.assert_allclose(values, expected, atol=FLOAT32)
+    np.testing.assert_allclose(values.sum(axis=1) + mine.expected_value, total, atol=FLOAT32)
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(mine)).shap_values(ROWS), values)
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_losses(library: str, task: str) -> None:
+    mine, theirs = both(booster(library, task), BACKGROUND, model_output="log_loss")
+    labels = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
+    values = mine.shap_values(ROWS, labels)
+    scale = np.abs(values).max()
+    np.testing.assert_allclose(values, theirs.shap_values(ROWS, labels), atol=FLOAT32 * scale)
+    for label in (0, 1):
+        np.testing.assert_allclose(mine.expected_value(label), theirs.expected_value(label), rtol=FLOAT32)
+    explanation = mine(ROWS, labels)
+    np.testing.assert_allclose(explanation.base_values, [mine.expected_value(label) for label in labels])
+    assert mine(ROWS[0], labels[0]).base_values == mine.expected_value(0)
+    raw = ours.TreeExplainer(booster(library, task)).model.predict(ROWS)
+    loss = (raw - labels) ** 2 if task == "regression" else np.logaddexp(0, raw) - labels * raw
+    np.testing.assert_allclose(values.sum(axis=1) + explanation.base_values, loss, atol=FLOAT32 * scale)
+
+
+def test_labels_of_losses() -> None:
+    model = GradientBoostingClassifier(n_estimators=3, random_state=0).fit(X, np.where(BINARY, "yes", "no"))
+    mine = ours.TreeExplainer(model, BACKGROUND, "log_loss")
+    values = mine.shap_values(ROWS, ["no", "yes", "yes", "no", "no"])
+    np.testing.assert_array_equal(values, mine.shap_values(ROWS, [0, 1, 1, 0, 0]))
+    errors = shap.utils._exceptions
+    with pytest.raises(errors.ExplainerError, match="needs the labels of the rows"):
+        mine.shap_values(ROWS)
+    with pytest.raises(errors.DimensionError, match="There are 2 labels for 5 rows"):
+        mine.shap_values(ROWS, [0, 1])
+    with pytest.raises(ValueError, match="y holds labels other than 0 and 1"):
+        mine.shap_values(ROWS, [0, 1, 2, 0, 1])
+    with pytest.raises(NotImplementedError, match="of two classes' margins"):
+        ours.TreeExplainer(CLASSES, BACKGROUND, "log_loss")
+
+
+def test_other_outputs_are_enumerated() -> None:
+    model = booster("lightgbm", "classes")
+    mine = ours.TreeExplainer(model, BACKGROUND, model_output="predict_proba")
+    expected = ours.ExactExplainer(model.predict_proba, BACKGROUND)(ROWS)
+    np.testing.assert_allclose(mine.shap_values(ROWS), expected.values, atol=EXACT)
+    np.testing.assert_allclose(mine.expected_value, expected.base_values[0])
+
+
+def test_tree_limit_with_background_rows() -> None:
+    mine, theirs = both(BOOSTING, BACKGROUND)
+    expected = theirs.shap_values(ROWS, tree_limit=3, check_additivity=False)
+    np.testing.assert_allclose(mine.shap_values(ROWS, tree_limit=3), expected, atol=FLOAT32)
+
+
+# Interactions
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_interactions(model: Any) -> None:
+    mine, theirs = both(model)
+    values = mine.shap_interaction_values(ROWS)
+    np.testing.assert_allclose(values, theirs.shap_interaction_values(ROWS), atol=FLOAT32)
+    called, expected = mine(ROWS, interactions=True), theirs(ROWS, interactions=True)
+    np.testing.assert_array_equal(called.values, values)
+    assert called.base_values.shape == expected.base_values.shape
+    np.testing.assert_allclose(mine.shap_interaction_values(ROWS[0]), values[0], atol=EXACT)
+    np.testing.assert_allclose(values.sum(axis=2), mine.shap_values(ROWS), atol=EXACT)
+
+
+@pytest.mark.parametrize("task", ["binary", "classes"])
+def test_interactions_of_xgboost(task: str) -> None:
+    mine, theirs = both(booster("xgboost", task))
+    expected = theirs.shap_interaction_values(ROWS)
+    np.testing.assert_allclose(mine.shap_interaction_values(ROWS), expected, atol=FLOAT32)
+
+
+def test_interactions_against_background_rows() -> None:
+    """Shap's are zero there."""
+    mine = ours.TreeExplainer(FOREST, BACKGROUND)
+    values = mine.shap_interaction_values(ROWS)
+    np.testing.assert_allclose(values.sum(axis=2), mine.shap_values(ROWS), atol=EXACT)
+    assert np.abs(values[:, 0, 2]).max() > 0.01
+
+
+def test_interactions_of_the_first_trees() -> None:
+    mine, theirs = both(BOOSTING)
+    few = mine.shap_interaction_values(ROWS, tree_limit=3)
+    np.testing.assert_allclose(few, theirs.shap_interaction_values(ROWS, tree_limit=3), atol=FLOAT32)
+
+
+# All of the background
 
 
 def test_all_background_rows_are_used() -> None:
@@ -227,15 +378,41 @@ def test_interventional_without_background_rows_warns() -> None:
         assert explainer.feature_perturbation == "tree_path_dependent"
 
 
+# The model
+
+
+@pytest.mark.parametrize("name", [*MODELS, "xgboost", "lightgbm"])
+def test_the_model_tells_what_shaps_tells(name: str) -> None:
+    model = MODELS[name] if name in MODELS else booster(name, "classes")
+    mine, theirs = (explainer.model for explainer in both(model))
+    assert mine.original_model is model
+    assert mine.num_outputs == theirs.num_outputs
+    assert mine.tree_limit == theirs.tree_limit
+    assert mine.model_output == theirs.model_output == "raw"
+    np.testing.assert_allclose(mine.predict(ROWS), theirs.predict(ROWS), atol=FLOAT32)
+    for member in ("children_left", "children_right", "node_sample_weight", "num_nodes", "base_offset"):
+        np.testing.assert_allclose(getattr(mine, member), getattr(theirs, member), rtol=1e-4, atol=FLOAT32)
+    inner = mine.children_left >= 0
+    for member in ("features", "thresholds", "children_default"):
+        ours_, theirs_ = getattr(mine, member), getattr(theirs, member)
+        if member != "children_default" or name in ("xgboost", "lightgbm"):  # of rows without missing values
+            np.testing.assert_allclose(ours_[inner], theirs_[inner], rtol=1e-6, err_msg=member)
+    np.testing.assert_allclose(mine.values[~inner], theirs.values[~inner], atol=FLOAT32)
+    assert mine.n_features_in_ == 4  # the model's own
+    assert not hasattr(mine, "no_such_member")
+    again = ours.TreeExplainer(mine)
+    np.testing.assert_array_equal(again.shap_values(ROWS), ours.TreeExplainer(model).shap_values(ROWS))
+
+
 # Refused
 
 
 def test_what_is_not_there() -> None:
     wide = np.random.default_rng(0).normal(size=(60, 20))
-    model = RandomForestRegressor(n_estimators=2, random_state=0).fit(wide, wide[:, 0])
+    model = GradientBoostingClassifier(n_estimators=2, random_state=0).fit(wide, np.arange(60) % 3)
     errors = shap.utils._exceptions
-    with pytest.raises(errors.InvalidModelError, match="at most 14 features; this model has 20"):
-        ours.TreeExplainer(model, wide)
+    with pytest.raises(errors.InvalidModelError, match="at most 14 of them; this model has 20"):
+        ours.TreeExplainer(model, wide, model_output="probability")
     with pytest.raises(
         errors.InvalidModelError, match=r"not yet supported by TreeExplainer: sklearn\.linear"
     ) as caught:
@@ -247,20 +424,24 @@ def test_what_is_not_there() -> None:
         "model_output='probability' needs background rows": lambda: ours.TreeExplainer(
             BOOSTING, model_output="probability"
         ),
-        "model_output must be one of .*; got 'log_loss'": lambda: ours.TreeExplainer(
-            FOREST, BACKGROUND, model_output="log_loss"
+        "model_output must be one of .*; got 'logloss'": lambda: ours.TreeExplainer(
+            FOREST, BACKGROUND, model_output="logloss"
         ),
         "is of classifiers": lambda: ours.TreeExplainer(FOREST, BACKGROUND, model_output="probability"),
         "y is of model_output='log_loss'": lambda: ours.TreeExplainer(FOREST).shap_values(X, Y),
+        "Interaction values are of model_output='raw'": lambda: ours.TreeExplainer(
+            BOOSTING, BACKGROUND, model_output="probability"
+        ).shap_interaction_values(X),
+        "tree_limit is for model_output='raw'": lambda: ours.TreeExplainer(
+            BOOSTING, BACKGROUND, model_output="probability"
+        ).shap_values(X, tree_limit=2),
         "takes the identity link only": lambda: ours.TreeExplainer(FOREST, link=ours.links.logit),
     }
     for message, call in refused.items():
         with pytest.raises(ValueError, match=message):
             call()
-    with pytest.raises(NotImplementedError, match="ExactExplainer"):
-        ours.TreeExplainer(FOREST).shap_interaction_values(X)
-    with pytest.raises(NotImplementedError, match="ExactExplainer"):
-        ours.TreeExplainer(FOREST)(X, interactions=True)
+    with pytest.raises(NotImplementedError, match="Interactions are exact only"):
+        ours.TreeExplainer(FOREST)(X, interactions=True, approximate=True)
     with pytest.raises(RuntimeError, match="no GPU path"):
         ours.GPUTreeExplainer(FOREST)
 

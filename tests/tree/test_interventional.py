@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,15 @@ pytestmark = pytest.mark.skipif(core() is None, reason="this install has no comp
 
 # Leaf values of the drawn forests are about 1: errors are of roundings.
 TOLERANCE = 1e-12
+
+
+@pytest.fixture(scope="module", autouse=True, params=["tables", "walks"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """By tables what fits them, as users have it; and everything by walks."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "walks":
+            patch.setenv("FASTEXPLAIN_TABLE_MB", "0")
+        yield request.param
 
 
 def forest_and_rows(seed: int, n_rows: int, n_background: int, **of_forest: Any) -> tuple[Forest, Any, Any]:
@@ -141,7 +151,9 @@ def test_ways_that_are_not_kept_are_found_again_with_the_same_bits() -> None:
     weights = np.full(300, 1 / 300)
     values = []
     for kept_bytes in (0, 10_000, 1 << 26):
-        kernel = core().InterventionalShap(forest, background, weights=weights, n_threads=2, kept_bytes=kept_bytes)
+        kernel = core().InterventionalShap(
+            forest, background, weights=weights, n_threads=2, kept_bytes=kept_bytes, max_states=0
+        )
         values.append(np.full((40, 6, 1), np.nan))
         kernel.explain(X, values[-1], n_threads=2)
     assert_array_equal(values[1], values[0])
@@ -175,9 +187,9 @@ def test_the_background_is_remembered_only_while_it_is_the_same() -> None:
     loaded = fastexplain.load_model(model)
     background = X[:50].copy()
     first = tree_shap(loaded, X[:5], background=background)
-    kernel = loaded.forest._compiled["native", "interventional"][1]
+    kernel = loaded.forest._compiled["native", "interventional", "d"][1]
     tree_shap(loaded, X[:5], background=list(background))
-    assert loaded.forest._compiled["native", "interventional"][1] is kernel
+    assert loaded.forest._compiled["native", "interventional", "d"][1] is kernel
     background[0] += 1
     changed = tree_shap(loaded, X[:5], background=background)
     assert_array_equal(changed.values, tree_shap(model, X[:5], background=background).values)
@@ -229,7 +241,6 @@ def test_a_summary_brings_its_weights() -> None:
         ({"background": np.zeros((2, 5)), "weights": [0, 0]}, "weights of background are all zero"),
         ({"background": np.full((2, 5), np.inf)}, "The background does not fit the model: .*inf"),
         ({"weights": [1, 2]}, "weights are those of background rows, and there is no background"),
-        ({"background": np.zeros((2, 5)), "backend": "numba"}, "backend='numba' explains without a background only"),
     ],
 )
 def test_what_does_not_fit_is_named(arguments: dict[str, Any], message: str) -> None:
@@ -246,3 +257,36 @@ def test_a_background_for_a_forest_is_its_encoding() -> None:
         tree_shap(forest, X, background=np.zeros((2, 6), dtype=np.int64))
     with pytest.raises(ValueError, match=r"background has shape \(2, 5\); expected \(n_rows, 6\)"):
         tree_shap(forest, X, background=np.zeros((2, 5)))
+
+
+# ------------------------------------------------------------------------------------------------ tables beside walks
+
+
+def test_tables_of_any_size_and_of_float32_agree_with_walks() -> None:
+    forest, X, background = forest_and_rows(7, 70, 300, n_outputs=2, p_categorical=0.3, p_zero_is_missing=0.2)
+    weights = np.arange(300.0)
+
+    def explained(**how: Any) -> NDArray[np.float64]:
+        values = np.full((70, 6, 2), np.nan)
+        core().InterventionalShap(forest, background, weights=weights, n_threads=2, **how).explain(
+            X, values, n_threads=2
+        )
+        return values
+
+    expected = explained(max_states=0)
+    for max_states in (2, 8, 64, 255, 256):
+        assert_allclose(explained(max_states=max_states), expected, rtol=0, atol=TOLERANCE)
+        float32 = explained(max_states=max_states, float32_lanes=True)
+        assert_allclose(float32, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    assert_allclose(explained(table_bytes=20_000), expected, rtol=0, atol=TOLERANCE)
+
+
+def test_dtype_chooses_the_lanes_of_tables(way: str) -> None:
+    forest, X, background = forest_and_rows(8, 20, 30)
+    double = tree_shap(forest, X, background=background, dtype="float64").values
+    single = tree_shap(forest, X, background=background, dtype="float32").values
+    assert_allclose(single, double, rtol=0, atol=1e-6 * np.abs(double).max())
+    assert (single != double).any() == (way == "tables")
+    assert_array_equal(InterventionalTreeShap(forest, background, dtype="float32").explain(X).values, single)
+    with pytest.raises(ValueError, match="dtype must be float32 or float64; got 'int8'"):
+        InterventionalTreeShap(forest, background, dtype="int8")

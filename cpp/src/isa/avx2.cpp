@@ -74,6 +74,7 @@ inline void add_where(const Hits& hits, double x, Vector<double>* sums) {
 
 #include "background_body.inc"
 #include "dense_body.inc"
+#include "elimination_body.inc"
 #include "expand_chunk.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
@@ -85,8 +86,8 @@ inline void add_where(const Hits& hits, double x, Vector<double>* sums) {
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2",          kTreeKernels,    kBackgroundKernels, kPatternKernels,
-                              kReplaceKernels, kProductKernels, kSubsetKernels,     kDenseKernels};
+const KernelTable kKernels = {"avx2",          kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
+                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

@@ -88,6 +88,7 @@ inline void expand_chunk(const double* from, std::uint32_t mask, float* to) {
 
 #include "background_body.inc"
 #include "dense_body.inc"
+#include "elimination_body.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
@@ -98,8 +99,8 @@ inline void expand_chunk(const double* from, std::uint32_t mask, float* to) {
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512",        kTreeKernels,    kBackgroundKernels, kPatternKernels,
-                              kReplaceKernels, kProductKernels, kSubsetKernels,     kDenseKernels};
+const KernelTable kKernels = {"avx512",        kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
+                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

@@ -73,6 +73,7 @@ inline void add_where(Hits hits, double x, Vector<double>* sums) {
 
 #include "background_body.inc"
 #include "dense_body.inc"
+#include "elimination_body.inc"
 #include "expand_chunk.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
@@ -84,8 +85,8 @@ inline void add_where(Hits hits, double x, Vector<double>* sums) {
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline",      kTreeKernels,    kBackgroundKernels, kPatternKernels,
-                              kReplaceKernels, kProductKernels, kSubsetKernels,     kDenseKernels};
+const KernelTable kKernels = {"baseline",      kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
+                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

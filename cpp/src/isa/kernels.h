@@ -5,6 +5,7 @@
 
 #include "background_kernels.h"
 #include "dense_kernels.h"
+#include "elimination_kernels.h"
 #include "pattern_kernels.h"
 #include "product_kernels.h"
 #include "replace_kernels.h"
@@ -23,6 +24,7 @@ struct KernelTable {
   ProductKernels products;
   SubsetKernels subsets;
   DenseKernels dense;
+  EliminationKernels elimination;
 };
 
 // The table of the instruction set in use: the widest that the CPU has, or the one that FASTEXPLAIN_ISA names.

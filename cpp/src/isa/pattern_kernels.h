@@ -61,7 +61,8 @@ struct PatternIndexTask {
   const std::int8_t* byte_codes;   // [column][kTileRows]
   const std::int16_t* word_codes;  // the same, of two bytes
   int n_rows;
-  std::uint16_t* index;  // out, [group][kTileRows], in units of kIndexUnit
+  std::uint16_t* index;  // out, [group][kTileRows]: where the state's entry is, in units of kIndexUnit, or the state itself
+  bool want_states;
 };
 
 // Groups whose entries go to the same chunks.
@@ -99,10 +100,12 @@ struct PatternFlushTask {
   std::size_t n_chunks;
 };
 
-// A leaf's attributions for every pattern of the conditions on its path that a row satisfies.
+// A leaf's attributions for every pattern of the conditions on its path that a row satisfies: path-dependent, or
+// interventional.
 struct LeafPatternsTask {
-  int n_conditions;  // at most kMaxConditions
-  const double* shares;
+  int n_conditions;            // at most kMaxConditions
+  const double* shares;        // by condition, of the training rows; or
+  const double* background;    // by pattern, the part of the background's weight whose rows satisfy just these conditions
   const std::uint32_t* lanes;  // by condition: its place in a pattern's row
   int n_points;                // (n_conditions + 1) / 2, which are exact
   const double *points, *weights;
@@ -134,6 +137,7 @@ struct PatternKernels {
   void (*flush_f32)(const PatternFlushTask<float>&);
   void (*flush_f64)(const PatternFlushTask<double>&);
   void (*leaf_patterns)(const LeafPatternsTask&);
+  void (*background_patterns)(const LeafPatternsTask&);
   void (*place_f32)(const PatternPlaceTask<float>&);
   void (*place_f64)(const PatternPlaceTask<double>&);
 };

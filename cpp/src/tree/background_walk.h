@@ -30,6 +30,8 @@ class EncodedBackground {
   int words_in(std::int64_t tile) const;  // of those that the kernels take: 1, 2 or 4
   const void* codes(std::int64_t tile) const { return codes_.get() + tile * static_cast<std::int64_t>(tile_bytes_); }
   const std::vector<double>& weights() const { return weights_; }
+  // The same where codes are of two bytes.
+  const std::int16_t* words(std::int64_t tile) const { return static_cast<const std::int16_t*>(codes(tile)); }
   const double* weights(std::int64_t tile) const { return weights_.data() + tile * kTileRows; }
   std::size_t memory() const { return tile_bytes_ * n_tiles() + weights_.capacity() * sizeof(double); }
 

@@ -8,6 +8,7 @@
 namespace fastexplain {
 namespace {
 
+static_assert(sizeof(double) == kIndexUnit);
 static_assert(kMaxStates <= kTileRows, "the states of a group are summed as the rows of a tile are");
 
 void make_room(AlignedBuffer<double>& buffer, std::size_t& room, std::size_t n) {
@@ -22,14 +23,14 @@ GroupFiller<T>::GroupFiller(const SumLayout& layout) : layout_(layout), index_(k
 }
 
 template <class T>
-void GroupFiller<T>::fill(const TreePlan& plan, const PlannedGroup& group, T* table) {
+void GroupFiller<T>::fill(const TreePlan& plan, const PlannedGroup& group, const double* background, T* table) {
   arrange(plan, group);
   const std::size_t n_outputs = plan.n_leaf_outputs;
   make_room(entries_, n_entries_, of_output_ * n_outputs + kOctet);
   std::fill_n(entries_.get(), of_output_ * n_outputs, 0.0);
   const std::uint32_t last = group.first_leaf + group.n_leaves;
   for (auto leaf = group.first_leaf; leaf < last; leaf += kBatchGroups)
-    add_leaves(plan, group, leaf, std::min<std::uint32_t>(leaf + kBatchGroups, last));
+    add_leaves(plan, group, background, leaf, std::min<std::uint32_t>(leaf + kBatchGroups, last));
   const PatternKernels& kernels = active_kernels().patterns;
   const std::size_t output_lanes = masks_.size() * kChunkLanes<T>;
   for (std::size_t o = 0; o < n_outputs; ++o) {
@@ -68,29 +69,19 @@ void GroupFiller<T>::arrange(const TreePlan& plan, const PlannedGroup& group) {
 
 // Adds the attributions of some leaves to every state's entry.
 template <class T>
-void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group, std::uint32_t first, std::uint32_t last) {
-  const PatternKernels& kernels = active_kernels().patterns;
+void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group, const double* background, std::uint32_t first,
+                                std::uint32_t last) {
   const std::size_t n_outputs = plan.n_leaf_outputs, most_rows = (std::size_t{1} << kMaxConditions) * row_lanes_;
   make_room(rows_, n_rows_, most_rows * n_outputs * kBatchGroups);
   const double* rows[kBatchGroups];
   std::size_t n_patterns[kBatchGroups];
   double* room = rows_.get();
   for (auto l = first; l < last; ++l) {
-    const PlannedLeaf& leaf = plan.leaves[l];
-    const PlannedCondition* conditions = plan.conditions.data() + leaf.first_condition;
-    double shares[kMaxConditions];
-    std::uint32_t lanes[kMaxConditions];
-    for (std::uint32_t i = 0; i < leaf.n_conditions; ++i) {
-      shares[i] = conditions[i].share;
-      lanes[i] = lane_[conditions[i].dim];
-    }
-    const Quadrature& rule = rules_[(leaf.n_conditions + 1) / 2];
-    kernels.leaf_patterns({static_cast<int>(leaf.n_conditions), shares, lanes, static_cast<int>(rule.points.size()),
-                           rule.points.data(), rule.weights.data(), row_lanes_, static_cast<int>(n_outputs),
-                           plan.leaf_values.data() + l * n_outputs, room});
-    index_states(plan, group, leaf, index_.get() + (l - first) * kTileRows);
+    std::uint16_t* index = index_.get() + (l - first) * kTileRows;
+    index_states(plan, group, plan.leaves[l], index);
+    leaf_rows(plan, group, l, background, index, room);
     rows[l - first] = room;
-    n_patterns[l - first] = std::size_t{1} << leaf.n_conditions;
+    n_patterns[l - first] = std::size_t{1} << plan.leaves[l].n_conditions;
     room += n_patterns[l - first] * row_lanes_ * n_outputs;
   }
   std::uint32_t chunks[kMaxStates / kOctet];
@@ -105,8 +96,41 @@ void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group,
     task.n_rows = static_cast<int>(group.n_states);
     task.sums = entries_.get() + o * of_output_;
     task.row_chunks = row_lanes_ / kOctet;
-    kernels.add_f64(task);
+    active_kernels().patterns.add_f64(task);
   }
+}
+
+// Attributions of one leaf by pattern: [output][pattern][row_lanes_].
+template <class T>
+void GroupFiller<T>::leaf_rows(const TreePlan& plan, const PlannedGroup& group, std::uint32_t number, const double* background,
+                               const std::uint16_t* index, double* rows) const {
+  const PlannedLeaf& leaf = plan.leaves[number];
+  const PlannedCondition* conditions = plan.conditions.data() + leaf.first_condition;
+  double shares[kMaxConditions];
+  std::uint32_t lanes[kMaxConditions];
+  for (std::uint32_t i = 0; i < leaf.n_conditions; ++i) {
+    shares[i] = conditions[i].share;
+    lanes[i] = lane_[conditions[i].dim];
+  }
+  const Quadrature& rule = rules_[(leaf.n_conditions + 1) / 2];
+  const double* values = plan.leaf_values.data() + std::size_t{number} * plan.n_leaf_outputs;
+  LeafPatternsTask task{static_cast<int>(leaf.n_conditions),
+                        shares,
+                        nullptr,
+                        lanes,
+                        static_cast<int>(rule.points.size()),
+                        rule.points.data(),
+                        rule.weights.data(),
+                        row_lanes_,
+                        plan.n_leaf_outputs,
+                        values,
+                        rows};
+  if (background == nullptr) return active_kernels().patterns.leaf_patterns(task);
+  double of_pattern[1 << kMaxConditions];
+  std::fill_n(of_pattern, std::size_t{1} << leaf.n_conditions, 0.0);
+  for (std::uint32_t state = 0; state < group.n_states; ++state) of_pattern[index[state] / row_lanes_] += background[state];
+  task.background = of_pattern;
+  active_kernels().patterns.background_patterns(task);
 }
 
 // The row of patterns that each state stands for, one column after the other, in units of kIndexUnit.
@@ -123,7 +147,7 @@ void GroupFiller<T>::index_states(const TreePlan& plan, const PlannedGroup& grou
       const PlannedCondition& condition = plan.conditions[leaf.first_condition + i];
       if (condition.dim != d) continue;
       flags = plan.flags.data() + condition.first_flag;
-      part = (std::size_t{1} << i) * row_lanes_ * sizeof(double) / kIndexUnit;
+      part = (std::size_t{1} << i) * row_lanes_;
     }
     for (std::uint32_t digit = n_digits; digit-- > 0;) {
       const auto more = static_cast<std::uint16_t>(flags != nullptr && flags[digit] != 0 ? part : 0);

@@ -24,13 +24,17 @@ class GroupFiller {
  public:
   explicit GroupFiller(const SumLayout& layout);
 
-  // Path-dependent attributions: [state][output][chunk of the group's columns][kChunkLanes].
-  void fill(const TreePlan& plan, const PlannedGroup& group, T* table);
+  // Writes [state][output][chunk of the group's columns][kChunkLanes]: path-dependent attributions; or, with the weight of a
+  // background's rows by state, interventional ones.
+  void fill(const TreePlan& plan, const PlannedGroup& group, const double* background, T* table);
 
  private:
   void arrange(const TreePlan& plan, const PlannedGroup& group);
   void index_states(const TreePlan& plan, const PlannedGroup& group, const PlannedLeaf& leaf, std::uint16_t* index);
-  void add_leaves(const TreePlan& plan, const PlannedGroup& group, std::uint32_t first, std::uint32_t last);
+  void add_leaves(const TreePlan& plan, const PlannedGroup& group, const double* background, std::uint32_t first,
+                  std::uint32_t last);
+  void leaf_rows(const TreePlan& plan, const PlannedGroup& group, std::uint32_t number, const double* background,
+                 const std::uint16_t* index, double* rows) const;
 
   const SumLayout& layout_;
   std::vector<Quadrature> rules_;  // by number of points

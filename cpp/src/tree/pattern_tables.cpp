@@ -1,6 +1,7 @@
 #include "tree/pattern_tables.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -157,24 +158,48 @@ void PatternTables<T>::close_segment(Segment segment) {
 }
 
 template <class T>
-void PatternTables<T>::keep(int n_threads) {
+void PatternTables<T>::keep(int n_threads, const PatternBackground* background) {
   if (!empty()) tables_.resize((segments_.back().first_entry + segments_.back().n_entries) * kChunkLanes<T>);
   std::vector<std::unique_ptr<GroupFiller<T>>> fillers(std::max(n_threads, 1));
   parallel_for(static_cast<std::int64_t>(segments_.size()), n_threads, [&](std::int64_t segment, int worker) {
     auto& filler = fillers[worker];
     if (!filler) filler = std::make_unique<GroupFiller<T>>(layout_);
-    fill(segment, *filler, tables_.get() + segments_[segment].first_entry * kChunkLanes<T>);
+    fill(segment, *filler, tables_.get() + segments_[segment].first_entry * kChunkLanes<T>, background);
   });
   plans_ = {};
   sources_ = {};
 }
 
 template <class T>
-void PatternTables<T>::fill(std::size_t segment, GroupFiller<T>& filler, T* entries) const {
+void PatternTables<T>::fill(std::size_t segment, GroupFiller<T>& filler, T* entries,
+                            const PatternBackground* background) const {
+  std::array<double, kMaxStates> weights;
   for (auto i = segments_[segment].first; i < segments_[segment].last; ++i) {
     const TreePlan& plan = plans_[sources_[i].plan];
-    filler.fill(plan, plan.groups[sources_[i].group], entries + groups_[i].table * kChunkLanes<T>);
+    if (background != nullptr) weigh_states(i, *background, weights.data());
+    filler.fill(plan, plan.groups[sources_[i].group], background == nullptr ? nullptr : weights.data(),
+                entries + groups_[i].table * kChunkLanes<T>);
   }
+}
+
+// The weight of the background's rows in each of a group's states. Four sums side by side: most rows are in few states, and
+// each would wait for the one before.
+template <class T>
+void PatternTables<T>::weigh_states(std::size_t group, const PatternBackground& background, double* weights) const {
+  constexpr int kSums = 4;
+  const PatternForest forest{groups_.data(), steps_.data(), lookups_.data(), chunks_.data()};
+  alignas(64) std::uint16_t states[kTileRows];
+  std::array<std::array<double, kMaxStates>, kSums> sums{};
+  const PatternCodes& codes = background.codes;
+  for (std::int64_t row = 0, tile = 0; row < background.n_rows; row += kTileRows, ++tile) {
+    const int n = static_cast<int>(std::min<std::int64_t>(kTileRows, background.n_rows - row));
+    const std::size_t at = tile * codes.tile_codes;
+    active_kernels().patterns.index(
+        {&forest, group, 1, codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at, n, states, true});
+    for (int i = 0; i < n; ++i) sums[i % kSums][states[i]] += background.weights[row + i];
+  }
+  for (int state = 0; state < kMaxStates; ++state)
+    weights[state] = (sums[0][state] + sums[1][state]) + (sums[2][state] + sums[3][state]);
 }
 
 template <class T>
@@ -196,7 +221,7 @@ void PatternTables<T>::sum(std::size_t segment, const T* entries, const PatternC
       task.sums = sums + row * row_chunks_ * kChunkLanes<T>;
       const std::size_t at = tile * codes.tile_codes;
       kernels.index({&forest, begin, end - begin, codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at,
-                     task.n_rows, index});
+                     task.n_rows, index, false});
       if constexpr (sizeof(T) == sizeof(float))
         kernels.add_f32(task);
       else

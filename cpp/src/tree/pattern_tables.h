@@ -20,6 +20,13 @@ struct PatternCodes {
   std::size_t tile_codes;     // from one tile to the next
 };
 
+// Rows that interventional attributions compare with, of weights that sum to 1.
+struct PatternBackground {
+  PatternCodes codes;
+  std::int64_t n_rows;
+  const double* weights;
+};
+
 // Tables of some trees' groups. Groups are gone through in segments, which are summed apart. Entries are filled once and kept,
 // or filled segment by segment by every call that has rows enough to pay for that.
 template <class T>
@@ -27,11 +34,11 @@ class PatternTables {
  public:
   PatternTables(std::vector<TreePlan> plans, const Encoding& encoding, const SumLayout& layout);
 
-  // Fills all tables with path-dependent attributions. What that took is dropped.
-  void keep(int n_threads);
+  // Fills all tables with path-dependent attributions, or with interventional ones. What that took is dropped.
+  void keep(int n_threads, const PatternBackground* background = nullptr);
   bool are_kept() const { return tables_.get() != nullptr; }
   // The same for one segment, into `entries`: most_entries() * kChunkLanes numbers.
-  void fill(std::size_t segment, GroupFiller<T>& filler, T* entries) const;
+  void fill(std::size_t segment, GroupFiller<T>& filler, T* entries, const PatternBackground* background = nullptr) const;
   // Of a segment, where tables are kept.
   const T* entries(std::size_t segment) const { return tables_.get() + segments_[segment].first_entry * kChunkLanes<T>; }
 
@@ -65,6 +72,7 @@ class PatternTables {
     std::uint32_t plan, group;
   };
 
+  void weigh_states(std::size_t group, const PatternBackground& background, double* weights) const;
   void add_group(const TreePlan& plan, const PlannedGroup& planned);
   void sort_groups();
   void cut_into_segments();

@@ -6,15 +6,17 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fastexplain._threads import resolve_num_threads
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.background import Background, as_background
 from fastexplain.engine.progress import progress, steps
 from fastexplain.engine.tree.inputs import aligned, loaded, prepared
+from fastexplain.engine.tree.lanes import asked_lanes, lanes_of, table_bytes
 from fastexplain.engine.tree.outputs import Output, explained_output, labels_of
 from fastexplain.engine.tree.result import TreeShapResult
+from fastexplain.engine.tree.transformed import NativeTransformed, NumbaTransformed
 from fastexplain.models import Forest, TreeModel
 
 __all__ = ["InterventionalTreeShap", "explain_once"]
@@ -36,6 +38,9 @@ class InterventionalTreeShap:
     weights : array-like of shape (n_background,), optional
         Of the background rows: not negative, not all zero. They are divided by their sum. None: equal, or the
         background's own.
+    dtype : {float32, float64}, optional
+        Width of the lanes that add entries of tables, as in `tree_shap`; trees too deep for tables are always explained
+        in float64.
     backend : {"native", "numba"}, optional
     n_threads : int, optional
         Threads to prepare with.
@@ -52,9 +57,10 @@ class InterventionalTreeShap:
 
     Notes
     -----
-    Copies what it needs of the background; later changes of the caller's array do not matter. Holds about one bit per
-    tree node and background row, 64 MB at most, besides the background's codes. A pickle holds the model and the
-    background, and is prepared again when it is first used. Safe to use from several threads.
+    Copies what it needs of the background; later changes of the caller's array do not matter. Holds tables as
+    `tree_shap` does; for trees too deep for them about one bit per tree node and background row, 64 MB at most; and the
+    background's codes. A pickle holds the model and the background, and is prepared again when it is first used. Safe
+    to use from several threads.
     """
 
     def __init__(
@@ -63,18 +69,24 @@ class InterventionalTreeShap:
         background: Any,
         *,
         weights: Any = None,
+        dtype: DTypeLike | None = None,
         backend: str | None = None,
         n_threads: int | None = None,
     ) -> None:
         self._backend = select_backend(backend)
         self._model = loaded(model)
         self._background = _prepared_background(self._model, background, weights)
-        self._kernels: dict[bool, Any] = {}
-        self._kernel(False, resolve_num_threads(n_threads))
+        self._lanes = lanes_of(self._forest, asked_lanes(dtype))
+        self._kernels: dict[Output | None, Any] = {}
+        self._kernel(None, resolve_num_threads(n_threads))
+
+    @property
+    def _forest(self) -> Forest:
+        return self._model if isinstance(self._model, Forest) else self._model.forest
 
     @property
     def base_values(self) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = self._kernel(False, resolve_num_threads(None)).mean_outputs
+        mean: NDArray[np.float64] = self._kernel(None, resolve_num_threads(None)).mean_outputs
         return mean + self._forest.base_offset
 
     def explain(
@@ -103,18 +115,14 @@ class InterventionalTreeShap:
         output = explained_output(self._model, model_output)
         forest, rows = prepared(self._model, X)
         labels = labels_of(self._model, output, y, len(rows))
-        return _explain(self._kernel(output is not None, threads), forest, rows, output, labels, threads, show_progress)
+        return _explain(self._kernel(output, threads), forest, rows, output, labels, threads, show_progress)
 
-    @property
-    def _forest(self) -> Forest:
-        return self._model if isinstance(self._model, Forest) else self._model.forest
-
-    def _kernel(self, transformed: bool, n_threads: int) -> Any:
+    def _kernel(self, output: Output | None, n_threads: int) -> Any:
         """Made when it is first needed, also after unpickling."""
-        kernel = self._kernels.get(transformed)
+        kernel = self._kernels.get(output)
         if kernel is None:
-            kernel = _make_kernel(self._backend, self._forest, self._background, transformed, n_threads)
-            self._kernels[transformed] = kernel
+            kernel = _make_kernel(self._backend, self._forest, self._background, self._lanes, output, n_threads)
+            self._kernels[output] = kernel
         return kernel
 
     def __getstate__(self) -> dict[str, Any]:
@@ -129,6 +137,7 @@ def explain_once(
     *,
     model_output: str,
     y: Any,
+    lanes: np.dtype[Any] | None,
     backend: str | None,
     n_threads: int | None,
     show_progress: bool | None,
@@ -141,10 +150,11 @@ def explain_once(
     forest, rows = prepared(tree_model, X)
     labels = labels_of(tree_model, output, y, len(rows))
     digest = _digest(of_background)
-    key = (chosen, "interventional" if output is None else "transformed")
+    width = lanes_of(forest, lanes)
+    key = (chosen, "interventional", width.char) if output is None else (chosen, output)
     remembered = forest._compiled.get(key)
     if remembered is None or remembered[0] != digest:
-        kernel = _make_kernel(chosen, forest, of_background, output is not None, threads)
+        kernel = _make_kernel(chosen, forest, of_background, width, output, threads)
         remembered = forest._compiled[key] = (digest, kernel)
     return _explain(remembered[1], forest, rows, output, labels, threads, show_progress)
 
@@ -160,30 +170,41 @@ def _explain(
 ) -> TreeShapResult:
     rows = aligned(rows)
     values = np.empty((len(rows), forest.n_features, forest.n_outputs))
-    transform: dict[str, Any] = {}
-    if output is not None:
-        transform = {"transform": output.transform, "slope": output.slope, "offset": float(forest.base_offset[0])}
     with progress(len(rows), "tree_shap", show_progress, quick=QUICK_ROWS) as bar:
         for part in steps(len(rows), bar, least=n_threads):
-            if output is not None:
-                transform["labels"] = labels[part]
-            kernel.explain(rows[part], values=values[part], n_threads=n_threads, **transform)
+            options = {} if output is None else {"labels": labels[part]}
+            kernel.explain(rows[part], values[part], n_threads=n_threads, **options)
     if output is None:
         return TreeShapResult(values, kernel.mean_outputs + forest.base_offset)
-    margins = kernel.background_outputs + forest.base_offset[0]
-    return TreeShapResult(values, output.mean(margins, kernel.background_weights, labels))
+    return TreeShapResult(values, kernel.means(labels))
 
 
-def _make_kernel(backend: str, forest: Forest, background: Background, transformed: bool, n_threads: int) -> Any:
+def _make_kernel(
+    backend: str,
+    forest: Forest,
+    background: Background,
+    lanes: np.dtype[Any],
+    output: Output | None,
+    n_threads: int,
+) -> Any:
     """The forest and the background, compiled by the backend."""
+    if output is not None:
+        kernel = NumbaTransformed if backend == "numba" else NativeTransformed
+        return kernel(forest, background, output, n_threads)
     if backend == "numba":
-        raise ValueError(
-            "backend='numba' explains without a background only; use backend='native', or leave background out."
-        )
-    from fastexplain import _core
+        from fastexplain.engine.tree import numba_interventional
 
-    kernel = _core.TransformedShap if transformed else _core.InterventionalShap
-    return kernel(forest, background.data, weights=background.weights, n_threads=n_threads)
+        return numba_interventional.InterventionalShap(forest, background.data, weights=background.weights)
+    from fastexplain._core import InterventionalShap
+
+    return InterventionalShap(
+        forest,
+        background.data,
+        weights=background.weights,
+        float32_lanes=lanes == np.float32,
+        n_threads=n_threads,
+        table_bytes=table_bytes(),
+    )
 
 
 def _prepared_background(model: Forest | TreeModel, background: Any, weights: Any) -> Background:

@@ -21,18 +21,6 @@ class Output(NamedTuple):
     transform: str
     slope: float
 
-    def mean(
-        self, margins: NDArray[np.float64], weights: NDArray[np.float64], labels: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Weighted mean over the background: of shape (1,), or (n_rows, 1) of a loss, which depends on the label."""
-        margins = self.slope * margins
-        if self.transform == "probability":
-            return np.array([weights @ np.exp(-np.logaddexp(0.0, -margins))])
-        if self.transform == "log_loss":
-            return (weights @ np.logaddexp(0.0, margins) - labels * (weights @ margins))[:, None]
-        mean = weights @ margins
-        return (weights @ (margins - mean) ** 2 + (mean - labels) ** 2)[:, None]
-
 
 def explained_output(model: Forest | TreeModel, model_output: str) -> Output | None:
     """How the output follows from the raw one; None: it is the raw one.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.tree.tree_shap import TreeShapResult
+from fastexplain.engine.tree.result import TreeShapResult
 from fastexplain.models import TreeModel, load_model
 
 __all__ = ["path_attribution"]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.progress import progress, steps
 from fastexplain.engine.tree.inputs import aligned, loaded, prepared
 from fastexplain.engine.tree.interventional import explain_once
+from fastexplain.engine.tree.lanes import asked_lanes, lanes_of, table_bytes
 from fastexplain.engine.tree.outputs import MODEL_OUTPUTS
 from fastexplain.engine.tree.result import TreeShapResult
 from fastexplain.models import Forest
@@ -22,10 +21,6 @@ __all__ = ["TreeShapResult", "tree_shap"]
 
 # Gauss-Legendre points per tree with exact=False.
 FEW_POINTS = 8
-# What the tables of a model's shallow trees may take, unless FASTEXPLAIN_TABLE_MB says otherwise.
-TABLE_MEGABYTES = 64
-# float32 lanes hold leaf values up to here with room for sums and products of them.
-FLOAT32_LIMIT = 1e30
 # Rows of a tile of the kernel: under a progress bar every thread is given one at least.
 TILE_ROWS = 256
 # So many rows never take a second.
@@ -137,7 +132,7 @@ def tree_shap(
     >>> np.allclose(values.sum(axis=1) + base_values, model.predict(X)[:, None])
     True
     """
-    lanes = _lanes(dtype)
+    asked = asked_lanes(dtype)
     threads = resolve_num_threads(n_threads)
     if background is not None:
         return explain_once(
@@ -147,6 +142,7 @@ def tree_shap(
             weights,
             model_output=model_output,
             y=y,
+            lanes=asked,
             backend=backend,
             n_threads=n_threads,
             show_progress=show_progress,
@@ -156,10 +152,10 @@ def tree_shap(
         raise ValueError("weights are those of background rows, and there is no background; pass background=.")
     chosen = select_backend(backend)
     forest, rows = prepared(loaded(model), X)
-    width = _width(forest, lanes)
+    lanes = lanes_of(forest, asked)
     values = np.empty((len(rows), forest.n_features, forest.n_outputs))
     points = _max_points(forest, exact)
-    compiled = _compiled(forest, width, threads) if chosen == "native" else None
+    compiled = _compiled(forest, lanes, threads) if chosen == "native" else None
     turn = 0 if compiled is None else compiled.turn(len(rows))
 
     def explain(part: slice) -> None:
@@ -194,15 +190,9 @@ def _compiled(forest: Forest, lanes: np.dtype[Any], n_threads: int) -> Any:
     if compiled is None:
         from fastexplain._core import TreeShap
 
-        compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads, table_bytes=_table_bytes())
+        compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads, table_bytes=table_bytes())
         forest._compiled[key] = compiled
     return compiled
-
-
-def _table_bytes() -> int:
-    name = "FASTEXPLAIN_TABLE_MB"
-    text = os.environ.get(name) or str(TABLE_MEGABYTES)
-    return whole_number(int(text) if text.strip().isdecimal() else text, name, 0, 1 << 20) << 20
 
 
 def _numba(
@@ -216,29 +206,3 @@ def _numba(
 def _max_points(forest: Forest, exact: bool) -> int:
     """Cap on the quadrature points of a tree; a path has at most n_features distinct features."""
     return max(FEW_POINTS, (forest.n_features + 1) // 2) if exact else FEW_POINTS
-
-
-def _width(forest: Forest, lanes: np.dtype[Any] | None) -> np.dtype[Any]:
-    """Width of the lanes: as asked, else the model's own; float32 only where the leaf values fit."""
-    if lanes == np.float64 or (lanes is None and not forest.float32_model):
-        return np.dtype(np.float64)
-    largest = forest.largest_value()
-    if largest < FLOAT32_LIMIT:
-        return np.dtype(np.float32)
-    if lanes is None:
-        return np.dtype(np.float64)
-    raise ValueError(
-        f"dtype float32 cannot hold sums of this model's leaf values, which reach {largest:.3g}; use dtype='float64'."
-    )
-
-
-def _lanes(dtype: DTypeLike | None) -> np.dtype[Any] | None:
-    if dtype is None:
-        return None
-    try:
-        lanes = np.dtype(dtype)
-    except TypeError:
-        raise ValueError(f"dtype must be float32 or float64; got {dtype!r}.") from None
-    if lanes not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype must be float32 or float64; got {dtype!r}.")
-    return lanes

@@ -11,11 +11,17 @@
 
 #include "fastexplain/parallel.h"
 #include "fastexplain/tree/forest.h"
+#include "fastexplain/tree/tree_shap.h"
 #include "fastexplain/tree/views.h"
 
 namespace fastexplain {
 
 struct InterventionalOptions {
+  // Of the lanes that add entries of tables. What goes without tables is computed in float64.
+  LaneType lanes = LaneType::kFloat64;
+  // As in TreeShapOptions.
+  std::size_t table_bytes = 64u << 20;
+  int max_states = 256;
   // What may be kept of the background's ways through the trees (one bit per inner node and background row). Ways through
   // trees beyond it are found again in every call.
   std::size_t kept_bytes = 64u << 20;

@@ -14,14 +14,26 @@ from fastexplain.compat.shap.explainers._function import MAX_SAMPLES
 from fastexplain.engine.background import Background
 from fastexplain.exceptions import BackgroundWarning, UnsupportedModelError
 from fastexplain.models import TreeModel, load_model
+from fastexplain.models.class_registry import class_names
+from fastexplain.models.trees.sklearn_isolation import load_isolation_paths
 
-__all__ = ["all_background", "covered_by", "limited", "loaded", "perturbation", "rows_as_named", "without_dmatrix"]
+__all__ = [
+    "all_background",
+    "covered_by",
+    "is_isolation_forest",
+    "labels_of",
+    "limited",
+    "loaded",
+    "perturbation",
+    "rows_as_named",
+    "without_dmatrix",
+]
 
 _PERTURBATIONS = ("auto", "interventional", "tree_path_dependent")
 
 
 def loaded(model: Any) -> TreeModel:
-    """The model's trees.
+    """The model's trees; of an IsolationForest, whose score is no sum of them, those of the mean path length.
 
     Raises
     ------
@@ -29,11 +41,18 @@ def loaded(model: Any) -> TreeModel:
         There are none that are supported.
     """
     try:
+        if is_isolation_forest(model):
+            return load_isolation_paths(model)
         return load_model(model)
     except UnsupportedModelError as error:
         from fastexplain.compat.shap.utils._exceptions import InvalidModelError
 
         raise InvalidModelError(f"Model type not yet supported by TreeExplainer: {error}") from error
+
+
+def is_isolation_forest(model: Any) -> bool:
+    """Whether a model is scikit-learn's IsolationForest."""
+    return class_names(model)[0] == "sklearn.ensemble._iforest.IsolationForest"
 
 
 def perturbation(given: str, data: Any) -> str:
@@ -114,6 +133,17 @@ def covered_by(trees: TreeModel, rows: Any, weights: NDArray[np.float64]) -> Tre
     prepared = trees.prepare(trees.dense(rows))
     recounted.forest = trees.forest.covered_by(prepared, weights)
     return recounted
+
+
+def labels_of(y: Any, trees: TreeModel) -> NDArray[np.float64]:
+    """Labels as numbers: of two classes 0 and 1, as they are or by the model's classes."""
+    labels = np.atleast_1d(np.asarray(y))
+    if trees.task == "classification" and not np.isin(labels, (0, 1)).all():
+        known = list(trees.classes or ())
+        if not np.isin(labels, known).all():
+            raise ValueError(f"y holds labels other than 0 and 1, or those of the model, {known}.")
+        labels = labels == known[-1]
+    return labels.astype(np.float64)
 
 
 def limited(trees: TreeModel, tree_limit: int) -> TreeModel:
