@@ -210,6 +210,13 @@ def test_background_rows_of_boosting_libraries(library: str, task: str) -> None:
     assert_same(*both(booster(library, task), BACKGROUND))
 
 
+def test_values_against_background_rows_are_of_double_precision() -> None:
+    """Whatever the model's own, as with shap."""
+    mine = ours.TreeExplainer(booster("xgboost", "regression"), BACKGROUND)
+    exact = fastexplain.tree_shap(mine.model.original_model, ROWS, background=BACKGROUND, dtype="float64")
+    np.testing.assert_array_equal(mine.shap_values(ROWS), exact.values[..., 0])
+
+
 def test_background_rows_of_many_features() -> None:
     wide = np.random.default_rng(0).normal(size=(60, 30)).astype(np.float32)
     model = RandomForestRegressor(n_estimators=5, random_state=0).fit(wide, wide[:, 0] * wide[:, 1])

@@ -16,7 +16,7 @@ from strategies import forests, random_forest, random_rows, rows_for
 
 from fastexplain import InterventionalTreeShap, tree_shap
 from fastexplain.engine.backends import core
-from fastexplain.engine.tree.numba_interventional import LANES, InterventionalShap
+from fastexplain.engine.tree.numba_interventional import LANES, InterventionalShap, TransformedShap
 from fastexplain.models import Forest
 
 # Leaf values of the drawn forests are about 1: errors are of roundings.
@@ -118,68 +118,73 @@ def test_players_of_several_features_are_one() -> None:
             assert_allclose(values[i, p], expected, rtol=0, atol=TOLERANCE)
 
 
-def function_of(name: str, raw: Any, label: Any) -> Any:
+def transformed(name: str, margin: Any, label: Any) -> Any:
     if name == "squared_loss":
-        return (raw - label) ** 2
-    return 1 / (1 + np.exp(-raw)) if name == "sigmoid" else np.logaddexp(0, raw) - label * raw
+        return (margin - label) ** 2
+    return 1 / (1 + np.exp(-margin)) if name == "probability" else np.logaddexp(0, margin) - label * margin
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "log_loss", "squared_loss"])
-def test_functions_of_the_output_stretch_each_pair(name: str) -> None:
-    forest, X, background = forest_and_rows(10, 6, 7, n_outputs=2, p_categorical=0.3, n_trees=3)
-    weights, labels = np.arange(1.0, 8.0) / 28, np.arange(6.0) % 2
-    kernel = InterventionalShap(forest, background, weights=weights, function=name)
-    values = np.empty((6, 6, 2))
-    kernel.explain(X, values, n_threads=2, labels=labels)
-    of_rows, of_background = naive_predict(forest, X), naive_predict(forest, background)
+def transformed_values(forest: Forest, X: Any, background: Any, weights: Any, labels: Any, **options: Any) -> Any:
+    values = np.empty((len(X), forest.n_features, 1))
+    kernel = TransformedShap(forest, background, weights=weights)
+    kernel.explain(X, values=values, labels=labels, n_threads=2, **options)
+    return values
+
+
+@pytest.mark.parametrize("slope", [1.0, 2.5])
+@pytest.mark.parametrize("name", ["probability", "log_loss", "squared_loss"])
+def test_outputs_that_follow_from_a_margin(name: str, slope: float) -> None:
+    """By definition: of each pair, the raw values times the change of the output by that of the sum of the trees."""
+    forest, X, background = forest_and_rows(10, 6, 7, p_categorical=0.3, n_trees=3)
+    weights, labels = np.arange(7.0) / 21, np.arange(6.0) % 2
+    options = {"transform": name, "slope": slope, "offset": 0.3}
+    values = transformed_values(forest, X, background, weights, labels, **options)
+    factor = 1.0 if name == "squared_loss" else slope
+    of_rows, of_background = (forest.predict(rows)[:, 0] - forest.base_offset for rows in (X, background))
     expected = np.zeros_like(values)
-    for row, weight, raw in zip(background, weights, of_background, strict=True):
+    for row, weight, of_other in zip(background, weights, of_background, strict=True):
         pair = tree_shap(forest, X, background=row[None], backend="numba").values
-        label, distance = labels[:, None], of_rows - raw
-        change = function_of(name, of_rows, label) - function_of(name, raw, label)
-        slope = np.divide(change, distance, out=np.zeros_like(change), where=np.abs(distance) > 1e-9)
-        expected += weight * pair * slope[:, None]
+        ends = [transformed(name, factor * (output + 0.3), labels) for output in (of_rows, of_other)]
+        distance = of_rows - of_other
+        change = np.divide(ends[0] - ends[1], distance, out=np.zeros(6), where=np.abs(distance) > 1e-9)
+        expected += weight * pair * change[:, None, None]
     assert_allclose(values, expected, rtol=0, atol=1e-9)
-    for label in (0.0, 1.0):
-        mean = weights @ function_of(name, of_background, label)
-        assert_allclose(kernel.mean_function(label), mean, rtol=1e-12)
+    kernel = TransformedShap(forest, background, weights=weights)
+    assert_allclose(kernel.background_outputs, of_background[1:], rtol=0, atol=TOLERANCE)
+    assert_array_equal(kernel.background_weights, weights[1:])
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "log_loss"])
-def test_raw_outputs_that_hardly_differ_have_the_slope_between_them(name: str) -> None:
+@pytest.mark.parametrize("name", ["probability", "log_loss"])
+def test_margins_that_hardly_differ_have_the_slope_between_them(name: str) -> None:
     """The quotient of their differences would be one of roundings."""
-    left, right = np.array([1, -1, -1]), np.array([2, -1, -1])
     for distance in (1e-16, 1e-12, 1e-6, 1e-3):
         forest = Forest(
             n_features=1,
             n_outputs=1,
             tree_offsets=[0, 3],
-            children_left=left,
-            children_right=right,
+            children_left=[1, -1, -1],
+            children_right=[2, -1, -1],
             feature=[0, -1, -1],
             threshold=[0.0, 0.0, 0.0],
             default_left=np.zeros(3, dtype=bool),
             cover=np.ones(3),
             values=[0.0, 0.0, distance],
             tree_output=[0],
-            base_offset=[0.7],
+            base_offset=[0.0],
         )
-        kernel = InterventionalShap(forest, np.array([[-1.0]]), weights=np.ones(1), function=name)
-        values = np.empty((1, 1, 1))
-        kernel.explain(np.array([[1.0]]), values, n_threads=1, labels=np.ones(1))
+        rows = np.array([[1.0]]), np.array([[-1.0]]), np.ones(1), np.ones(1)
+        values = transformed_values(forest, *rows, transform=name, slope=1.0, offset=0.7)
         p = 1 / (1 + np.exp(-(0.7 + distance / 2)))
-        slope = p * (1 - p) if name == "sigmoid" else p - 1
+        slope = p * (1 - p) if name == "probability" else p - 1
         assert_allclose(values[0, 0, 0], slope * distance, rtol=1e-7)
 
 
-def test_large_raw_outputs_do_not_overflow() -> None:
+def test_large_margins_do_not_overflow() -> None:
     forest, X, background = forest_and_rows(11, 4, 3)
     huge = dataclasses.replace(forest, values=forest.values * 1e4)
-    for name in ("sigmoid", "log_loss"):
-        kernel = InterventionalShap(huge, background, weights=np.full(3, 1 / 3), function=name)
-        values = np.empty((4, 6, 1))
-        kernel.explain(X, values, n_threads=1, labels=np.ones(4))
-        assert np.isfinite(values).all()
+    for name in ("probability", "log_loss"):
+        rows = X, background, np.full(3, 1 / 3), np.ones(4)
+        assert np.isfinite(transformed_values(huge, *rows, transform=name, slope=1.0, offset=0.0)).all()
 
 
 def test_a_prepared_object_and_its_pickle() -> None:

@@ -80,7 +80,9 @@ class _TreesGame(Game):
     def _made(self, backend: str) -> Any:
         forest: Forest = self._trees.forest
         if backend != "players":
-            return InterventionalTreeShap(forest, self._background, weights=self._weights, backend=backend)
+            return InterventionalTreeShap(
+                forest, self._background, weights=self._weights, dtype=np.float64, backend=backend
+            )
         from fastexplain.engine.tree.numba_interventional import InterventionalShap
 
         return InterventionalShap(forest, self._background, weights=self._weights, players=self._players)

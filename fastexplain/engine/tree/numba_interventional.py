@@ -10,8 +10,8 @@ split it takes both sides; a lane dies where both rows violate the path's condit
 live lanes is not entered. Cost per row, tree and 128 background rows: the nodes entered, and at the leaves the distinct
 features of their paths. Each row's arithmetic is its own, in one order: threads do not change its bits.
 
-Outputs that are functions of the raw one, as a probability, are explained pair by pair, as shap does: the values of a
-row and a background row are stretched by how much steeper the function is between their two raw outputs.
+Outputs that follow from a margin, as a probability, are explained pair by pair, as shap does: the values of a row and a
+background row are multiplied by how much the output changes between their two margins, by the distance between these.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ from fastexplain.engine.numba.tools import compiled, for_each_part
 from fastexplain.engine.tree.numba_forest import Nodes, columns_of, goes_left, inlined, make_nodes, n_levels_of
 from fastexplain.models.trees.forest import Forest
 
-__all__ = ["FUNCTIONS", "InterventionalShap"]
+__all__ = ["InterventionalShap", "TransformedShap"]
 
 # Background rows that walk together.
 LANES = 128
-# Functions of the raw output, by number: with its sigmoid p, p itself and -log of p (or 1 - p) by the label; squared
-# distance from the label.
-RAW, SIGMOID, LOG_LOSS, SQUARED_LOSS = range(4)
-FUNCTIONS = {"raw": RAW, "sigmoid": SIGMOID, "log_loss": LOG_LOSS, "squared_loss": SQUARED_LOSS}
-# Raw outputs closer than this have the slope of the function between them: the quotient would be of roundings.
+# What becomes of a margin.
+RAW, PROBABILITY, LOG_LOSS, SQUARED_LOSS = range(4)
+TRANSFORMS = {"probability": PROBABILITY, "log_loss": LOG_LOSS, "squared_loss": SQUARED_LOSS}
+# Margins closer than this have the slope between them: the quotient would be one of roundings.
 CLOSE = 1e-5
 # Columns of rows are made for so many values at once per thread.
 PART_VALUES = 2**19
@@ -53,7 +52,15 @@ class _Background(NamedTuple):
 
     columns: NDArray[np.float64]  # (n_blocks, n_used, LANES)
     weights: NDArray[np.float64]  # (n_blocks, LANES)
-    outputs: NDArray[np.float64]  # (n_blocks, n_outputs, LANES): raw
+    outputs: NDArray[np.float64]  # (n_blocks, n_outputs, LANES): sums of the trees
+
+
+class _Transform(NamedTuple):
+    """What becomes of the trees' sum: `kind` of slope * (sum + offset)."""
+
+    kind: int
+    slope: float
+    offset: float
 
 
 class _Scratch(NamedTuple):
@@ -74,8 +81,8 @@ class _Scratch(NamedTuple):
     gain: NDArray[np.float64]  # (LANES,)
     loss: NDArray[np.float64]  # (LANES,)
     values: NDArray[np.float64]  # (n_players, n_outputs, LANES): of each pair of the row and a background row
-    share: NDArray[np.float64]  # (n_outputs, LANES): weight of each pair, stretched for functions of the output
-    row_outputs: NDArray[np.float64]  # (n_outputs,): raw
+    share: NDArray[np.float64]  # (n_outputs, LANES): weight of each pair, times what its values are multiplied by
+    row_outputs: NDArray[np.float64]  # (n_outputs,): sums of the trees
 
 
 class InterventionalShap:
@@ -92,13 +99,11 @@ class InterventionalShap:
         Not used: preparing takes one.
     players : int array of shape (n_features,), optional
         Player of each feature, where several are present or absent as one; default: each its own.
-    function : str, default "raw"
-        What is explained, of `FUNCTIONS`: a function of the raw outputs, each by itself.
 
     Attributes
     ----------
     mean_outputs : float64 array of shape (n_outputs,)
-        Weighted mean of the trees' raw outputs over the background, without the forest's base offset.
+        Weighted mean of the trees' outputs over the background, without the forest's base offset.
     """
 
     def __init__(
@@ -109,7 +114,6 @@ class InterventionalShap:
         weights: NDArray[np.float64],
         n_threads: int = 1,
         players: NDArray[np.intp] | None = None,
-        function: str = "raw",
     ) -> None:
         nodes, used = make_nodes(forest)
         of_features, owner = np.unique(used if players is None else players[used], return_inverse=True)
@@ -118,26 +122,13 @@ class InterventionalShap:
         first_output = np.zeros_like(forest.tree_output) if whole else forest.tree_output
         self._trees = _Trees(nodes, forest.tree_offsets, first_output, owner, of_features.astype(np.int64))
         self._n_levels = n_levels_of(forest)
-        self._function = FUNCTIONS[function]
         self._background = _in_blocks(columns_of(forest, background, used), weights, forest.n_outputs)
         _add_outputs(self._trees, self._background)
-        self.mean_outputs = np.einsum("bkl,bl->k", self._background.outputs, self._background.weights)
-        self._background.outputs[...] += forest.base_offset[:, None]
+        self.mean_outputs: NDArray[np.float64] = np.einsum(
+            "bkl,bl->k", self._background.outputs, self._background.weights
+        )
 
-    def mean_function(self, label: float = 0.0) -> NDArray[np.float64]:
-        """Weighted mean of the function of the raw outputs (with the base offset) over the background, by the label."""
-        means = np.zeros(self._forest.n_outputs)
-        _add_mean_function(self._function, label, self._background, means)
-        return means
-
-    def explain(
-        self,
-        X: NDArray[np.floating],
-        values: NDArray[np.float64],
-        *,
-        n_threads: int,
-        labels: NDArray[np.float64] | None = None,
-    ) -> None:
+    def explain(self, X: NDArray[np.floating], values: NDArray[np.float64], *, n_threads: int) -> None:
         """Write interventional values of rows.
 
         Parameters
@@ -148,23 +139,83 @@ class InterventionalShap:
             Where to.
         n_threads : int
             Threads that share the rows. The result is the same to the bit for any number.
-        labels : float64 array of shape (n_rows,), optional
-            Of the losses: 0 or 1 of the log loss.
         """
+        self._explain(X, _Transform(RAW, 1.0, 0.0), np.zeros(len(X)), values, n_threads)
+
+    def _explain(
+        self,
+        X: NDArray[np.floating],
+        transform: _Transform,
+        labels: NDArray[np.float64],
+        values: NDArray[np.float64],
+        n_threads: int,
+    ) -> None:
         values[...] = 0.0  # players of whom no tree asks are not written again
         if not len(self._used):
             return
         step = max(1, PART_VALUES // len(self._used))
-        of_rows = np.zeros(len(X)) if labels is None else labels
 
         def explain(rows: slice) -> None:
             for begin in range(rows.start, rows.stop, step):
                 part = slice(begin, min(begin + step, rows.stop))
-                columns = columns_of(self._forest, X[part], self._used)
-                explained = self._function, of_rows[part], self._forest.base_offset
+                columns, explained = columns_of(self._forest, X[part], self._used), (transform, labels[part])
                 _explain_rows(columns, *explained, self._trees, self._background, self._n_levels, values[part])
 
         for_each_part(explain, len(X), n_threads)
+
+
+class TransformedShap:
+    """A forest of one output and background rows, for outputs that follow from it; as ``_core.TransformedShap``.
+
+    Parameters
+    ----------
+    forest, background, weights, n_threads
+        As of `InterventionalShap`.
+    """
+
+    def __init__(
+        self, forest: Forest, background: NDArray[np.floating], *, weights: NDArray[np.float64], n_threads: int = 1
+    ) -> None:
+        self._raw = InterventionalShap(forest, background, weights=weights)
+
+    @property
+    def background_outputs(self) -> NDArray[np.float64]:
+        """Sum of the trees of each background row of weight above zero."""
+        background = self._raw._background
+        return background.outputs[:, 0][background.weights > 0.0]
+
+    @property
+    def background_weights(self) -> NDArray[np.float64]:
+        """Weights of these rows."""
+        weights = self._raw._background.weights
+        return weights[weights > 0.0]
+
+    def explain(
+        self,
+        X: NDArray[np.floating],
+        *,
+        transform: str,
+        slope: float,
+        offset: float,
+        labels: NDArray[np.float64],
+        values: NDArray[np.float64],
+        n_threads: int,
+    ) -> None:
+        """Write values that add up to the transformed output less its mean over the background.
+
+        Parameters
+        ----------
+        X, n_threads
+            As of `InterventionalShap.explain`.
+        transform : {"probability", "log_loss", "squared_loss"}
+        slope, offset : float
+            The margin is slope * (trees + offset); slope is not used by the squared loss.
+        labels : float64 array of shape (n_rows,)
+            Used by the losses.
+        values : float64 array of shape (n_rows, n_features, 1)
+        """
+        factor = 1.0 if transform == "squared_loss" else slope
+        self._raw._explain(X, _Transform(TRANSFORMS[transform], factor, offset), labels, values, n_threads)
 
 
 def _in_blocks(columns: NDArray[np.float64], weights: NDArray[np.float64], n_outputs: int) -> _Background:
@@ -195,39 +246,26 @@ def _add_outputs(trees: _Trees, background: _Background) -> None:
                     background.outputs[block, trees.first_output[tree] + k, lane] += nodes.values[node, k]
 
 
-@compiled
-def _add_mean_function(function: int, label: float, background: _Background, out: NDArray[np.float64]) -> None:
-    for block in range(len(background.weights)):
-        for k in range(len(out)):
-            for lane in range(LANES):
-                out[k] += background.weights[block, lane] * _function_of(
-                    function, background.outputs[block, k, lane], label
-                )
+@inlined
+def _transformed(kind: int, margin: float, label: float) -> float:
+    small = math.exp(-abs(margin))  # no overflow
+    if kind == PROBABILITY:
+        return 1.0 / (1.0 + small) if margin >= 0.0 else small / (1.0 + small)
+    return max(margin, 0.0) + math.log1p(small) - label * margin
 
 
 @inlined
-def _function_of(function: int, output: float, label: float) -> float:
-    if function == RAW:
-        return output
-    if function == SQUARED_LOSS:
-        return (output - label) * (output - label)
-    small = math.exp(-abs(output))  # no overflow
-    if function == SIGMOID:
-        return 1.0 / (1.0 + small) if output >= 0.0 else small / (1.0 + small)
-    return max(output, 0.0) + math.log1p(small) - label * output
-
-
-@inlined
-def _slope(function: int, a: float, b: float, label: float) -> float:
-    """How much the function changes from a to b, by the distance between them."""
-    if function == RAW:
-        return 1.0
-    if function == SQUARED_LOSS:
+def _steepness(transform: _Transform, of_row: float, of_background: float, label: float) -> float:
+    """Change of the transformed output from one sum of the trees to another, by the distance between them."""
+    a = transform.slope * (of_row + transform.offset)
+    b = transform.slope * (of_background + transform.offset)
+    if transform.kind == SQUARED_LOSS:
         return a + b - 2.0 * label
     if abs(a - b) > CLOSE:
-        return (_function_of(function, a, label) - _function_of(function, b, label)) / (a - b)
-    p = _function_of(SIGMOID, 0.5 * (a + b), 0.0)
-    return p * (1.0 - p) if function == SIGMOID else p - label
+        change = _transformed(transform.kind, a, label) - _transformed(transform.kind, b, label)
+        return transform.slope * (change / (a - b))
+    p = _transformed(PROBABILITY, 0.5 * (a + b), 0.0)
+    return transform.slope * (p * (1.0 - p) if transform.kind == PROBABILITY else p - label)
 
 
 @inlined
@@ -247,9 +285,8 @@ def _predict_row(row: int, columns: NDArray[np.float64], trees: _Trees, out: NDA
 @compiled
 def _explain_rows(
     columns: NDArray[np.float64],
-    function: int,
+    transform: _Transform,
     labels: NDArray[np.float64],
-    base_offset: NDArray[np.float64],
     trees: _Trees,
     background: _Background,
     n_levels: int,
@@ -277,8 +314,8 @@ def _explain_rows(
         row_outputs=np.empty(n_outputs),
     )
     for row in range(out.shape[0]):
-        if function != RAW:
-            scratch.row_outputs[:] = base_offset
+        if transform.kind != RAW:
+            scratch.row_outputs[:] = 0.0
             _predict_row(row, columns, trees, scratch.row_outputs)
         for block in range(len(background.weights)):
             scratch.values[:] = 0.0
@@ -289,10 +326,11 @@ def _explain_rows(
             for k in range(n_outputs):
                 for lane in range(LANES):
                     scratch.share[k, lane] = background.weights[block, lane]
-                    if function != RAW:
+                    if transform.kind != RAW:
                         of_background = background.outputs[block, k, lane]
-                        slope = _slope(function, scratch.row_outputs[k], of_background, labels[row])
-                        scratch.share[k, lane] *= slope
+                        scratch.share[k, lane] *= _steepness(
+                            transform, scratch.row_outputs[k], of_background, labels[row]
+                        )
             for player in range(n_players):
                 for k in range(n_outputs):
                     mean = 0.0

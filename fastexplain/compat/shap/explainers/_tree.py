@@ -338,7 +338,8 @@ class TreeExplainer(Explainer):
         if trees is self._trees:
             values = self._against.values(rows, labels)
         elif self._against.is_raw:
-            values = tree_shap(trees, rows, background=background, weights=weights, n_threads=self.n_threads).values
+            options: dict[str, Any] = {"dtype": np.float64, "n_threads": self.n_threads}
+            values = tree_shap(trees, rows, background=background, weights=weights, **options).values
         else:
             raise ValueError(f"tree_limit is for model_output='raw'; this explainer's is {self.model_output!r}.")
         return values if order is None else values[:, order]

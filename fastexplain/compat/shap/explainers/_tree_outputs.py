@@ -34,7 +34,8 @@ class AgainstBackground:
     takes_labels = False
 
     def __init__(self, trees: TreeModel, rows: Any, weights: NDArray[np.float64], n_threads: int | None) -> None:
-        self._solver = InterventionalTreeShap(trees, rows, weights=weights, n_threads=n_threads)
+        # float64 lanes whatever the model: so shap computes, and so it compares sums with predictions
+        self._solver = InterventionalTreeShap(trees, rows, weights=weights, dtype=np.float64, n_threads=n_threads)
         self._n_threads = n_threads
 
     def expected(self, label: Any = None) -> NDArray[np.float64]:
@@ -61,22 +62,37 @@ class _Stretched(AgainstBackground):
         function: str,
         both_classes: bool = False,
     ) -> None:
-        from fastexplain.engine.tree.numba_interventional import InterventionalShap
+        from fastexplain.engine.tree.numba_interventional import TransformedShap
 
         self._trees, self._n_threads, self._both_classes = trees, n_threads, both_classes
+        self._function = function
         self.takes_labels = function in ("log_loss", "squared_loss")
-        background = trees.prepare(trees.dense(rows))
-        self._kernel = InterventionalShap(trees.forest, background, weights=weights, function=function)
+        self._kernel = TransformedShap(trees.forest, trees.prepare(trees.dense(rows)), weights=weights)
 
     def expected(self, label: Any = None) -> NDArray[np.float64]:
-        mean = self._kernel.mean_function(0.0 if label is None else float(label))
-        return np.concatenate([1.0 - mean, mean]) if self._both_classes else mean
+        margins = self._kernel.background_outputs + self._trees.forest.base_offset
+        number = 0.0 if label is None else float(label)
+        outputs = {
+            "probability": _sigmoid(margins),
+            "log_loss": np.logaddexp(0.0, margins) - number * margins,
+            "squared_loss": (margins - number) ** 2,
+        }[self._function]
+        mean = float(self._kernel.background_weights @ outputs)
+        return np.array([1.0 - mean, mean] if self._both_classes else [mean])
 
     def values(self, rows: Any, labels: NDArray[np.float64] | None) -> NDArray[np.float64]:
         prepared = self._trees.prepare(self._trees.dense(rows))
         forest = self._trees.forest
         values = np.empty((len(prepared), forest.n_features, forest.n_outputs))
-        self._kernel.explain(prepared, values, n_threads=resolve_num_threads(self._n_threads), labels=labels)
+        self._kernel.explain(
+            prepared,
+            transform=self._function,
+            slope=1.0,
+            offset=float(forest.base_offset[0]),
+            labels=np.zeros(len(prepared)) if labels is None else labels,
+            values=values,
+            n_threads=resolve_num_threads(self._n_threads),
+        )
         return np.concatenate([-values, values], axis=2) if self._both_classes else values
 
 
@@ -139,7 +155,7 @@ def against_background(
     if output == "probability" and trees.gives_probabilities:
         return AgainstBackground(*arguments)
     if output != "predict" and _is_sigmoid(trees, rows):
-        return _Stretched(*arguments, function="sigmoid", both_classes=output == "predict_proba")
+        return _Stretched(*arguments, function="probability", both_classes=output == "predict_proba")
     if output == "probability" and trees.task != "classification":
         raise ValueError("model_output='probability' is of classifiers; this model is none. Use 'raw'.")
     same = _agree(getattr(trees.model, "predict_proba" if output == "probability" else output), trees, rows)
