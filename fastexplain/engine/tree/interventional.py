@@ -16,7 +16,7 @@ from fastexplain.engine.tree.inputs import aligned, loaded, prepared
 from fastexplain.engine.tree.lanes import asked_lanes, lanes_of, table_bytes
 from fastexplain.engine.tree.outputs import Output, explained_output, labels_of
 from fastexplain.engine.tree.result import TreeShapResult
-from fastexplain.engine.tree.transformed import NativeTransformed, NumbaTransformed
+from fastexplain.engine.tree.transformed import Transformed, transformed_kernel
 from fastexplain.models import Forest, TreeModel
 
 __all__ = ["InterventionalTreeShap", "explain_once"]
@@ -189,8 +189,8 @@ def _make_kernel(
 ) -> Any:
     """The forest and the background, compiled by the backend."""
     if output is not None:
-        kernel = NumbaTransformed if backend == "numba" else NativeTransformed
-        return kernel(forest, background, output, n_threads)
+        kernel = transformed_kernel(backend, forest, background.data, background.weights, n_threads)
+        return Transformed(kernel, forest, output)
     if backend == "numba":
         from fastexplain.engine.tree import numba_interventional
 
