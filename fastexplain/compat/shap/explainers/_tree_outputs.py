@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.backends import select_backend
 from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.engine.tree.interventional import InterventionalTreeShap
+from fastexplain.engine.tree.transformed import transformed_kernel
 from fastexplain.models import TreeModel
 
 __all__ = ["OUTPUTS", "AgainstBackground", "against_background"]
@@ -62,12 +64,12 @@ class _Stretched(AgainstBackground):
         function: str,
         both_classes: bool = False,
     ) -> None:
-        from fastexplain.engine.tree.numba_interventional import TransformedShap
-
         self._trees, self._n_threads, self._both_classes = trees, n_threads, both_classes
         self._function = function
         self.takes_labels = function in ("log_loss", "squared_loss")
-        self._kernel = TransformedShap(trees.forest, trees.prepare(trees.dense(rows)), weights=weights)
+        prepared = np.ascontiguousarray(trees.prepare(trees.dense(rows)))
+        threads = resolve_num_threads(n_threads)
+        self._kernel = transformed_kernel(select_backend(), trees.forest, prepared, weights, threads)
 
     def expected(self, label: Any = None) -> NDArray[np.float64]:
         margins = self._kernel.background_outputs + self._trees.forest.base_offset
