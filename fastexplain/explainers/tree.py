@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine import InterventionalTreeShap, tree_shap
 from fastexplain.engine.background import as_background, has_weights
+from fastexplain.engine.tree.outputs import explained_output
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import raw_features
@@ -153,6 +154,8 @@ class TreeExplainer(BaseExplainer):
         of_margins = self._shap_values_output == "probability" and self._tree_model.units == "margin"
         self._by_pair = of_margins and self.feature_perturbation == "interventional"
         self._rescales = of_margins and not self._by_pair
+        if self._by_pair:
+            explained_output(self._tree_model, "probability")  # of two classes, or an error
         if of_margins:
             base = "the base value is the mean probability" if self._by_pair else "the base value stays a margin"
             warn_of_rescaled_values(self._tree_model.library, "probability", base, stacklevel=2)
