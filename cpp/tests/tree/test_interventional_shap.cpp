@@ -143,8 +143,8 @@ TEST_CASE("subtrees that are cut off have the value zero") {
 TEST_CASE("rescaling is the quotient of differences, and the slope where there is none") {
   using Kind = OutputTransform::Kind;
   const auto logistic = [](double t) { return 1 / (1 + std::exp(-t)); };
-  for (const double a : {-30.0, -2.0, 0.0, 0.7, 3.0, 30.0})
-    for (const double b : {-5.0, 0.5, 1.0, 12.0}) {
+  for (const double a : {-5.0, -2.0, 0.0, 0.7, 3.0})
+    for (const double b : {-3.0, 0.5, 1.0, 4.0}) {
       CAPTURE(a, b);
       const double p = (logistic(2 * a) - logistic(2 * b)) / (a - b);
       const double loss = (std::log1p(std::exp(2 * a)) - std::log1p(std::exp(2 * b))) / (a - b) - 2;
