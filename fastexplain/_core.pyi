@@ -63,6 +63,31 @@ def odd_cross_covariance(
     cross: _Floats,
     n_threads: int,
 ) -> None: ...
+def odd_tune(
+    signs: _Floats,
+    left: _Floats,
+    relevance: _Floats,
+    powers: _Floats,
+    strengths: _Floats,
+    nuggets: _Floats,
+    full_noise: float,
+    most_players: float,
+    start: tuple[int, int, int] | None,
+) -> tuple[int, int, int]: ...
+def odd_fit(
+    signs: _Floats,
+    left: _Floats,
+    rho: _Floats,
+    scale: float,
+    full_noise: float,
+    nugget: float,
+    points: _Floats,
+    weights: _Floats,
+    values: _Floats,
+    variance: _Floats,
+    spread: _Floats,
+    residual: _Floats,
+) -> None: ...
 
 # ------------------------------------------------------------------------------------------------------- metrics
 
@@ -175,6 +200,25 @@ def average_neighbors(
 
 # ---------------------------------------------------------------------------------------------------------- tree
 
+class InterventionalShap:
+    def __init__(
+        self,
+        forest: Forest,
+        background_rows: NDArray[np.floating[Any]],
+        *,
+        weights: _Floats,
+        float32_lanes: bool = ...,
+        n_threads: int,
+        kept_bytes: int = ...,
+        table_bytes: int = ...,
+        max_states: int = ...,
+    ) -> None: ...
+    def explain(self, X: NDArray[np.floating[Any]], values: _Floats, *, n_threads: int) -> None: ...
+    @property
+    def mean_outputs(self) -> _Floats: ...
+    @property
+    def memory(self) -> int: ...
+
 class TreeShap:
     def __init__(
         self,
@@ -185,6 +229,15 @@ class TreeShap:
         table_bytes: int = ...,
         max_states: int = ...,
     ) -> None: ...
-    def explain(self, X: NDArray[np.floating[Any]], values: _Floats, *, max_points: int, n_threads: int) -> None: ...
+    def explain(
+        self,
+        X: NDArray[np.floating[Any]],
+        values: _Floats,
+        *,
+        max_points: int,
+        n_threads: int,
+        n_rows_of_call: int = ...,
+    ) -> None: ...
+    def turn(self, n_rows_of_call: int) -> int: ...
     @property
     def memory(self) -> int: ...

@@ -75,6 +75,10 @@ def tree_shap() -> Any:
     return _core.TreeShap(forest(), float32_lanes=False, n_threads=1)
 
 
+def interventional_shap() -> Any:
+    return _core.InterventionalShap(forest(), rows(4), weights=np.full(4, 0.25), n_threads=1)
+
+
 def predictor(categories: bool) -> Any:
     trees = forest(categories)
     return _core.ReplacementPredictor(trees, trees.values, 0.25)
@@ -134,9 +138,13 @@ def permutations() -> Arguments:
     return {"donors": donors, "bands": np.minimum(donors, 2)}
 
 
+# Five coalitions of three players; the full one is last.
+SIGNS = np.array([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, -1], [1, 1, 1]])
+
 # Arguments that a member writes to.
 OUTPUTS = {
     "DeepLift.explain": {"values"},
+    "InterventionalShap.explain": {"values"},
     "TreeShap.explain": {"values"},
     "ReplacementPredictor.predict": {"out"},
     "ReplacementPredictor.replace": {"out"},
@@ -144,6 +152,7 @@ OUTPUTS = {
     "fill_masked_rows": {"out"},
     "odd_covariance": {"gram"},
     "odd_cross_covariance": {"cross"},
+    "odd_fit": {"values", "variance", "spread", "residual"},
     "row_losses": {"out"},
     "log_losses": {"out"},
     "argmax": {"out"},
@@ -176,6 +185,31 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
             },
         )
     ],
+    "InterventionalShap": [
+        lambda f=f, kept=kept: (
+            _core.InterventionalShap,
+            {
+                "forest": f,
+                "background_rows": rows(4),
+                "weights": np.array([0.5, 0, 0.25, 0.25]),
+                "float32_lanes": kept == 0,
+                "n_threads": THREADS,
+                "kept_bytes": kept,
+                "table_bytes": kept,
+                "max_states": 8,
+            },
+        )
+        for f, kept in ((forest(), 1 << 20), (forest(False, True), 0))
+    ],
+    "InterventionalShap.memory": [lambda: (lambda: interventional_shap().memory, {})],
+    "InterventionalShap.mean_outputs": [lambda: (lambda: interventional_shap().mean_outputs, {})],
+    "InterventionalShap.explain": [
+        lambda n=n: (
+            interventional_shap().explain,
+            {"X": rows(n), "values": np.empty((n, 3, 2)), "n_threads": THREADS},
+        )
+        for n in (1, 5)
+    ],
     "TreeShap": [
         lambda: (_core.TreeShap, {"forest": forest(), "float32_lanes": True, "n_threads": THREADS}),
         lambda: (
@@ -190,10 +224,17 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
         ),
     ],
     "TreeShap.memory": [lambda: (lambda: tree_shap().memory, {})],
+    "TreeShap.turn": [lambda: (tree_shap().turn, {"n_rows_of_call": 1000})],
     "TreeShap.explain": [
         lambda n=n: (
             tree_shap().explain,
-            {"X": rows(n), "values": np.empty((n, 3, 2)), "max_points": 8, "n_threads": THREADS},
+            {
+                "X": rows(n),
+                "values": np.empty((n, 3, 2)),
+                "max_points": 8,
+                "n_threads": THREADS,
+                "n_rows_of_call": 1000,
+            },
         )
         for n in (1, 5)
     ],
@@ -248,6 +289,41 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
         lambda: (
             _core.odd_covariance,
             {"gram": np.ones((3, 4)), "linear": np.ones((3, 4)), "log_norm": 0.1, "scale": 2.0, "n_threads": THREADS},
+        )
+    ],
+    "odd_tune": [
+        lambda: (
+            _core.odd_tune,
+            {
+                "signs": SIGNS.copy(),
+                "left": np.arange(10.0).reshape(5, 2),
+                "relevance": np.full(3, 0.5),
+                "powers": np.array([0.0, 1.0]),
+                "strengths": np.array([0.1, 0.2, 0.3]),
+                "nuggets": np.array([1e-4, 0.1]),
+                "full_noise": 1e-10,
+                "most_players": 16.0,
+                "start": (1, 2, 0),
+            },
+        )
+    ],
+    "odd_fit": [
+        lambda: (
+            _core.odd_fit,
+            {
+                "signs": SIGNS.copy(),
+                "left": np.arange(10.0).reshape(5, 2),
+                "rho": np.full(3, 0.1),
+                "scale": 1.0,
+                "full_noise": 1e-10,
+                "nugget": 0.1,
+                "points": np.full(2, 0.5),
+                "weights": np.full(2, 0.5),
+                "values": np.empty((3, 2)),
+                "variance": np.empty(3),
+                "spread": np.empty(2),
+                "residual": np.empty((4, 2)),
+            },
         )
     ],
     "odd_cross_covariance": [
@@ -502,7 +578,7 @@ REAL = (float("nan"), float("inf"), -float("inf"), -1.0, 0.0, 1e308, 5e-324, Non
 
 def spoilt_value(name: str, value: Any) -> Iterator[Spoilt]:
     """Ways to spoil one argument."""
-    free = {"dtype", "strides"} if name == "X" else set()
+    free = {"dtype", "strides"} if name in ("X", "background_rows") else set()
     if isinstance(value, np.ndarray):
         yield from spoilt_array(value, free)
         locked = value.copy(order="K")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastexplain.models.trees.forest import Forest
 
-__all__ = ["MAX_FEATURES_PER_TREE", "naive_predict", "naive_tree_shap"]
+__all__ = ["MAX_FEATURES_PER_TREE", "naive_interactions", "naive_interventional", "naive_predict", "naive_tree_shap"]
 
 MAX_FEATURES_PER_TREE = 12  # 4,096 coalitions per tree and row
 LIGHTGBM_ZERO = float(np.float32(1e-35))  # a float32 literal in its source: a little more than 1e-35
@@ -159,3 +159,92 @@ def _shapley_value(game: NDArray[np.float64], player: int, n_players: int) -> ND
     factorial = np.array([math.factorial(k) for k in range(n_players)], dtype=float)
     weight = factorial[size] * factorial[n_players - 1 - size] / math.factorial(n_players)
     return weight @ (game[without | 1 << player] - game[without])
+
+
+def naive_interventional(
+    forest: Forest,
+    X: NDArray[np.floating],
+    background: NDArray[np.floating],
+    weights: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Interventional Shapley values by enumerating every coalition of every tree's features; see `naive_tree_shap`.
+
+    A coalition's value is the weighted mean, over the background, of the trees' output for the row with the features
+    outside the coalition taken from the background row.
+    """
+    shares = np.full(len(background), 1 / len(background)) if weights is None else weights / weights.sum()
+    values = np.zeros((len(X), forest.n_features, forest.n_outputs))
+    for tree in range(forest.n_trees):
+        features = _tree_features(forest, tree)
+        coalitions = _all_coalitions(features)
+        for i, row in enumerate(X):
+            games = (_mixed_values(forest, tree, row, other, coalitions) for other in background)
+            game = sum(share * game for share, game in zip(shares, games, strict=True))
+            for player, feature in enumerate(features):
+                values[i, feature] += _shapley_value(game, player, len(features))
+    return values, shares @ naive_predict(forest, background)
+
+
+def _mixed_values(
+    forest: Forest,
+    tree: int,
+    row: NDArray[np.floating],
+    other: NDArray[np.floating],
+    present: dict[int, NDArray[np.bool_]],
+) -> NDArray[np.float64]:
+    """Output (n_coalitions, n_outputs) of one tree for a row whose absent features are those of another."""
+    outputs = np.zeros((2 ** len(present), forest.n_outputs))
+
+    def spread(node: int, coalitions: NDArray[np.bool_]) -> None:
+        if not coalitions.any():
+            return
+        if _is_leaf(forest, node):
+            outputs[coalitions] = _leaf_outputs(forest, tree, node)
+            return
+        left, right = _children(forest, tree, node)
+        of_row, of_other = goes_left(forest, node, row), goes_left(forest, node, other)
+        goes = np.where(present[int(forest.feature[node])], of_row, of_other)
+        spread(left, coalitions & goes)
+        spread(right, coalitions & ~goes)
+
+    spread(int(forest.tree_offsets[tree]), np.ones(len(outputs), dtype=bool))
+    return outputs
+
+
+def naive_interactions(
+    forest: Forest, X: NDArray[np.floating], background: NDArray[np.floating] | None = None
+) -> NDArray[np.float64]:
+    """Half the Shapley interaction index of every two features, by enumeration: (n_rows, features, features, outputs).
+
+    Path-dependent without a background. What is left of each feature's value stands on the diagonal.
+    """
+    single = (naive_tree_shap(forest, X) if background is None else naive_interventional(forest, X, background))[0]
+    values = np.zeros((len(X), forest.n_features, forest.n_features, forest.n_outputs))
+    for tree in range(forest.n_trees):
+        features = _tree_features(forest, tree)
+        coalitions = _all_coalitions(features)
+        for i, row in enumerate(X):
+            if background is None:
+                game = _coalition_values(forest, tree, row, coalitions)
+            else:
+                games = [_mixed_values(forest, tree, row, other, coalitions) for other in background]
+                game = np.mean(games, axis=0)
+            for p, feature in enumerate(features):
+                for q, other in enumerate(features[:p]):
+                    half = 0.5 * _interaction_index(game, p, q, len(features))
+                    values[i, feature, other] += half
+                    values[i, other, feature] += half
+    diagonal = np.arange(forest.n_features)
+    values[:, diagonal, diagonal] = single - values.sum(axis=2)
+    return values
+
+
+def _interaction_index(game: NDArray[np.float64], p: int, q: int, n_players: int) -> NDArray[np.float64]:
+    """Sum over coalitions S without p and q of |S|! (n - |S| - 2)! / (n - 1)! times what p and q change together."""
+    s = np.arange(len(game))
+    without = s[(s >> p & 1 == 0) & (s >> q & 1 == 0)]
+    size = np.array([int(coalition).bit_count() for coalition in without])
+    factorial = np.array([math.factorial(k) for k in range(n_players)], dtype=float)
+    weight = factorial[size] * factorial[n_players - 2 - size] / math.factorial(n_players - 1)
+    with_p, with_q = without | 1 << p, without | 1 << q
+    return weight @ (game[with_p | 1 << q] - game[with_p] - game[with_q] + game[without])

@@ -1,5 +1,8 @@
 // Kernels of Kernel SHAP for Python.
+#include <array>
+#include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "bindings.h"
@@ -7,6 +10,7 @@
 #include "fastexplain/kernel/coalitions.h"
 #include "fastexplain/kernel/masking.h"
 #include "fastexplain/kernel/odd_gp.h"
+#include "fastexplain/kernel/odd_process.h"
 
 namespace {
 
@@ -128,6 +132,111 @@ void odd_cross_covariance(const In<"signs", double>& signs, const In<"rho", doub
   fastexplain::odd_cross_covariance(task, n_threads);
 }
 
+using Signs = In<"signs", double>;
+using Left = In<"left", double>;
+using Rho = In<"rho", double>;
+
+fastexplain::OddData odd_data(const Signs& signs, const Left& left) {
+  const auto [n_points, n_players] = signs.dims<2>();
+  const std::int64_t n_games = left.dims<2>()[1];
+  require(n_players >= 1, "signs must have a player; got shape (", n_points, ", 0)");
+  require(n_points > n_players, "signs must have more coalitions than players; got ", n_points, " for ", n_players, " players");
+  const double* sign = signs.of_shape({n_points, n_players});
+  for (std::int64_t i = 0; i < signs.size(); ++i)
+    require(sign[i] == 1.0 || sign[i] == -1.0, "signs[", i / n_players, ", ", i % n_players, "] is ", sign[i],
+            "; expected 1 or -1");
+  return {.signs = sign,
+          .n_points = n_points,
+          .n_players = n_players,
+          .left = left.of_shape_without_nan({n_points, n_games}),
+          .n_games = n_games};
+}
+
+fastexplain::OddPrior odd_prior(const Rho& rho, std::int64_t n_players, double scale, double full_noise) {
+  const double* strength = rho.of_shape({n_players});
+  for (std::int64_t j = 0; j < n_players; ++j)
+    require(std::abs(strength[j]) < 1, "rho[", j, "] is ", strength[j], "; expected a number between -1 and 1");
+  require_finite("scale", scale);
+  require(std::isfinite(full_noise) && full_noise > 0, "full_noise must be positive; got ", full_noise);
+  return {.rho = strength, .scale = scale, .full_noise = full_noise};
+}
+
+// At least `least` rising positive numbers.
+template <class Argument>
+const double* rising(const Argument& numbers, const char* name, std::int64_t least) {
+  const std::int64_t n = numbers.template dims<1>()[0];
+  require(n >= least, name, " must hold at least ", least, " numbers; got ", n);
+  const double* entry = numbers.of_shape_without_nan({n});
+  for (std::int64_t i = 0; i < n; ++i)
+    require(entry[i] > (i ? entry[i - 1] : 0.0) && std::isfinite(entry[i]), name, "[", i, "] is ", entry[i],
+            "; expected positive numbers that rise");
+  return entry;
+}
+
+py::tuple odd_tune(const Signs& signs, const Left& left, const In<"relevance", double>& relevance,
+                   const In<"powers", double>& powers, const In<"strengths", double>& strengths,
+                   const In<"nuggets", double>& nuggets, double full_noise, double most_players,
+                   std::optional<std::array<std::int64_t, 3>> start) {
+  const fastexplain::OddData data = odd_data(signs, left);
+  const std::int64_t n_powers = powers.dims<1>()[0];
+  const double *of_players = relevance.of_shape({data.n_players}), *of_powers = powers.of_shape({n_powers});
+  for (std::int64_t j = 0; j < data.n_players; ++j)
+    require(of_players[j] > 0 && of_players[j] <= 1, "relevance[", j, "] is ", of_players[j], "; expected a number in (0, 1]");
+  require(n_powers >= 1, "powers must hold a number");
+  for (std::int64_t p = 0; p < n_powers; ++p)
+    require(of_powers[p] >= 0, "powers[", p, "] is ", of_powers[p], "; expected 0 or more");
+  const double* of_strengths = rising(strengths, "strengths", 3);
+  const std::int64_t n_strengths = strengths.dims<1>()[0];
+  require(of_strengths[n_strengths - 1] < 1, "strengths must be below 1; got ", of_strengths[n_strengths - 1]);
+  require(std::isfinite(full_noise) && full_noise > 0, "full_noise must be positive; got ", full_noise);
+  require(most_players > 0, "most_players must be positive; got ", most_players);
+  fastexplain::OddPlace place;
+  fastexplain::OddTuneTask task{.data = data,
+                                .relevance = of_players,
+                                .powers = of_powers,
+                                .n_powers = n_powers,
+                                .strengths = of_strengths,
+                                .n_strengths = n_strengths,
+                                .nuggets = rising(nuggets, "nuggets", 2),
+                                .n_nuggets = nuggets.dims<1>()[0],
+                                .full_noise = full_noise,
+                                .most_players = most_players};
+  if (start) {
+    place = {.power = (*start)[0], .strength = (*start)[1], .nugget = (*start)[2]};
+    const bool inside = place.power >= 0 && place.power < n_powers && place.strength >= 0 && place.strength < n_strengths &&
+                        place.nugget >= 0 && place.nugget < task.n_nuggets;
+    require(inside, "start must be the numbers of a power, a strength and a nugget; got (", place.power, ", ", place.strength,
+            ", ", place.nugget, ")");
+    task.start = &place;
+  }
+  {
+    const py::gil_scoped_release release;
+    place = fastexplain::odd_tune(task);
+  }
+  return py::make_tuple(place.power, place.strength, place.nugget);
+}
+
+void odd_fit(const Signs& signs, const Left& left, const Rho& rho, double scale, double full_noise, double nugget,
+             const In<"points", double>& points, const In<"weights", double>& weights, const Out<"values", double>& values,
+             const Out<"variance", double>& variance, const Out<"spread", double>& spread,
+             const Out<"residual", double>& residual) {
+  const fastexplain::OddData data = odd_data(signs, left);
+  const std::int64_t n_points = points.dims<1>()[0];
+  require_finite("nugget", nugget);
+  const fastexplain::OddFitTask task{.data = data,
+                                     .prior = odd_prior(rho, data.n_players, scale, full_noise),
+                                     .nugget = nugget,
+                                     .points = points.of_shape({n_points}),
+                                     .weights = weights.of_shape({n_points}),
+                                     .n_quadrature = n_points,
+                                     .values = values.of_shape({data.n_players, data.n_games}),
+                                     .variance = variance.of_shape({data.n_players}),
+                                     .spread = spread.of_shape({data.n_games}),
+                                     .residual = residual.of_shape({data.n_points - 1, data.n_games})};
+  const py::gil_scoped_release release;
+  fastexplain::odd_fit(task);
+}
+
 }  // namespace
 
 void bind_kernel_shap(py::module_& m) {
@@ -146,4 +255,10 @@ void bind_kernel_shap(py::module_& m) {
   m.def("odd_cross_covariance", &odd_cross_covariance, py::arg("signs"), py::arg("rho"), py::arg("points"), py::arg("weights"),
         py::arg("scale"), py::arg("cross"), py::arg("n_threads"),
         "Write the covariance of Shapley values and coalitions; see odd_gp.h.");
+  m.def("odd_tune", &odd_tune, py::arg("signs"), py::arg("left"), py::arg("relevance"), py::arg("powers"), py::arg("strengths"),
+        py::arg("nuggets"), py::arg("full_noise"), py::arg("most_players"), py::arg("start"),
+        "Numbers of the likeliest prior's power, strength and nugget; see odd_process.h.");
+  m.def("odd_fit", &odd_fit, py::arg("signs"), py::arg("left"), py::arg("rho"), py::arg("scale"), py::arg("full_noise"),
+        py::arg("nugget"), py::arg("points"), py::arg("weights"), py::arg("values"), py::arg("variance"), py::arg("spread"),
+        py::arg("residual"), "Write values, posterior variances and residuals under one prior; see odd_process.h.");
 }

@@ -22,7 +22,7 @@ std::unique_ptr<TreeShap> make(const py::object& forest, bool float32_lanes, Thr
 }
 
 void explain(const TreeShap& self, const In<"X", void, Layout::kStrided>& X, const Out<"values", double>& values,
-             int max_points, Threads n_threads) {
+             int max_points, Threads n_threads, std::int64_t n_rows_of_call) {
   require(max_points >= 1, "max_points must be at least 1; got ", max_points);
   const bool is_float32 = X.holds<float>();
   if (!is_float32 && !X.holds<double>()) throw py::type_error(text_of("X must hold float32 or float64; got ", X.dtype()));
@@ -38,7 +38,7 @@ void explain(const TreeShap& self, const In<"X", void, Layout::kStrided>& X, con
                                      .n_outputs = n_outputs};
   if (values.empty()) return;
   const py::gil_scoped_release release;
-  self.explain(rows, view, max_points, n_threads, python_interrupt_check());
+  self.explain(rows, view, max_points, n_threads, python_interrupt_check(), n_rows_of_call);
 }
 
 }  // namespace
@@ -49,6 +49,10 @@ void bind_tree_shap(py::module_& m) {
            py::arg("table_bytes") = fastexplain::TreeShapOptions{}.table_bytes,
            py::arg("max_states") = fastexplain::TreeShapOptions{}.max_states)
       .def("explain", &explain, py::arg("X"), py::arg("values"), py::kw_only(), py::arg("max_points"), py::arg("n_threads"),
-           "Write values (n_rows, n_features, n_outputs) of the rows of X, float32 or float64 of any strides.")
+           py::arg("n_rows_of_call") = 0,
+           "Write values (n_rows, n_features, n_outputs) of the rows of X, float32 or float64 of any strides. With X a part of "
+           "a call's rows, n_rows_of_call is their number.")
+      .def("turn", &TreeShap::turn, py::arg("n_rows_of_call"),
+           "Rows for which a call of so many fills tables once, where it fills any; else 0.")
       .def_property_readonly("memory", &TreeShap::memory, "Bytes held by the compiled forest.");
 }

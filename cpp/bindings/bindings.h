@@ -6,6 +6,7 @@
 #include "fastexplain/parallel.h"
 
 void bind_deep_lift(pybind11::module_& m);
+void bind_interventional_shap(pybind11::module_& m);
 void bind_kernel_shap(pybind11::module_& m);
 void bind_metrics(pybind11::module_& m);
 void bind_permutation(pybind11::module_& m);

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("active_isa", &fastexplain::active_isa, "Instruction set of the kernels in use.");
   m.def("available_isas", &fastexplain::available_isas, "Instruction sets that this build and this CPU have, widest first.");
   bind_deep_lift(m);
+  bind_interventional_shap(m);
   bind_kernel_shap(m);
   bind_metrics(m);
   bind_permutation(m);

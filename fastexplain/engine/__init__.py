@@ -18,12 +18,14 @@ if TYPE_CHECKING:
         PermutationImportanceResult,
         permutation_importance,
     )
+    from fastexplain.engine.tree.interventional import InterventionalTreeShap
     from fastexplain.engine.tree.tree_shap import TreeShapResult, tree_shap
 
 __all__ = [
     "Background",
     "DeepLiftResult",
     "ExpectedGradientsResult",
+    "InterventionalTreeShap",
     "KernelShapResult",
     "LinearShapResult",
     "PermutationImportanceResult",
@@ -41,6 +43,7 @@ _EXPORTS = {
     "Background": "fastexplain.engine.background",
     "DeepLiftResult": "fastexplain.engine.deep.deep_lift",
     "ExpectedGradientsResult": "fastexplain.engine.deep.expected_gradients",
+    "InterventionalTreeShap": "fastexplain.engine.tree.interventional",
     "KernelShapResult": "fastexplain.engine.kernel.kernel_shap",
     "LinearShapResult": "fastexplain.engine.linear.linear_shap",
     "PermutationImportanceResult": "fastexplain.engine.permutation.permutation_importance",

@@ -22,21 +22,24 @@ class HelperThread:
     ----------
     name : str
         Of the thread.
+    alone : bool, default False
+        There is so little work that the caller does it all.
     """
 
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+    def __init__(self, name: str, *, alone: bool = False) -> None:
+        self._pool = None if alone else ThreadPoolExecutor(1, thread_name_prefix=name)
         self._alone = False
 
     def __enter__(self) -> HelperThread:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._pool.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Begin a call; its result is the future's."""
-        if not self._alone:
+        if self._pool is not None and not self._alone:
             try:
                 return self._pool.submit(function, *args, **kwargs)
             except RuntimeError:  # can't start new thread

@@ -52,9 +52,9 @@ class TabularExplainer:
     model : object
         The fitted model, or a function of rows.
     initialization_examples : array-like or table of shape (n_rows, n_features), or None
-        Rows like those that the model was fitted on: the background of all methods but Tree SHAP, which takes its
-        background from the trees themselves; there, they may be None, and only give names and column types of single
-        rows. Not copied.
+        Rows like those that the model was fitted on: the background of all methods but path-dependent Tree SHAP, which
+        takes its background from the trees themselves; there, they may be None, and only give names and column types of
+        single rows. Not copied.
     explain_subset : sequence of int or str, optional
         Features, by index or name, that explanations are cut down to. The values are those of the full explanation,
         except with Kernel SHAP, where all other features stay at the explained row's own values.
@@ -75,6 +75,9 @@ class TabularExplainer:
     aggregate : {"sum", "group"}, default "sum"
         With `transformations`: "sum" adds up the values of the columns that a raw feature became; "group" gives the
         exact Shapley value of the raw feature as one player, with `KernelExplainer` and `LinearExplainer` only.
+    feature_perturbation : {"interventional", "tree_path_dependent"}, optional
+        Of tree models: "interventional" hides features behind the `initialization_examples`, all of them, as the other
+        methods do; default: by the trees' covers, "tree_path_dependent", which only trees have.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, optional
@@ -139,6 +142,7 @@ class TabularExplainer:
         seed: int = 0,
         aggregate: str = "sum",
         include_init_data: bool = False,
+        feature_perturbation: str | None = None,
     ) -> None:
         if use_gpu:
             from fastexplain.explainers.gpu_kernel import refuse_gpu
@@ -155,6 +159,7 @@ class TabularExplainer:
             "n_threads": n_threads,
             "show_progress": show_progress,
             "include_init_data": include_init_data,
+            "feature_perturbation": feature_perturbation,
         }
         self.model = model
         self.explainer, self.choice = _chosen(model, initialization_examples, options, seed)
@@ -251,7 +256,16 @@ def _why_whole(parts: ModelParts, examples: Any, options: dict[str, Any]) -> str
 
 def _made(kind: str, model: Any, examples: Any, options: dict[str, Any], seed: int) -> BaseExplainer:
     make, takes_seed = _EXPLAINERS[kind]
-    return make(model, examples, **options, **({"seed": seed} if takes_seed else {}))
+    perturbation = options["feature_perturbation"]
+    own = {name: value for name, value in options.items() if name != "feature_perturbation"}
+    if kind == "tree":
+        own |= {} if perturbation is None else {"feature_perturbation": perturbation}
+    elif perturbation not in (None, "interventional"):
+        raise ValueError(
+            f"feature_perturbation={perturbation!r} is for tree models; with this {type(model).__name__} hidden "
+            "features follow the initialization_examples. Leave it out, or pass 'interventional'."
+        )
+    return make(model, examples, **own, **({"seed": seed} if takes_seed else {}))
 
 
 def _tree(model: Any, initialization_examples: Any, **options: Any) -> TreeExplainer:

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine import tree_shap
+from fastexplain.engine import InterventionalTreeShap, tree_shap
+from fastexplain.engine.background import as_background, has_weights
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import raw_features
-from fastexplain.explainers.shared.background import rows_of
+from fastexplain.explainers.shared.background import row_words, rows_of
 from fastexplain.explainers.shared.base import Attribution, BaseExplainer, ExplainedModel
 from fastexplain.explainers.shared.checks import check_task
 from fastexplain.explainers.shared.later import model_has_changed
@@ -22,6 +23,7 @@ from fastexplain.explainers.shared.probability import scaled_to_probability, war
 from fastexplain.explanation.explanation import RESCALED_MARGINS, Predictions
 from fastexplain.models import TreeModel, load_model
 from fastexplain.models.trees.registry import rows_for_library
+from fastexplain.rows.tables import count_rows, unwrapped_rows
 
 __all__ = ["TreeExplainer"]
 
@@ -30,7 +32,7 @@ _TIED = 1e-6
 
 
 class TreeExplainer(BaseExplainer):
-    """Explains trees, forests and boosters by exact path-dependent Tree SHAP.
+    """Explains trees, forests and boosters by exact Tree SHAP: path-dependent, or against background rows.
 
     Values are in units of the model's raw output: margins for boosters, probabilities for forests of classification
     trees. Trees of scikit-learn, LightGBM and XGBoost; a search such as GridSearchCV is explained by its best model.
@@ -57,12 +59,16 @@ class TreeExplainer(BaseExplainer):
         Whether a transformer of several columns may mix them, as PCA does. Each column that it makes is then shared out
         equally among those that it is made of.
     initialization_examples : array-like or table of shape (n_rows, n_features), optional
-        Give names and column types of single rows. They are no background: the trees' own covers are.
+        Give names and column types of single rows; with ``feature_perturbation="interventional"`` they are the
+        background, all of them.
     model_task : {"unknown", "classification", "regression"}, default "unknown"
         Checked against the model, which knows its task.
     aggregate : {"sum", "group"}, default "sum"
-        "sum" adds up the values of the columns that a raw feature became. "group" is refused: a raw feature as one
-        player needs background rows, which path-dependent Tree SHAP does without.
+        "sum" adds up the values of the columns that a raw feature became. "group" is refused: `KernelExplainer` has
+        raw features as players, exactly where the output is the sum of the trees.
+    feature_perturbation : {"tree_path_dependent", "interventional"}, default "tree_path_dependent"
+        What hidden features follow: the cover of the trees' nodes, which is where the training rows went; or the
+        `initialization_examples`, all rows of them. The latter starts from their mean output, and takes longer.
     n_threads : int, optional
         Threads of each call; default `fastexplain.get_num_threads`.
     show_progress : bool, optional
@@ -100,6 +106,7 @@ class TreeExplainer(BaseExplainer):
     _method = "shap.tree"
     _title = "exact path-dependent Tree SHAP"
     _background_words = "training rows, by the trees' covers"
+    _against: InterventionalTreeShap | None = None
 
     def __init__(
         self,
@@ -117,7 +124,10 @@ class TreeExplainer(BaseExplainer):
         show_progress: bool | None = None,
         aggregate: str = "sum",
         include_init_data: bool = False,
+        feature_perturbation: str = "tree_path_dependent",
     ) -> None:
+        self.feature_perturbation = _checked_perturbation(feature_perturbation, initialization_examples)
+        weights = _weights_of(initialization_examples)
         # rows that come with weights, as summaries have them, give names and types as well
         initialization_examples = None if initialization_examples is None else rows_of(initialization_examples)
         parts = taken_apart(model)
@@ -132,8 +142,8 @@ class TreeExplainer(BaseExplainer):
         )
         if raw is not None and raw.aggregate == "group":
             raise UnsupportedModelError(
-                "aggregate='group' is not available for trees yet: a raw feature as one player comes with background "
-                "rows for trees. Use aggregate='sum', or KernelExplainer(aggregate='group')."
+                "aggregate='group' is not available for trees: use KernelExplainer(aggregate='group'), which is exact "
+                "where the output is the sum of the trees, or aggregate='sum'."
             )
         self._tree_model = load_model(parts.last)
         check_task(model_task, self._tree_model.task, self._tree_model.library)
@@ -143,9 +153,16 @@ class TreeExplainer(BaseExplainer):
             warn_of_rescaled_values(
                 self._tree_model.library, "probability", "the base value stays a margin", stacklevel=2
             )
+        examples = initialization_examples
+        if raw is not None:
+            examples = self._tree_model.dense(raw.transform_examples(raw.examples))
+        if self.feature_perturbation == "interventional":
+            self._title = "exact interventional Tree SHAP"
+            self._background_words = row_words(count_rows(examples))
+            self._against = InterventionalTreeShap(self._tree_model, examples, weights=weights, n_threads=n_threads)
         super().__init__(
             model,
-            initialization_examples if raw is None else self._tree_model.dense(raw.transform_examples(raw.examples)),
+            examples,
             _explained(self._tree_model, self._rescales),
             explain_subset=explain_subset,
             features=features,
@@ -163,9 +180,12 @@ class TreeExplainer(BaseExplainer):
     def _attribute_all(self, X: Any, show_progress: bool | None) -> Attribution:
         if self.path == "pipeline":  # its other steps are fitted anew too: the old trees on their rows mean nothing
             _check_current(self._tree_model)
-        result = tree_shap(
-            self._tree_model, self._tree_model.dense(X), n_threads=self.n_threads, show_progress=show_progress
-        )
+        rows = self._tree_model.dense(X)
+        options: dict[str, Any] = {"n_threads": self.n_threads, "show_progress": show_progress}
+        if self._against is None:
+            result = tree_shap(self._tree_model, rows, **options)
+        else:
+            result = self._against.explain(rows, **options)
         if not self._rescales:
             return Attribution(*result)
         probabilities = np.asarray(
@@ -220,6 +240,24 @@ def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
         classes=model.classes,
         feature_names=None if model.feature_names is None else list(model.feature_names),
     )
+
+
+def _checked_perturbation(feature_perturbation: Any, examples: Any) -> str:
+    if feature_perturbation not in ("tree_path_dependent", "interventional"):
+        raise ValueError(
+            f"feature_perturbation must be 'tree_path_dependent' or 'interventional'; got {feature_perturbation!r}."
+        )
+    if feature_perturbation == "interventional" and examples is None:
+        raise ValueError(
+            "feature_perturbation='interventional' needs initialization_examples: hidden features follow them."
+        )
+    return str(feature_perturbation)
+
+
+def _weights_of(examples: Any) -> Any:
+    """Weights that examples come with; None of plain rows."""
+    examples = None if examples is None else unwrapped_rows(examples, keep_weights=True)
+    return as_background(examples).weights if examples is not None and has_weights(examples) else None
 
 
 def _checked_output(shap_values_output: Any, model: TreeModel) -> str:

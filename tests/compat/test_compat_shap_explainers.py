@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 
-import fastexplain
 import fastexplain.compat.shap as ours
 
 pandas = pytest.importorskip("pandas")
@@ -231,95 +230,7 @@ def test_additive() -> None:
         ours.AdditiveExplainer(bent, BACKGROUND)(ROWS)
 
 
-# TreeExplainer
-
 FOREST = RandomForestRegressor(n_estimators=5, max_depth=4, random_state=0).fit(X, Y)
-CLASSES = RandomForestClassifier(n_estimators=5, max_depth=4, random_state=0).fit(X, Y)
-BOOSTING = GradientBoostingClassifier(n_estimators=8, random_state=0).fit(X, BINARY)
-
-
-@pytest.mark.parametrize("model", [FOREST, CLASSES, BOOSTING], ids=lambda m: type(m).__name__)
-def test_trees_path_dependent(model: Any) -> None:
-    mine, theirs = (package.TreeExplainer(model) for package in (ours, shap))
-    np.testing.assert_allclose(mine.shap_values(ROWS), theirs.shap_values(ROWS), atol=FLOAT32)
-    np.testing.assert_allclose(mine.expected_value, theirs.expected_value, atol=FLOAT32)
-    assert mine.feature_perturbation == theirs.feature_perturbation == "tree_path_dependent"
-    assert mine.data is None
-    frame = pandas.DataFrame(ROWS, columns=list("abcd"))
-    assert mine(frame).feature_names == list("abcd")
-
-
-@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
-@pytest.mark.parametrize("task", ["regression", "binary", "classes"])
-def test_trees_of_boosting_libraries(library: str, task: str) -> None:
-    module = pytest.importorskip(library)
-    quiet = {"verbose": -1} if library == "lightgbm" else {}
-    prefix = "LGBM" if library == "lightgbm" else "XGB"
-    kind = "Regressor" if task == "regression" else "Classifier"
-    labels = {"regression": X[:, 0] * Y, "binary": BINARY, "classes": Y}[task]
-    model = getattr(module, prefix + kind)(n_estimators=5, n_jobs=1, **quiet).fit(X, labels)
-    mine, theirs = (package.TreeExplainer(model) for package in (ours, shap))
-    np.testing.assert_allclose(mine.shap_values(ROWS), theirs.shap_values(ROWS), atol=FLOAT32)
-    assert np.shape(mine.expected_value) == np.shape(theirs.expected_value)
-    np.testing.assert_allclose(mine.expected_value, theirs.expected_value, atol=FLOAT32)
-    assert mine(ROWS).base_values.shape == theirs(ROWS).base_values.shape
-
-
-@pytest.mark.parametrize(
-    ("model", "output"),
-    [(FOREST, "raw"), (CLASSES, "raw"), (BOOSTING, "raw"), (BOOSTING, "probability")],
-)
-def test_trees_with_background_rows_are_enumerated(model: Any, output: str) -> None:
-    background = BACKGROUND + 1e-3  # off the thresholds: shap does not round rows as scikit-learn does
-    mine, theirs = (package.TreeExplainer(model, background, model_output=output) for package in (ours, shap))
-    assert mine.feature_perturbation == theirs.feature_perturbation == "interventional"
-    np.testing.assert_allclose(mine.expected_value, theirs.expected_value, atol=FLOAT32)
-    if output == "probability":  # shap scales the margin's values; ours are the probability's own
-        expected = ours.ExactExplainer(lambda rows: model.predict_proba(rows)[:, 1], background)(ROWS).values
-    else:
-        expected = theirs.shap_values(ROWS)
-    np.testing.assert_allclose(mine.shap_values(ROWS), expected, atol=FLOAT32)
-    for rows in (ROWS, ROWS[0], ROWS[:1]):
-        assert mine(rows).shape == theirs(rows).shape == mine.shap_values(rows).shape
-
-
-def test_trees_say_what_is_not_there() -> None:
-    wide = np.random.default_rng(0).normal(size=(60, 20))
-    model = RandomForestRegressor(n_estimators=2, random_state=0).fit(wide, wide[:, 0])
-    errors = shap.utils._exceptions
-    with pytest.raises(errors.InvalidModelError, match="at most 14 features; this model has 20"):
-        ours.TreeExplainer(model, wide)
-    with pytest.raises(errors.InvalidModelError, match="not a supported tree model") as caught:
-        ours.TreeExplainer(LinearRegression().fit(X, Y))
-    assert isinstance(caught.value, fastexplain.UnsupportedModelError)
-    with pytest.raises(errors.InvalidFeaturePerturbationError, match="got 'x'"):
-        ours.TreeExplainer(FOREST, feature_perturbation="x")
-    refused: dict[str, Any] = {
-        "needs background rows. Pass data, or use 'auto'": lambda: ours.TreeExplainer(
-            FOREST, feature_perturbation="interventional"
-        ),
-        "model_output='probability' needs background rows": lambda: ours.TreeExplainer(
-            BOOSTING, model_output="probability"
-        ),
-        "model_output must be one of .*; got 'log_loss'": lambda: ours.TreeExplainer(
-            FOREST, BACKGROUND, model_output="log_loss"
-        ),
-        "is of classifiers": lambda: ours.TreeExplainer(FOREST, BACKGROUND, model_output="probability"),
-        "approximate=True is not supported": lambda: ours.TreeExplainer(FOREST).shap_values(X, approximate=True),
-        "tree_limit=3 is not supported": lambda: ours.TreeExplainer(FOREST).shap_values(X, tree_limit=3),
-        "y is of model_output='log_loss'": lambda: ours.TreeExplainer(FOREST).shap_values(X, Y),
-        "takes the identity link only": lambda: ours.TreeExplainer(FOREST, link=ours.links.logit),
-    }
-    for message, call in refused.items():
-        with pytest.raises(ValueError, match=message):
-            call()
-    with pytest.raises(NotImplementedError, match="ExactExplainer"):
-        ours.TreeExplainer(FOREST).shap_interaction_values(X)
-    with pytest.raises(NotImplementedError, match="ExactExplainer"):
-        ours.TreeExplainer(FOREST)(X, interactions=True)
-    with pytest.raises(RuntimeError, match="no GPU path"):
-        ours.GPUTreeExplainer(FOREST)
-
 
 # LinearExplainer
 

@@ -12,11 +12,12 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris, make_classification, make_regression
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import BaggingRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
+from sklearn.tree import DecisionTreeRegressor
 
 import fastexplain
 from fastexplain import KernelExplainer, TabularExplainer, UnsupportedModelError, kernel_shap
@@ -282,7 +283,7 @@ def test_columns_beside_a_subset_are_the_rows_own_in_any_container(kind: str) ->
 @pytest.fixture(scope="module")
 def wide() -> Any:
     rows, y = make_regression(120, 20, random_state=0)
-    return RandomForestRegressor(10, max_depth=4, random_state=0).fit(rows, y), rows
+    return BaggingRegressor(DecisionTreeRegressor(max_depth=4), 10, random_state=0).fit(rows, y), rows
 
 
 def test_sampled_values_have_standard_errors_and_intervals(wide: Any) -> None:

@@ -368,7 +368,7 @@ def test_groups_that_are_refused() -> None:
     with pytest.raises(ValueError, match=r"made of one raw feature alone.*KernelExplainer\(aggregate='group'\)"):
         TabularExplainer(linear, ROWS, **options)
     tree = fit("shap.tree")
-    with pytest.raises(UnsupportedModelError, match=r"comes with background rows for trees\. Use aggregate='sum'"):
+    with pytest.raises(UnsupportedModelError, match=r"use KernelExplainer\(aggregate='group'\), which is exact"):
         TabularExplainer(tree, ROWS, transformations=TRANSFORMER, aggregate="group")
     network = fit("shap.deep")
     with pytest.raises(ValueError, match="needs Shapley values, and DeepLIFT's are none"):

@@ -223,3 +223,50 @@ def test_kernels_name_what_does_not_fit() -> None:
         masked_predictions.expand(
             "product", np.ones((2, 3)), np.ones((1, 2, 3)), np.ones((1, 3)), np.ones((1, 2), np.uint8), backend="native"
         )
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 8, 257, 1000])
+def test_two_classes_are_coupled_as_many_are(n_rows: int) -> None:
+    random = np.random.default_rng(n_rows)
+    decisions = random.normal(size=(n_rows, 1)) * np.array([[0.1], [3.0], [500.0]])[random.integers(0, 3, n_rows)]
+    slope, shift = np.array([-1.7]), np.array([0.2])
+    lanes, one_by_one = (  # the twin iterates any number of classes in one loop
+        masked_predictions.couple_probabilities(decisions, slope, shift, 2, n_threads=2, backend=backend)
+        for backend in ("native", "numba")
+    )
+    np.testing.assert_allclose(lanes, one_by_one, rtol=1e-12)
+    np.testing.assert_allclose(lanes.sum(axis=1), 1.0, atol=1e-12)
+
+
+def tables_of(factor: float, n_players: int = 30, n_terms: int = 64) -> tuple[Float, Float, Float]:
+    shape = (n_players, n_terms)
+    return (
+        masked_predictions.padded(np.full(shape, factor)),
+        masked_predictions.padded(np.full((2, *shape), factor)),
+        masked_predictions.padded(np.ones((1, n_terms))),
+    )
+
+
+def test_products_too_small_for_a_double_are_zero_and_others_keep_their_digits() -> None:
+    masks = np.zeros((5, 30), dtype=np.uint8)
+    tiny, small = 1e-10 ** np.array([1.05, 0.9])  # to the 30th: 1e-315, below a normal double, and 1e-270
+    for factor, expected in ((tiny, 0.0), (small, 64 * small**30)):
+        found = masked_predictions.expand("product", *tables_of(factor), masks, n_threads=1, backend="native")
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
+    # the caller's own arithmetic is what it was
+    assert np.array([1e-200]) * np.array([1e-115]) > 0
+
+
+def test_scales_that_underflow_take_no_longer() -> None:
+    import time
+
+    def seconds(factor: float) -> float:
+        tables, masks = tables_of(factor), np.random.default_rng(0).integers(0, 2, (2000, 30)).astype(np.uint8)
+        taken = []
+        for _ in range(5):
+            start = time.process_time()
+            masked_predictions.expand("product", *tables, masks, n_threads=1, backend="native")
+            taken.append(time.process_time() - start)
+        return min(taken)
+
+    assert seconds(1e-10**1.05) < 8 * seconds(0.9)  # 40 times as long before

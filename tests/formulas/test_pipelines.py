@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -166,7 +166,7 @@ def test_table_of_mixed_columns(one_hot: dict[str, Any]) -> None:
 def test_tables_of_the_last_step_keep_their_names(recwarn: pytest.WarningsRecorder) -> None:
     frame, y = table()
     steps = encoder(sparse_output=False).set_output(transform="pandas")
-    model = make_pipeline(steps, RandomForestClassifier(3, random_state=0)).fit(frame, y)
+    model = make_pipeline(steps, BaggingClassifier(n_estimators=3, random_state=0)).fit(frame, y)
     seen = known_formula(model, "predict_proba", model.predict_proba, frame[:30], frame[30:50])
     assert seen is not None
     assert seen.model is None

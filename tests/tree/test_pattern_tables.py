@@ -107,3 +107,23 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, text: str) ->
     forest = random_forest(np.random.default_rng(0), n_trees=1, n_features=3)
     with pytest.raises(ValueError, match=f"FASTEXPLAIN_TABLE_MB must be a whole number .*; got '{text}'"):
         tree_shap(forest, np.zeros((1, 3)))
+
+
+def test_large_calls_fill_tables_that_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 8))
+    y = X[:, 0] * X[:, 1] + np.sin(X[:, 2]) + X[:, 3:].sum(axis=1)
+    model = GradientBoostingRegressor(n_estimators=150, max_depth=4, random_state=0).fit(X[:500], y[:500])
+    monkeypatch.setenv("FASTEXPLAIN_TABLE_MB", "1")
+    loaded = fastexplain.load_model(model)
+    many = tree_shap(loaded, X, n_threads=1, show_progress=False).values
+    compiled = loaded.forest._compiled["native", "d"]
+    assert compiled.turn(len(X)) > len(X)
+    assert compiled.turn(100) == 0
+    few = tree_shap(loaded, X[:100], show_progress=False).values
+    assert (few != many[:100]).any()  # other tables, other rounding
+    assert_allclose(few, many[:100], rtol=0, atol=1e-13 * np.abs(many).max())
+    for n_threads in (2, 3, 8):
+        assert_array_equal(tree_shap(loaded, X, n_threads=n_threads, show_progress=True).values, many)

@@ -64,7 +64,29 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
   return reinterpret_cast<Vector<std::int8_t>>(_mm256_shuffle_epi8(tables, reinterpret_cast<__m256i>(codes)));
 }
 
+struct Hits {
+  __m256i of[2];
+};
+
+inline Hits find_hits(const std::uint64_t* at, std::uint64_t bit) {
+  const __m256i bits = _mm256_set1_epi64x(static_cast<long long>(bit));
+  const __m256i* words = reinterpret_cast<const __m256i*>(at);
+  return {{_mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(words), bits), bits),
+           _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(words + 1), bits), bits)}};
+}
+inline int count(const Hits& hits) {
+  const int low = _mm256_movemask_pd(_mm256_castsi256_pd(hits.of[0])),
+            high = _mm256_movemask_pd(_mm256_castsi256_pd(hits.of[1]));
+  return __builtin_popcount(static_cast<unsigned>(low << 4 | high));
+}
+inline void add_where(const Hits& hits, double x, Vector<double>* sums) {
+  for (int i = 0; i < 2; ++i) sums[i] += _mm256_and_pd(_mm256_castsi256_pd(hits.of[i]), _mm256_set1_pd(x));
+}
+
+#include "background_body.inc"
 #include "dense_body.inc"
+#include "elimination_body.inc"
+#include "expand_chunk.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
@@ -75,8 +97,8 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2",          kTreeKernels,   kPatternKernels, kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels};
+const KernelTable kKernels = {"avx2",          kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
+                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

@@ -70,7 +70,29 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
   return reinterpret_cast<Vector<std::int8_t>>(_mm512_shuffle_epi8(tables, reinterpret_cast<__m512i>(codes)));
 }
 
+using Hits = __mmask8;
+
+inline Hits find_hits(const std::uint64_t* at, std::uint64_t bit) {
+  return _mm512_test_epi64_mask(_mm512_load_si512(at), _mm512_set1_epi64(static_cast<long long>(bit)));
+}
+inline int count(Hits hits) { return __builtin_popcount(hits); }
+inline void add_where(Hits hits, double x, Vector<double>* sums) {
+  *sums = _mm512_mask_add_pd(*sums, hits, *sums, _mm512_set1_pd(x));
+}
+
+inline void expand_chunk(const double* from, std::uint32_t mask, double* to) {
+  _mm512_store_pd(to, _mm512_maskz_expand_pd(static_cast<__mmask8>(mask), _mm512_loadu_pd(from)));
+}
+
+inline void expand_chunk(const double* from, std::uint32_t mask, float* to) {
+  __m512 numbers = _mm512_castps256_ps512(_mm512_cvtpd_ps(_mm512_loadu_pd(from)));
+  if (__builtin_popcount(mask) > 8) numbers = _mm512_insertf32x8(numbers, _mm512_cvtpd_ps(_mm512_loadu_pd(from + 8)), 1);
+  _mm512_store_ps(to, _mm512_maskz_expand_ps(static_cast<__mmask16>(mask), numbers));
+}
+
+#include "background_body.inc"
 #include "dense_body.inc"
+#include "elimination_body.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
@@ -81,8 +103,8 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512",        kTreeKernels,   kPatternKernels, kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels};
+const KernelTable kKernels = {"avx512",        kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
+                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

@@ -73,7 +73,22 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
   return codes;
 }
 
+using Hits = unsigned;
+
+inline Hits find_hits(const std::uint64_t* at, std::uint64_t bit) {
+  Hits hits = 0;
+  for (int i = 0; i < 8; ++i) hits |= static_cast<Hits>((at[i] & bit) != 0) << i;
+  return hits;
+}
+inline int count(Hits hits) { return __builtin_popcount(hits); }
+inline void add_where(Hits hits, double x, Vector<double>* sums) {
+  for (int i = 0; i < 4; ++i) sums[i] += Vector<double>{hits >> 2 * i & 1 ? x : 0, hits >> 2 * i & 2 ? x : 0};
+}
+
+#include "background_body.inc"
 #include "dense_body.inc"
+#include "elimination_body.inc"
+#include "expand_chunk.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
@@ -84,8 +99,8 @@ inline Vector<std::int8_t> look_up(const std::uint8_t* table, Vector<std::int8_t
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline",      kTreeKernels,   kPatternKernels, kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels};
+const KernelTable kKernels = {"baseline",      kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
+                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

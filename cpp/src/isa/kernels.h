@@ -3,7 +3,9 @@
 // never picks an AVX copy of a shared inline function for everybody.
 #pragma once
 
+#include "background_kernels.h"
 #include "dense_kernels.h"
+#include "elimination_kernels.h"
 #include "pattern_kernels.h"
 #include "product_kernels.h"
 #include "replace_kernels.h"
@@ -16,11 +18,13 @@ namespace fastexplain {
 struct KernelTable {
   const char* name;
   TreeKernels tree;
+  BackgroundKernels background;
   PatternKernels patterns;
   ReplaceKernels replacement;
   ProductKernels products;
   SubsetKernels subsets;
   DenseKernels dense;
+  EliminationKernels elimination;
 };
 
 // The table of the instruction set in use: the widest that the CPU has, or the one that FASTEXPLAIN_ISA names.

@@ -13,6 +13,9 @@ inline constexpr int kChunkBytes = 64;
 template <class T>
 inline constexpr int kChunkLanes = kChunkBytes / static_cast<int>(sizeof(T));
 
+// Columns on a leaf's path: each has at least two digits, but where a split excludes nothing.
+inline constexpr int kMaxConditions = 8;
+
 // Groups whose entries are added to a row in one go, so that its sums stay in registers.
 inline constexpr int kBatchGroups = 8;
 // An index counts units of 8 bytes, which is what addresses of loads can scale by.
@@ -40,7 +43,7 @@ struct PatternGroup {
   std::uint32_t first_lookup, n_lookups;
   std::uint32_t first_chunk, n_chunks;  // of a row's sums, by the chunks of the entry
   std::uint32_t n_states;
-  std::size_t table;  // chunks before the group's first entry; entries are n_chunks long
+  std::size_t table;  // chunks before the group's first entry in its segment; entries are n_chunks long
   std::uint8_t base;  // the state of a row whose codes are below every cut
 };
 
@@ -58,7 +61,8 @@ struct PatternIndexTask {
   const std::int8_t* byte_codes;   // [column][kTileRows]
   const std::int16_t* word_codes;  // the same, of two bytes
   int n_rows;
-  std::uint16_t* index;  // out, [group][kTileRows], in units of kIndexUnit
+  std::uint16_t* index;  // out, [group][kTileRows]: where the state's entry is, in units of kIndexUnit, or the state itself
+  bool want_states;
 };
 
 // Groups whose entries go to the same chunks.
@@ -96,25 +100,30 @@ struct PatternFlushTask {
   std::size_t n_chunks;
 };
 
-// Shapley values of one leaf of value 1 for every pattern of the conditions on its path that a row satisfies.
+// A leaf's attributions for every pattern of the conditions on its path that a row satisfies: path-dependent, or
+// interventional.
 struct LeafPatternsTask {
-  int n_conditions;
-  const double* shares;
-  const std::uint32_t* slots;  // by condition: its place in a pattern's row
-  int n_points;
+  int n_conditions;            // at most kMaxConditions
+  const double* shares;        // by condition, of the training rows; or
+  const double* background;    // by pattern, the part of the background's weight whose rows satisfy just these conditions
+  const std::uint32_t* lanes;  // by condition: its place in a pattern's row
+  int n_points;                // (n_conditions + 1) / 2, which are exact
   const double *points, *weights;
-  std::size_t row_slots;  // a multiple of 8
-  double* rows;           // out, [pattern][row_slots]; bit i of a pattern: condition i is satisfied
-  double* scratch;        // 4 * 2^n_conditions * (n_conditions + 1)
+  std::size_t row_lanes;  // a multiple of 8
+  int n_outputs;
+  const double* values;  // of the leaf, by output
+  double* rows;          // out, [output][pattern][row_lanes]; bit i of a pattern: condition i is satisfied
 };
 
-// Adds to the entry of each state the row of the pattern that it stands for, times the leaf's value.
-struct PatternSpreadTask {
-  const std::uint8_t* patterns;  // by state
-  std::size_t n_states, row_slots;
-  const double* rows;
-  double value;
-  double* entries;  // [state][row_slots]
+// From a group's own columns to the chunks of its entries, of one output.
+template <class T>
+struct PatternPlaceTask {
+  const double* from;  // [state][row_lanes], with 8 numbers after it that may be read
+  std::size_t n_states, row_lanes;
+  const std::uint32_t* masks;  // by chunk: which of its lanes the group's columns have; they fill them in their order
+  std::size_t n_chunks;
+  T* to;
+  std::size_t stride;  // from one entry to the next
 };
 
 struct PatternKernels {
@@ -128,7 +137,9 @@ struct PatternKernels {
   void (*flush_f32)(const PatternFlushTask<float>&);
   void (*flush_f64)(const PatternFlushTask<double>&);
   void (*leaf_patterns)(const LeafPatternsTask&);
-  void (*spread)(const PatternSpreadTask&);
+  void (*background_patterns)(const LeafPatternsTask&);
+  void (*place_f32)(const PatternPlaceTask<float>&);
+  void (*place_f64)(const PatternPlaceTask<double>&);
 };
 
 }  // namespace fastexplain

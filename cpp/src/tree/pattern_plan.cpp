@@ -4,7 +4,6 @@
 #include <array>
 #include <limits>
 
-#include "isa/pattern_kernels.h"
 #include "tree/tree_program.h"
 
 namespace fastexplain {
@@ -24,8 +23,17 @@ constexpr double kNodeCost = 2.7 * 8;  // of the quadrature kernel, for `row_lan
 constexpr double kPointCost = 2.7 * 7;
 // A tree is shared by tables and the quadrature kernel where that saves at least this part of the latter's time.
 constexpr double kMinGain = 0.3;
+// Filling tables: a leaf for every output, and a chunk of an entry.
+constexpr double kFillLeafCost = 5000;
+constexpr double kFillEntryCost = 80;
 
 }  // namespace
+
+std::size_t TreePlan::fill_bytes() const {
+  return groups.capacity() * sizeof(PlannedGroup) + dims.capacity() * sizeof(PlannedDim) +
+         leaves.capacity() * sizeof(PlannedLeaf) + conditions.capacity() * sizeof(PlannedCondition) + flags.capacity() +
+         leaf_values.capacity() * sizeof(double);
+}
 
 TreePlanner::TreePlanner(const ForestView& forest, const Encoding& encoding, const std::vector<std::int32_t>& chunk,
                          const PlanOptions& options)
@@ -47,6 +55,7 @@ TreePlanner::TreePlanner(const ForestView& forest, const Encoding& encoding, con
 TreePlan TreePlanner::plan(std::int64_t tree) {
   plan_ = {};
   root_ = forest_.tree_offsets[tree];
+  plan_.n_leaf_outputs = forest_.n_leaf_outputs;
   plan_.output = forest_.n_leaf_outputs == 1 ? forest_.tree_output[tree] : 0;
   if (forest_.is_leaf(root_) || options_.max_states < 2 || !survey(tree)) return std::move(plan_);
   weigh();
@@ -388,7 +397,9 @@ void TreePlanner::categorical_digits(Dim& dim, std::size_t begin, std::size_t en
 void TreePlanner::emit_groups() {
   const std::size_t root = local(root_);
   plan_.whole = table_cost_[root] <= walk_cost_[root];
-  if (!plan_.whole && walk_cost_[root] > (1 - kMinGain) * (n_leaves_[root] - 1) * node_cost_) return;
+  const double untouched = (n_leaves_[root] - 1) * node_cost_;
+  if (!plan_.whole && walk_cost_[root] > (1 - kMinGain) * untouched) return;
+  plan_.saving = untouched - std::min(table_cost_[root], walk_cost_[root]);
   struct Frame {
     std::int64_t node;
     bool by_tables;
@@ -433,8 +444,10 @@ void TreePlanner::emit_group(std::int64_t node) {
     plan_.bytes += index_bytes(dim);
     stride *= dim.n_digits;
   }
+  plan_.fill_cost += kFillEntryCost * static_cast<double>(entry_chunks() * group.n_states);
   collect(node, true);
   group.n_leaves = static_cast<std::uint32_t>(plan_.leaves.size()) - group.first_leaf;
+  plan_.fill_cost += kFillLeafCost * group.n_leaves * forest_.n_leaf_outputs;
   plan_.groups.push_back(group);
 }
 

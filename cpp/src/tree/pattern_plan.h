@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fastexplain/tree/forest.h"
+#include "isa/pattern_kernels.h"
 #include "tree/code_set.h"
 #include "tree/encoding.h"
 
@@ -22,8 +23,6 @@ namespace fastexplain {
 // A state is numbered by a byte.
 inline constexpr int kMaxStates = 256;
 
-// Columns on a leaf's path: each has at least two digits, but where a split excludes nothing.
-inline constexpr std::size_t kMaxConditions = 8;
 // Chunks of 64 bytes in an entry: more would not be reached by the 16 bits of an index.
 inline constexpr std::size_t kMaxEntryChunks = 31;
 
@@ -75,10 +74,15 @@ struct TreePlan {
   // Roots of the subtrees that tables take over, where they do not take the whole tree.
   std::vector<std::int64_t> cut_off;
   bool whole = false;
-  std::size_t bytes = 0;    // that the tables take, with the steps and look-ups to them
+  std::size_t bytes = 0;  // that the tables take, with the steps and look-ups to them
+  // By the cost model: what a row saves beside the quadrature kernel, and what filling the tables takes.
+  double saving = 0, fill_cost = 0;
+  std::int32_t n_leaf_outputs = 1;
   std::int32_t output = 0;  // that the tree adds to, if it has one leaf output
 
   bool empty() const { return groups.empty(); }
+  // What tables are filled from.
+  std::size_t fill_bytes() const;
 };
 
 struct PlanOptions {

@@ -31,6 +31,7 @@ class Call {
         n_tiles_((rows.n_rows + kTileRows - 1) / kTileRows) {}
 
   void run(int n_threads, const InterruptCheck& check) const {
+    if (!tables_.are_kept()) return run_by_turns(n_threads, check);
     if (rows_.n_rows <= kFewRows) return run_rows();
     const std::int64_t look_ups = rows_.n_rows * static_cast<std::int64_t>(tables_.n_groups());
     n_threads = static_cast<int>(std::clamp<std::int64_t>(look_ups / kThreadLookUps, 1, n_threads));
@@ -91,7 +92,7 @@ class Call {
           const PatternCodes codes = encode(begin, end, *mine);
           std::fill_n(mine->totals.get(), static_cast<std::size_t>(end - begin) * row_sums_, 0.0);
           for (std::size_t segment = 0; segment < tables_.n_segments(); ++segment) {
-            tables_.sum(segment, codes, end - begin, mine->sums.get(), mine->index.get());
+            tables_.sum(segment, tables_.entries(segment), codes, end - begin, mine->sums.get(), mine->index.get());
             tables_.flush(segment, end - begin, mine->sums.get(), mine->totals.get());
             checkpoint();
           }
@@ -114,13 +115,78 @@ class Call {
         [&](std::int64_t segment, int worker) {
           T* of_segment = sums.get() + segment * n_sums;
           std::fill_n(of_segment, n_sums, T{0});
-          tables_.sum(segment, codes, rows_.n_rows, of_segment, index[worker].get());
+          tables_.sum(segment, tables_.entries(segment), codes, rows_.n_rows, of_segment, index[worker].get());
         },
         check);
     std::fill_n(totals.get(), n_sums, 0.0);
     for (std::size_t segment = 0; segment < n_segments; ++segment)
       tables_.flush(segment, rows_.n_rows, sums.get() + segment * n_sums, totals.get());
     write(0, rows_.n_rows, totals.get());
+  }
+
+  // Tables that are filled by this call: as many segments at a time as there are threads, for as many rows as a turn has.
+  void run_by_turns(int n_threads, const InterruptCheck& check) const {
+    const std::int64_t turn = turn_rows<T>(static_cast<std::int64_t>(tables_.row_chunks()), encoding_);
+    std::vector<std::unique_ptr<Worker>> workers(n_threads);
+    std::vector<AlignedBuffer<T>> entries(std::min<std::size_t>(n_threads, tables_.n_segments()));
+    for (auto& buffer : entries) buffer.resize(tables_.most_entries() * kChunkLanes<T>);
+    const auto common = allocate(std::min((turn + kTileRows - 1) / kTileRows, n_tiles_), 0);
+    common->totals.resize(static_cast<std::size_t>(std::min(turn, rows_.n_rows)) * row_sums_);
+    for (std::int64_t begin = 0; begin < rows_.n_rows; begin += turn) {
+      const std::int64_t end = std::min(begin + turn, rows_.n_rows);
+      const PatternCodes codes = encode(begin, end, *common);
+      std::fill_n(common->totals.get(), static_cast<std::size_t>(end - begin) * row_sums_, 0.0);
+      for (std::size_t first = 0; first < tables_.n_segments(); first += entries.size()) {
+        const std::size_t n_segments = std::min(entries.size(), tables_.n_segments() - first);
+        parallel_for(
+            static_cast<std::int64_t>(n_segments), n_threads,
+            [&](std::int64_t i, int worker) { tables_.fill(first + i, worker_of(workers, worker).filler, entries[i].get()); },
+            check);
+        add_segments(first, n_segments, entries, codes, end - begin, workers, common->totals.get(), check);
+      }
+      write(begin, end, common->totals.get());
+    }
+  }
+
+  // What a thread needs to fill tables and to add their entries to a block's sums.
+  struct Worker {
+    Worker(const SumLayout& layout, std::size_t n_sums) : filler(layout), sums(n_sums), index(kBatchGroups * kTileRows) {
+      std::fill_n(sums.get(), n_sums, T{0});
+    }
+    GroupFiller<T> filler;
+    AlignedBuffer<T> sums;
+    AlignedBuffer<std::uint16_t> index;
+  };
+
+  Worker& worker_of(std::vector<std::unique_ptr<Worker>>& workers, int number) const {
+    auto& mine = workers[number];
+    if (!mine) {
+      const std::int64_t rows = std::min(block_rows<T>(static_cast<std::int64_t>(tables_.row_chunks())), n_tiles_ * kTileRows);
+      mine = std::make_unique<Worker>(layout_, static_cast<std::size_t>(rows) * row_sums_);
+    }
+    return *mine;
+  }
+
+  // Adds some segments, whose entries are at hand, to the totals of n_rows rows.
+  void add_segments(std::size_t first, std::size_t n_segments, const std::vector<AlignedBuffer<T>>& entries,
+                    const PatternCodes& codes, std::int64_t n_rows, std::vector<std::unique_ptr<Worker>>& workers,
+                    double* totals, const InterruptCheck& check) const {
+    const std::int64_t n_tiles = (n_rows + kTileRows - 1) / kTileRows, n_threads = static_cast<std::int64_t>(workers.size());
+    const std::int64_t largest = block_rows<T>(static_cast<std::int64_t>(tables_.row_chunks())) / kTileRows;
+    const std::int64_t block_tiles = std::clamp<std::int64_t>(n_tiles / (2 * n_threads), 1, largest);
+    parallel_for(
+        (n_tiles + block_tiles - 1) / block_tiles, static_cast<int>(n_threads),
+        [&](std::int64_t block, int worker) {
+          Worker& mine = worker_of(workers, worker);
+          const std::int64_t row = block * block_tiles * kTileRows, n = std::min(block_tiles * kTileRows, n_rows - row);
+          const std::size_t at = block * block_tiles * codes.tile_codes;
+          const PatternCodes here{codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at, codes.tile_codes};
+          for (std::size_t i = 0; i < n_segments; ++i) {
+            tables_.sum(first + i, entries[i].get(), here, n, mine.sums.get(), mine.index.get());
+            tables_.flush(first + i, n, mine.sums.get(), totals + row * row_sums_);
+          }
+        },
+        check);
   }
 
   std::unique_ptr<Scratch> allocate(std::int64_t n_tiles, std::size_t n_sums) const {

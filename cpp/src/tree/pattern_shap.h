@@ -28,6 +28,15 @@ constexpr std::int64_t block_rows(std::int64_t row_chunks) {
          std::clamp<std::int64_t>(kBlockBytes / std::max<std::int64_t>(tile_bytes<T>(row_chunks), 1), 1, kMaxBlockTiles);
 }
 
+// Rows for which a call fills tables once: their codes and totals take 6 MB.
+template <class T>
+std::int64_t turn_rows(std::int64_t row_chunks, const Encoding& encoding) {
+  constexpr std::int64_t kTurnBytes = 6 << 20;
+  const std::int64_t row_bytes = row_chunks * kChunkLanes<T> * static_cast<std::int64_t>(sizeof(double)) +
+                                 3 * static_cast<std::int64_t>(encoding.columns.size());
+  return kTileRows * std::max<std::int64_t>(kTurnBytes / (row_bytes * kTileRows), 1);
+}
+
 // Adds the tables' attributions to values. The bits do not depend on n_threads, on the other rows, or on the instruction set.
 template <class T>
 void explain_by_patterns(const PatternTables<T>& tables, const Encoding& encoding, const SumLayout& layout,

@@ -8,15 +8,10 @@
 #include "aligned_buffer.h"
 #include "isa/pattern_kernels.h"
 #include "tree/encoding.h"
+#include "tree/pattern_fill.h"
 #include "tree/pattern_plan.h"
 
 namespace fastexplain {
-
-// How a row's sums are laid out: features that the forest splits on often come first, so that entries touch few chunks.
-struct SumLayout {
-  std::vector<std::int32_t> slot;  // by position in Encoding::features
-  std::int32_t n_chunks = 0;       // of one output
-};
 
 // Codes of rows, as tables need them.
 struct PatternCodes {
@@ -25,14 +20,27 @@ struct PatternCodes {
   std::size_t tile_codes;     // from one tile to the next
 };
 
+// Rows that interventional attributions compare with, of weights that sum to 1.
+struct PatternBackground {
+  PatternCodes codes;
+  std::int64_t n_rows;
+  const double* weights;
+};
+
+// Tables of some trees' groups. Groups are gone through in segments, which are summed apart. Entries are filled once and kept,
+// or filled segment by segment by every call that has rows enough to pay for that.
 template <class T>
 class PatternTables {
  public:
-  // Lays out the tables of some trees' groups; fill makes their entries. The plans must live until then.
-  PatternTables(const std::vector<TreePlan>& plans, const Encoding& encoding, const SumLayout& layout);
+  PatternTables(std::vector<TreePlan> plans, const Encoding& encoding, const SumLayout& layout);
 
-  // Path-dependent attributions.
-  void fill(int n_threads);
+  // Fills all tables with path-dependent attributions, or with interventional ones. What that took is dropped.
+  void keep(int n_threads, const PatternBackground* background = nullptr);
+  bool are_kept() const { return tables_.get() != nullptr; }
+  // The same for one segment, into `entries`: most_entries() * kChunkLanes numbers.
+  void fill(std::size_t segment, GroupFiller<T>& filler, T* entries, const PatternBackground* background = nullptr) const;
+  // Of a segment, where tables are kept.
+  const T* entries(std::size_t segment) const { return tables_.get() + segments_[segment].first_entry * kChunkLanes<T>; }
 
   bool empty() const { return groups_.empty(); }
   bool needs_words() const { return needs_words_; }
@@ -40,13 +48,15 @@ class PatternTables {
   std::size_t n_segments() const { return segments_.size(); }
   std::size_t row_chunks() const { return row_chunks_; }
   std::size_t max_segment_steps() const { return max_segment_steps_; }
+  std::size_t most_entries() const { return most_entries_; }  // of a segment, in chunks
   std::size_t memory() const;
 
   // Adds one segment's attributions of n_rows rows, of which every kTileRows have a tile of codes, to `sums`,
   // [row][row_chunks][kChunkLanes]. `index` is scratch: kBatchGroups * kTileRows.
-  void sum(std::size_t segment, const PatternCodes& codes, std::int64_t n_rows, T* sums, std::uint16_t* index) const;
-  // The same of one row: codes [column] of a byte, less 128, or two where the column needs them; `parts` is scratch:
-  // max_segment_steps() + 1.
+  void sum(std::size_t segment, const T* entries, const PatternCodes& codes, std::int64_t n_rows, T* sums,
+           std::uint16_t* index) const;
+  // The same of one row, where tables are kept: codes [column] of a byte, less 128, or two where the column needs them;
+  // `parts` is scratch: max_segment_steps() + 1.
   void sum_row(std::size_t segment, const std::int16_t* codes, T* sums, std::uint8_t* parts) const;
   // Adds what `sum` has summed to the rows' totals, of the same shape, and clears it. Every row's total is the sum of its
   // segments' in their order, however the work is shared.
@@ -55,25 +65,27 @@ class PatternTables {
  private:
   struct Segment {
     std::size_t first, last;              // groups
+    std::size_t first_entry, n_entries;   // in chunks
     std::uint32_t first_chunk, n_chunks;  // that they add to
   };
   struct Source {
-    const TreePlan* plan;
-    std::uint32_t group;
+    std::uint32_t plan, group;
   };
 
+  void weigh_states(std::size_t group, const PatternBackground& background, double* weights) const;
   void add_group(const TreePlan& plan, const PlannedGroup& planned);
+  void sort_groups();
   void cut_into_segments();
+  void close_segment(Segment segment);
   bool same_chunks(std::size_t a, std::size_t b) const;
-  struct FillScratch;
-  void fill_group(std::size_t number, FillScratch& scratch);
 
   const std::vector<Column>& columns_;
   const SumLayout& layout_;
   const std::int32_t n_leaf_outputs_;
-  std::size_t row_chunks_ = 0, n_table_chunks_ = 0, max_segment_steps_ = 0;
+  std::size_t row_chunks_ = 0, max_segment_steps_ = 0, most_entries_ = 0;
   bool needs_words_ = false;
-  std::vector<Source> sources_;  // by group, until the tables are filled
+  std::vector<TreePlan> plans_;  // while tables have to be filled
+  std::vector<Source> sources_;  // by group, the same
   std::vector<PatternGroup> groups_;
   std::vector<PatternStep> steps_;
   std::vector<PatternLookup> lookups_;

@@ -310,21 +310,6 @@ class TreeCompiler {
   std::int32_t distinct_ = 0, max_distinct_ = 0;
 };
 
-// Bounds of at most kMaxBundles groups of consecutive trees of about equal work. Depends on the model only: the order of
-// summation, and so every bit of the result, is the same for any number of rows or threads.
-template <class T>
-std::vector<std::int64_t> balanced_bundles(const std::vector<TreeProgram<T>>& trees) {
-  std::size_t total = 0;
-  for (const auto& tree : trees) total += tree.decisions.size();
-  std::vector<std::int64_t> bounds{0};
-  std::size_t seen = 0;
-  for (std::size_t i = 0; i < trees.size(); ++i) {
-    seen += trees[i].decisions.size();
-    if (seen * kMaxBundles >= total * bounds.size()) bounds.push_back(static_cast<std::int64_t>(i) + 1);
-  }
-  return bounds;
-}
-
 }  // namespace
 
 std::vector<double> expectation(const ForestView& forest, std::int64_t tree) {
@@ -355,6 +340,18 @@ std::vector<double> expectation(const ForestView& forest, std::int64_t tree) {
   return mean;
 }
 
+std::vector<std::int64_t> balanced_bundles(const std::vector<std::size_t>& work) {
+  std::size_t total = 0;
+  for (const auto of_tree : work) total += of_tree;
+  std::vector<std::int64_t> bounds{0};
+  std::size_t seen = 0;
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    seen += work[i];
+    if (seen * kMaxBundles >= total * bounds.size()) bounds.push_back(static_cast<std::int64_t>(i) + 1);
+  }
+  return bounds;
+}
+
 template <class T>
 ForestProgram<T> compile_trees(const ForestView& forest, std::shared_ptr<const Encoding> encoding,
                                const std::vector<TreePart>& parts, int n_threads) {
@@ -367,13 +364,15 @@ ForestProgram<T> compile_trees(const ForestView& forest, std::shared_ptr<const E
     program.trees[i] = compiler->compile(parts[i]);
   });
   std::erase_if(program.trees, [](const TreeProgram<T>& tree) { return tree.ops.empty(); });
-  program.bundles = balanced_bundles(program.trees);
+  std::vector<std::size_t> work;
   for (const auto& tree : program.trees) {
+    work.push_back(tree.decisions.size());
     program.max_levels = std::max(program.max_levels, tree.n_levels);
     program.max_points = std::max(program.max_points, tree.n_points);
     program.max_slots = std::max(program.max_slots, static_cast<std::int32_t>(tree.features.size()));
     program.max_decisions = std::max(program.max_decisions, tree.decisions.size());
   }
+  program.bundles = balanced_bundles(work);
   program.encoding = std::move(encoding);
   return program;
 }

@@ -70,6 +70,10 @@ inline double first_share(double first_cover, double second_cover) {
 // what all leaves have in common would cost float32 its digits. Zero where that difference overflows.
 std::vector<double> expectation(const ForestView& forest, std::int64_t tree);
 
+// Bounds of a few runs of consecutive trees of about equal work. Depends on the model only: the order of summation, and so
+// every bit of the result, is the same for any number of rows or threads.
+std::vector<std::int64_t> balanced_bundles(const std::vector<std::size_t>& work);
+
 template <class T>
 ForestProgram<T> compile_trees(const ForestView& forest, std::shared_ptr<const Encoding> encoding,
                                const std::vector<TreePart>& parts, int n_threads);

@@ -35,6 +35,15 @@ inline std::vector<double> explain(const TreeShap& shap, const ForestArrays& for
   return values;
 }
 
+// Rows that are a part of a call of n_rows_of_call.
+inline std::vector<double> explain_part(const TreeShap& shap, const ForestArrays& forest, const RowsView& rows, int n_threads,
+                                        std::int64_t n_rows_of_call) {
+  std::vector<double> values(rows.n_rows * forest.n_features() * forest.n_outputs(), 1e9);
+  shap.explain(rows, {values.data(), rows.n_rows, forest.n_features(), forest.n_outputs()}, kExact, n_threads, {},
+               n_rows_of_call);
+  return values;
+}
+
 inline std::vector<double> explain(const ForestArrays& forest, const std::vector<double>& rows, How how = {}) {
   return explain(TreeShap(forest.view(), how.lanes, how.n_threads, how.options), forest, view_of(rows, forest.n_features()),
                  how);

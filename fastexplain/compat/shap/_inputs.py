@@ -94,6 +94,8 @@ def _invalid_masker(message: str) -> Exception:
 
 def row_values(X: Any) -> tuple[Any, bool]:
     """Rows as something 2-D, and whether they came as a single 1-D row."""
+    if type(X) is np.ndarray and 1 <= X.ndim <= 2:  # asked first: a single row may take a few microseconds in all
+        return (X[None, :], True) if X.ndim == 1 else (X, False)
     if hasattr(X, "to_frame") and not is_frame(X):  # a pandas Series
         return X.to_frame().T.infer_objects(), True
     if not hasattr(X, "shape"):

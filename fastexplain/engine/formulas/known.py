@@ -218,6 +218,15 @@ register("sklearn.model_selection._search_successive_halving.", "fastexplain.eng
 register("sklearn.model_selection._classification_threshold.", "fastexplain.engine.formulas.average:inside_formula")
 register("numba.core.registry.CPUDispatcher", "fastexplain.engine.formulas.njit:njit_formula")
 register("keras.", "fastexplain.engine.formulas.networks:network_formula")
+for _trees in (
+    "lightgbm.",
+    "sklearn.ensemble._forest.",
+    "sklearn.ensemble._gb.",
+    "sklearn.ensemble._hist_gradient_boosting.",
+    "sklearn.tree._classes.",
+    "xgboost.",
+):
+    register(_trees, "fastexplain.engine.formulas.trees:trees_formula")
 
 
 def known_formula(

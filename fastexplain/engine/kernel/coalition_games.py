@@ -29,6 +29,8 @@ _PLANNED_ROWS = 2**20
 # Masked rows that a fast model reads while they are still in the cache.
 _CACHED_BYTES = 2**21
 _SLOW_CALL = 0.02  # seconds
+# Masked rows that are sooner filled than a thread is started, and its results waited for.
+_LITTLE_WORK = 2**22  # bytes
 # Rows per predict at most, however narrow.
 _MAX_ROWS = 2**20
 
@@ -106,12 +108,14 @@ class _Piece:
 
     def indices(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Mask and background row of masked rows start .. stop."""
-        if self.slot is None:
-            flat = np.arange(start, stop)
-            mask, background = np.divmod(flat, len(self.background))
-        else:
+        if self.slot is not None:
             mask, background = self._mask[start:stop], self._background[start:stop]
-        return mask.astype(np.int32), self.background[background].astype(np.int32)
+            return mask.astype(np.int32), self.background[background].astype(np.int32)
+        n_background = len(self.background)
+        first, last = start // n_background, -(-stop // n_background)
+        some = slice(start - first * n_background, stop - first * n_background)
+        mask = np.repeat(np.arange(first, last, dtype=np.int32), n_background)[some]
+        return mask, np.tile(self.background.astype(np.int32), last - first)[some]
 
     def sums(self, game: BlackBoxGame) -> NDArray[np.float64]:
         """Weighted sums over the background: (n_masks, n_outputs)."""
@@ -229,8 +233,9 @@ class BlackBoxGame:
             parts = next(chunks, None)
             return None if parts is None else (parts, self._fill(parts))
 
+        n_masked = sum(len(request.masks) * self._n_background_of(request) for request in requests)
         # Leaving the block waits for the chunk under way: nothing runs on after an error.
-        with HelperThread("fastexplain-fill") as filler:
+        with HelperThread("fastexplain-fill", alone=n_masked * self._builder.row_bytes <= _LITTLE_WORK) as filler:
             filled = next_filled()
             while filled is not None:
                 following = filler.submit(next_filled)
@@ -283,9 +288,12 @@ class BlackBoxGame:
         if parts:
             yield parts
 
+    def _n_background_of(self, request: Request) -> int:
+        return len(self.weights) if request.background is None else len(request.background)
+
     def _pieces(self, requests: Sequence[Request]) -> Iterator[_Piece]:
         for place, request in enumerate(requests):
-            n_background = len(self.weights) if request.background is None else len(request.background)
+            n_background = self._n_background_of(request)
             # Fewer where predictions, or what tells masked rows apart, take more than a few bytes each.
             size = max(1, self.n_outputs // 8, self.n_players // 256)
             step = max(1, _PLANNED_ROWS // max(1, n_background * size))

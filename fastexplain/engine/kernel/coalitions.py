@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.kernel.wls import WeightedLeastSquares
+
 __all__ = ["Design", "all_coalitions", "make_design", "n_pairs_in_all"]
 
 _COUNTLESS = 2**62  # as in coalitions.h
+# Designs of so many signs are kept: drawing one takes as long as a small game. At most 16 of half a MB.
+_KEPT_SIGNS = 2**14
 
 
-class Design(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Design:
     """Pairs of complementary coalitions; a prefix of a design is the design of fewer pairs, but for the weights.
+
+    Calls of single rows share small designs, and what is computed of them: nothing here may be written to.
 
     Attributes
     ----------
@@ -22,12 +31,14 @@ class Design(NamedTuple):
         The smaller side of each pair (half-size coalitions: the side of player 0).
     weights : float64 array of shape (n_pairs,)
         Weight of each pair in the Shapley kernel's least squares, corrected for how many of its size were drawn.
+    drawn_share, signs, least_squares
+        Computed when they are first asked for.
     """
 
     masks: NDArray[np.bool_]
     weights: NDArray[np.float64]
 
-    @property
+    @cached_property
     def drawn_share(self) -> NDArray[np.float64]:
         """Share of the pairs of its size that the design holds, for each pair: 1 where no sampling error is left.
 
@@ -42,10 +53,15 @@ class Design(NamedTuple):
         drawn: NDArray[np.float64] = np.array(share)[sizes]
         return drawn
 
-    @property
+    @cached_property
     def signs(self) -> NDArray[np.float64]:
         """+1 for players in the coalition, -1 for the others."""
         return np.where(self.masks, 1.0, -1.0)
+
+    @cached_property
+    def least_squares(self) -> WeightedLeastSquares:
+        """Kernel SHAP's regression on these pairs."""
+        return WeightedLeastSquares(self.signs, self.weights, self.drawn_share)
 
 
 def n_pairs_in_all(n_players: int) -> int:
@@ -74,6 +90,19 @@ def make_design(n_players: int, n_pairs: int, *, seed: int, n_threads: int, back
     together, as Covert and Lee 2021 have it.
     """
     n_pairs = min(n_pairs, n_pairs_in_all(n_players))
+    if n_pairs * n_players <= _KEPT_SIGNS:
+        return _kept_design(n_players, n_pairs, seed, backend)
+    return _made_design(n_players, n_pairs, seed, n_threads, backend)
+
+
+@lru_cache(maxsize=16)
+def _kept_design(n_players: int, n_pairs: int, seed: int, backend: str) -> Design:
+    design = _made_design(n_players, n_pairs, seed, 1, backend)
+    design.masks.flags.writeable = design.weights.flags.writeable = False
+    return design
+
+
+def _made_design(n_players: int, n_pairs: int, seed: int, n_threads: int, backend: str) -> Design:
     size, index = _schedule(n_players, n_pairs, seed)
     masks = np.empty((n_pairs, n_players), dtype=np.uint8)
     if backend == "native":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,8 +17,9 @@ from fastexplain.engine.kernel.coalition_games import CoalitionGame, Request
 from fastexplain.engine.kernel.coalitions import Design, all_coalitions, make_design, n_pairs_in_all
 from fastexplain.engine.kernel.enumeration import MAX_ENUMERATED_PLAYERS, shapley_values
 from fastexplain.engine.kernel.odd_gp import odd_gp
+from fastexplain.engine.kernel.odd_search import Tuning
 from fastexplain.engine.kernel.selection import selected_wls
-from fastexplain.engine.kernel.wls import Estimate, WeightedLeastSquares
+from fastexplain.engine.kernel.wls import Estimate
 from fastexplain.engine.links import Link
 
 __all__ = ["METHODS", "Played", "Rules", "play"]
@@ -31,6 +33,8 @@ _FIRST_LOOK = 8
 _ROUNDING = 1e-12
 # Coalitions and values of games that are enumerated together: 32 MiB.
 _ENUMERATED_BYTES = 2**25
+# Multiplications of a product that linear algebra computes on one thread, whoever made it.
+_SMALL_PRODUCT = 2**13
 # Pair values of a group of rows that are solved together: 64 MiB.
 _GROUP_VALUES = 2**23
 
@@ -235,8 +239,11 @@ def _split(
     A background row with d players that differ has a game of 2^d coalitions of its own. Enumerating it pays where that
     is no more than the `budget` of coalitions that sampling would take; None: always.
     """
-    patterns, of_row = np.unique(differs, axis=0, return_inverse=True)
-    of_row = of_row.reshape(-1)
+    if differs.all():  # one pattern: sorting for it would take as long as all else that is planned
+        patterns, of_row = differs[:1], np.zeros(len(differs), dtype=np.intp)
+    else:
+        patterns, of_row = np.unique(differs, axis=0, return_inverse=True)
+        of_row = of_row.reshape(-1)
     enumerated, rest = [], [np.empty(0, dtype=np.intp)]
     for pattern, players in enumerate(np.flatnonzero(mask) for mask in patterns):
         rows = np.flatnonzero(of_row == pattern)
@@ -345,7 +352,9 @@ def _sample(game: CoalitionGame, plans: list[_Plan], rules: Rules, played: Playe
         y = np.moveaxis(pair_values, 1, 0).reshape(pair_values.shape[1], -1)
         total = group.total[waiting].reshape(-1)
         scale = _scale(y, total, rules)
-        with one_blas_thread():
+        # no library starts threads for products as small as that, and asking for one takes a tenth of a row's time
+        small = group.n * y.size <= _SMALL_PRODUCT
+        with nullcontext() if small else one_blas_thread():
             estimate = look.estimate(y / scale, total / scale)
         values, errors = (
             np.moveaxis((part * scale).reshape(group.n, len(waiting), game.n_outputs), 0, 1) for part in estimate
@@ -391,22 +400,35 @@ def _design_looks(n: int, budget: int, rules: Rules) -> Iterator[_Look]:
     most = min(budget // 2, n_pairs_in_all(n))
     # Without a tolerance nothing stops earlier.
     before, n_pairs = 0, most if rules.tol <= 0 else min(most, _FIRST_LOOK * n // 2)
+    tuning = Tuning()
     while before < most:
         # A prefix of a design is the design of fewer pairs: the evaluated ones come first again.
         design = make_design(n, n_pairs, seed=rules.seed, n_threads=rules.n_threads, backend=rules.backend)
-        yield _Look(design.masks[before:], partial(_estimate, design, rules), n_pairs == most)
+        yield _Look(design.masks[before:], partial(_estimate, design, rules, tuning), n_pairs == most)
         before, n_pairs = n_pairs, min(2 * n_pairs, most)
 
 
-def _estimate(design: Design, rules: Rules, y: NDArray[np.float64], total: NDArray[np.float64]) -> Estimate:
+def _estimate(
+    design: Design, rules: Rules, tuning: Tuning, y: NDArray[np.float64], total: NDArray[np.float64]
+) -> Estimate:
     signs, share = design.signs, design.drawn_share
     if rules.l1_reg and (rules.l1_reg != "auto" or len(signs) < 0.2 * n_pairs_in_all(min(signs.shape[1], 40))):
         return selected_wls(signs, design.weights, share, y, total, rules.l1_reg)
     if rules.method == "wls" or rules.l1_reg or len(signs) == n_pairs_in_all(signs.shape[1]):
-        solver = WeightedLeastSquares(signs, design.weights, share)
+        solver = design.least_squares
         values = solver.solve(y, total)
         return Estimate(values, solver.standard_errors(y, values))
-    return odd_gp(signs, design.weights, share, y, total, n_threads=rules.n_threads, backend=rules.backend)
+    return odd_gp(
+        signs,
+        design.weights,
+        share,
+        y,
+        total,
+        n_threads=rules.n_threads,
+        backend=rules.backend,
+        least_squares=design.least_squares,
+        tuning=tuning,
+    )
 
 
 def _permutation_looks(n: int, budget: int, rules: Rules) -> Iterator[_Look]:

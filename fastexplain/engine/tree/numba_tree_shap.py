@@ -18,14 +18,13 @@ where LLVM turns them into SIMD lanes. Each row's arithmetic is its own: neither
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.numba.tools import compiled, for_each
+from fastexplain.engine.tree.numba_forest import Nodes, columns_of, inlined, is_member, make_nodes
 from fastexplain.models.trees.forest import ZERO_THRESHOLD, Forest
 
 __all__ = ["tree_shap_path_dependent"]
@@ -48,23 +47,6 @@ COMBINE = 3  # both subtrees are known: credit the feature, replace their two va
 LEAF_PAIR = 4  # a node whose children are both leaves, in one step
 VISIT = 5  # a node that the walk has yet to see; never in a program
 
-F = TypeVar("F", bound=Callable[..., object])
-
-
-class _Nodes(NamedTuple):
-    """Node arrays of the forest, as `Forest` has them but for `slot`: the feature's place among those used."""
-
-    children_left: NDArray[np.int32]
-    children_right: NDArray[np.int32]
-    slot: NDArray[np.int32]
-    threshold: NDArray[np.float64]
-    default_left: NDArray[np.bool_]
-    zero_is_missing: NDArray[np.bool_]
-    category_set: NDArray[np.int32]
-    category_set_offsets: NDArray[np.int64]
-    category_set_members: NDArray[np.int32]  # ascending within each set
-    values: NDArray[np.float64]
-
 
 class _Program(NamedTuple):
     """Steps of all trees, and what each inner node needs from its path."""
@@ -81,7 +63,7 @@ class _Program(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    nodes: _Nodes
+    nodes: Nodes
     program: _Program
     used: NDArray[np.int64]  # features that the forest splits on
     n_distinct: NDArray[np.int64]  # per tree: most distinct features on a path
@@ -160,7 +142,7 @@ def tree_shap_path_dependent(
     block_rows = min(_block_rows(forest, plan, max_points), -(-len(X) // n_threads))
 
     def explain(rows: slice) -> None:
-        columns = _columns(forest, X[rows], plan.used)
+        columns = columns_of(forest, X[rows], plan.used)
         sizes = plan.n_levels, plan.n_pending, max_points, min(block_rows, columns.shape[1])
         _explain_rows(columns, plan.nodes, plan.program, *quadrature, plan.used, *sizes, out[rows])
 
@@ -176,27 +158,7 @@ def _plan_of(forest: Forest) -> _Plan:
 
 
 def _make_plan(forest: Forest) -> _Plan:
-    used, slot = np.unique(forest.feature[forest.children_left >= 0], return_inverse=True)
-    slots = np.full(forest.n_nodes, -1, dtype=np.int32)
-    slots[forest.children_left >= 0] = slot
-    sets, offsets, members = forest.category_set, forest.category_set_offsets, forest.category_set_members
-    if sets is None or offsets is None or members is None:
-        sets, offsets = np.full(forest.n_nodes, -1, dtype=np.int32), np.zeros(1, dtype=np.int64)
-        members = np.empty(0, dtype=np.int32)
-    set_of_member = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    zero_is_missing = forest.zero_is_missing
-    nodes = _Nodes(
-        children_left=forest.children_left,
-        children_right=forest.children_right,
-        slot=slots,
-        threshold=forest.threshold,
-        default_left=forest.default_left,
-        zero_is_missing=np.zeros(forest.n_nodes, dtype=bool) if zero_is_missing is None else zero_is_missing,
-        category_set=sets,
-        category_set_offsets=offsets,
-        category_set_members=members[np.lexsort((members, set_of_member))],
-        values=forest.values,
-    )
+    nodes, used = make_nodes(forest)
     vector_leaves = forest.n_leaf_outputs == forest.n_outputs
     program = _Program(
         tree_offsets=forest.tree_offsets,
@@ -214,7 +176,7 @@ def _make_plan(forest: Forest) -> _Plan:
     n_levels, n_pending = _write_program(nodes, forest.cover, len(used), program, n_distinct)
     n_steps = program.step_offsets[-1]
     program = program._replace(step=program.step[:n_steps].copy(), step_node=program.step_node[:n_steps].copy())
-    return _Plan(nodes, program, used.astype(np.int64), n_distinct, int(n_levels), int(n_pending))
+    return _Plan(nodes, program, used, n_distinct, int(n_levels), int(n_pending))
 
 
 def _quadrature(
@@ -242,24 +204,9 @@ def _tasks(n_rows: int, plan: _Plan, block_rows: int) -> list[slice]:
     return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], n_rows], strict=True)]
 
 
-def _columns(forest: Forest, X: NDArray[np.floating], used: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Columns that are split on, (n_used, n_rows) float64, rounded as the library does; NaN wherever missing."""
-    picked = X.T[used]
-    if forest.float32_input:
-        with np.errstate(over="ignore"):  # beyond float32's range it becomes infinite, as in the library
-            picked = picked.astype(np.float32)
-    columns: NDArray[np.float64] = np.array(picked, dtype=np.float64, order="C")
-    columns[columns == forest.missing_value] = np.nan
-    return columns
-
-
-def _inlined(function: F) -> F:
-    return cast(F, numba.njit(inline="always", error_model="numpy")(function))
-
-
 @compiled
 def _write_program(
-    nodes: _Nodes, cover: NDArray[np.float64], n_used: int, program: _Program, n_distinct: NDArray[np.int64]
+    nodes: Nodes, cover: NDArray[np.float64], n_used: int, program: _Program, n_distinct: NDArray[np.int64]
 ) -> tuple[int, int]:
     """Write each tree's steps; return the greatest numbers of levels and of pending values."""
     last_level = np.full(n_used, -1, dtype=np.int32)
@@ -273,7 +220,7 @@ def _write_program(
 @compiled
 def _write_tree(
     tree: int,
-    nodes: _Nodes,
+    nodes: Nodes,
     cover: NDArray[np.float64],
     last_level: NDArray[np.int32],  # per feature: level of its lowest split on the path; -1 before and after
     program: _Program,
@@ -355,7 +302,7 @@ def _note_path(
 @compiled
 def _explain_rows(
     columns: NDArray[np.float64],
-    nodes: _Nodes,
+    nodes: Nodes,
     program: _Program,
     point_offsets: NDArray[np.int64],
     t: NDArray[np.float64],
@@ -396,7 +343,7 @@ def _run_tree(
     tree: int,
     columns: NDArray[np.float64],
     begin: int,
-    nodes: _Nodes,
+    nodes: Nodes,
     program: _Program,
     t: NDArray[np.float64],
     scratch: _Scratch,
@@ -430,15 +377,15 @@ def _run_tree(
 # which for some twenty arrays per node was twice the arithmetic.
 
 
-@_inlined
-def _push_leaf(node: int, top: int, nodes: _Nodes, n_points: int, value: NDArray[np.float64]) -> None:
+@inlined
+def _push_leaf(node: int, top: int, nodes: Nodes, n_points: int, value: NDArray[np.float64]) -> None:
     for k in range(value.shape[1]):
         for q in range(n_points):
             for i in range(value.shape[3]):
                 value[top, k, q, i] = nodes.values[node, k]
 
 
-@_inlined
+@inlined
 def _turn(level: int, n_points: int, reach: NDArray[np.float64]) -> None:
     """From A of the left child to A of the right one, in place."""
     for q in range(n_points):
@@ -446,9 +393,9 @@ def _turn(level: int, n_points: int, reach: NDArray[np.float64]) -> None:
             reach[level, q, i] = reach[level - 1, q, i] - reach[level, q, i]
 
 
-@_inlined
+@inlined
 def _route(
-    node: int, nodes: _Nodes, columns: NDArray[np.float64], begin: int, level: int, followed: NDArray[np.float64]
+    node: int, nodes: Nodes, columns: NDArray[np.float64], begin: int, level: int, followed: NDArray[np.float64]
 ) -> None:
     """Set `followed` to 1.0 where the row's value goes left at the node, else 0.0. NaN is missing."""
     x, threshold = columns[nodes.slot[node], begin : begin + followed.shape[1]], nodes.threshold[node]
@@ -457,7 +404,7 @@ def _route(
         first = nodes.category_set_offsets[nodes.category_set[node]]
         last = nodes.category_set_offsets[nodes.category_set[node] + 1]
         for i in range(len(x)):
-            member = _is_member(x[i], nodes.category_set_members, first, last)
+            member = is_member(x[i], nodes.category_set_members, first, last)
             followed[level, i] = default if np.isnan(x[i]) else (1.0 if member else 0.0)
     elif nodes.default_left[node]:
         for i in range(len(x)):
@@ -470,22 +417,7 @@ def _route(
             followed[level, i] = default if abs(x[i]) <= ZERO_THRESHOLD else followed[level, i]
 
 
-@_inlined
-def _is_member(x: float, members: NDArray[np.int32], first: int, last: int) -> bool:
-    """Binary search in ``members[first:last]``."""
-    if not (-1.0 < x < 2147483648.0):  # truncates to no int32 category
-        return False
-    category, end = np.int32(x), last
-    while first < last:
-        middle = (first + last) // 2
-        if members[middle] < category:
-            first = middle + 1
-        else:
-            last = middle
-    return first < end and members[first] == category
-
-
-@_inlined
+@inlined
 def _apply_earlier_splits(
     node: int, level: int, program: _Program, followed: NDArray[np.float64], live: NDArray[np.float64]
 ) -> None:
@@ -505,19 +437,19 @@ def _apply_earlier_splits(
         followed[level, i] *= live[level, i]
 
 
-@_inlined
+@inlined
 def _ratio(h: int, c: float, earlier_share: float, t: float) -> float:
     """Value of r for H = 1: the row followed the feature's earlier splits and goes left (h = 1) or right (h = 0)."""
     return (h * t + earlier_share * c * (1 - t)) / (t + earlier_share * (1 - t))
 
 
-@_inlined
+@inlined
 def _credit_factor(earlier_share: float, t: float) -> float:
     u = t + earlier_share * (1 - t)
     return earlier_share / (u * u)
 
 
-@_inlined
+@inlined
 def _enter(node: int, level: int, program: _Program, t: NDArray[np.float64], scratch: _Scratch) -> None:
     """Find r at the node, and A of its left child."""
     c, earlier_share = program.left_share[node], program.earlier_share[node]
@@ -530,13 +462,13 @@ def _enter(node: int, level: int, program: _Program, t: NDArray[np.float64], scr
             reach[level + 1, q, i] = reach[level, q, i] * r
 
 
-@_inlined
+@inlined
 def _combine(
     node: int,
     level: int,
     top: int,
     first_output: int,
-    nodes: _Nodes,
+    nodes: Nodes,
     program: _Program,
     t: NDArray[np.float64],
     scratch: _Scratch,
@@ -555,14 +487,14 @@ def _combine(
         _deposit(level, program.left_share[node], 1.0, nodes.slot[node], first_output + k, scratch)
 
 
-@_inlined
+@inlined
 def _leaf_pair(
     node: int,
     root: int,
     level: int,
     top: int,
     first_output: int,
-    nodes: _Nodes,
+    nodes: Nodes,
     program: _Program,
     t: NDArray[np.float64],
     scratch: _Scratch,
@@ -590,7 +522,7 @@ def _leaf_pair(
         _deposit(level, c, difference, nodes.slot[node], first_output + k, scratch)
 
 
-@_inlined
+@inlined
 def _deposit(level: int, c: float, scale: float, slot: int, output: int, scratch: _Scratch) -> None:
     """Add H (h - c) times the scaled credit."""
     followed, live, credit, phi = scratch.followed, scratch.live, scratch.credit, scratch.phi

@@ -2,58 +2,43 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.arguments import whole_number
 from fastexplain.engine.backends import select_backend
 from fastexplain.engine.progress import progress, steps
-from fastexplain.models import Forest, TreeModel, load_model
+from fastexplain.engine.tree.inputs import aligned, loaded, prepared
+from fastexplain.engine.tree.interventional import explain_once
+from fastexplain.engine.tree.lanes import asked_lanes, lanes_of, table_bytes
+from fastexplain.engine.tree.result import TreeShapResult
+from fastexplain.models import Forest
 
 __all__ = ["TreeShapResult", "tree_shap"]
 
 # Gauss-Legendre points per tree with exact=False.
 FEW_POINTS = 8
-# What the tables of a model's shallow trees may take, unless FASTEXPLAIN_TABLE_MB says otherwise.
-TABLE_MEGABYTES = 64
-# float32 lanes hold leaf values up to here with room for sums and products of them.
-FLOAT32_LIMIT = 1e30
 # Rows of a tile of the kernel: under a progress bar every thread is given one at least.
 TILE_ROWS = 256
 # So many rows never take a second.
 QUICK_ROWS = 64
 
 
-class TreeShapResult(NamedTuple):
-    """What `tree_shap` returns.
-
-    Attributes
-    ----------
-    values : float64 array of shape (n_rows, n_features, n_outputs)
-        Attributions in the units of the raw output.
-    base_values : float64 array of shape (n_outputs,)
-        Expected raw output over the training data, by node cover.
-    """
-
-    values: NDArray[np.float64]
-    base_values: NDArray[np.float64]
-
-
 def tree_shap(
     model: Any,
     X: Any,
     *,
+    background: Any = None,
+    weights: Any = None,
     n_threads: int | None = None,
     dtype: DTypeLike | None = None,
     exact: bool = True,
     backend: str | None = None,
     show_progress: bool | None = None,
 ) -> TreeShapResult:
-    """Path-dependent Tree SHAP values of every row: exact, multithreaded, in margin units.
+    """Exact Tree SHAP values of every row, path-dependent or against a background, in margin units.
 
     Parameters
     ----------
@@ -62,17 +47,28 @@ def tree_shap(
         ``fastexplain.load_model(model)`` and pass the result to save that time. With a `Forest`, X holds its encoding.
     X : array-like or DataFrame of shape (n_rows, n_features)
         Rows as the model's own predict takes them: columns in the order of fitting, NaN for missing.
+    background : array-like or DataFrame of shape (n_background, n_features), optional
+        Rows that hidden features are drawn from, as the model's own predict takes them; all of them are used. The
+        values are then interventional: exact Shapley values of the mean prediction over these rows, with the features
+        outside a coalition left as they are there. None: path-dependent values, in which hidden features follow the
+        cover of the nodes. Also what `summarize_background` returns. To explain again and again against one
+        background, hold an `InterventionalTreeShap`.
+    weights : array-like of shape (n_background,), optional
+        Of the background rows: not negative, not all zero. None: equal.
     n_threads : int, optional
         Threads to use; None for the default (`fastexplain.set_num_threads`, ``FASTEXPLAIN_NUM_THREADS``, all CPUs).
-        The result has the same bits for any number.
+        The result has the same bits for any number, and where all tables are kept (see Notes) a row has the same
+        alone and among others.
     dtype : {float32, float64}, optional
         Width of the SIMD lanes that work inside a tree; sums across trees are float64 either way, and so is the result.
         None: float32 for models that compute in float32 themselves (XGBoost), else float64. float32 is about 1.5
-        times as fast, and good to about 1e-6 of the output's scale. The Numba backend always uses float64.
+        times as fast, and good to about 1e-6 of the output's scale. Always float64: the Numba backend, and values
+        against a background.
     exact : bool, default True
         Use as many quadrature points as each tree's deepest path needs: half its distinct features. False stops at 8,
         which changes nothing up to 16 distinct features on a path. Beyond, it saves time and is good to about 1e-9 of
-        the leaf values on rows like the training data, but can be off by percents on rows far from it.
+        the leaf values on rows like the training data, but can be off by percents on rows far from it. Values against
+        a background are exact either way.
     backend : {"native", "numba"}, optional
         None: ``FASTEXPLAIN_BACKEND``, else the compiled core where there is one.
     show_progress : bool, optional
@@ -93,16 +89,23 @@ def tree_shap(
     ModelConversionError
         The converted model does not reproduce the library's own prediction.
     ValueError
-        X has the wrong shape or column names, or values that the model's library refuses.
+        X or the background has the wrong shape or column names, or values that the model's library refuses; or the
+        weights do not fit.
 
     Notes
     -----
     Lundberg et al. 2020, Algorithm 2, computed as an integral over the probability that a feature is present, in
     O(nodes x d / 2) per row and tree where a path has d distinct features. Shallow trees go by tables instead: the
     leaves are cut into groups that tell apart at most 256 states of a row, the values of every state are computed once,
-    and a row costs one look-up per group. Memory beyond the result does not grow with the rows: a few MB per thread,
-    and, kept with the converted model, about 40 bytes per tree node, and up to 64 MB of tables
-    (``FASTEXPLAIN_TABLE_MB``; 0 for none).
+    and a row costs one look-up per group. Tables up to 64 MB are kept with the converted model
+    (``FASTEXPLAIN_TABLE_MB``; 0 for none). Those of larger models are filled anew by calls of some thousand rows and
+    more, which agree with smaller calls to 1e-13 of the largest value in float64. Memory beyond the result does not
+    grow with the rows: some MB per thread, and, kept with the converted model, about 40 bytes per tree node, the
+    tables, and half as much at most of what others are filled from.
+
+    Against a background, each row goes through each tree together with the background rows that still differ from it
+    there. The converted model keeps what it has prepared for the latest background: some 64 MB at most besides the
+    background's codes.
 
     Examples
     --------
@@ -118,99 +121,62 @@ def tree_shap(
     >>> np.allclose(values.sum(axis=1) + base_values, model.predict(X)[:, None])
     True
     """
-    lanes = _lanes(dtype)
+    asked = asked_lanes(dtype)
     threads = resolve_num_threads(n_threads)
+    if background is not None:
+        return explain_once(
+            model,
+            X,
+            background,
+            weights,
+            lanes=asked,
+            backend=backend,
+            n_threads=n_threads,
+            show_progress=show_progress,
+        )
+    if weights is not None:
+        raise ValueError("weights are those of background rows, and there is no background; pass background=.")
     chosen = select_backend(backend)
-    forest, rows = _forest_and_rows(model, X)
-    width = _width(forest, lanes)
+    forest, rows = prepared(loaded(model), X)
+    lanes = lanes_of(forest, asked)
     values = np.empty((len(rows), forest.n_features, forest.n_outputs))
+    points = _max_points(forest, exact)
+    compiled = _compiled(forest, lanes, threads) if chosen == "native" else None
+    turn = 0 if compiled is None else compiled.turn(len(rows))
 
     def explain(part: slice) -> None:
-        if chosen == "native":
-            _native(forest, rows[part], values[part], width, exact, threads)
+        if compiled is None:
+            _numba(forest, rows[part], values[part], points, threads)
         else:
-            _numba(forest, rows[part], values[part], exact, threads)
+            given = aligned(rows[part])
+            compiled.explain(given, values[part], max_points=points, n_threads=threads, n_rows_of_call=len(rows))
 
     with progress(len(rows), "tree_shap", show_progress, quick=QUICK_ROWS) as bar:
-        for part in steps(len(rows), bar, least=TILE_ROWS * threads):
+        for part in steps(len(rows), bar, least=max(TILE_ROWS * threads, turn)):
             explain(part)
     return TreeShapResult(values, forest.expected_values())
 
 
-def _native(
-    forest: Forest,
-    rows: NDArray[np.floating],
-    values: NDArray[np.float64],
-    lanes: np.dtype[Any],
-    exact: bool,
-    n_threads: int,
-) -> None:
+def _compiled(forest: Forest, lanes: np.dtype[Any], n_threads: int) -> Any:
+    """The forest compiled for the native kernel; kept with it."""
     key = ("native", lanes.char)
     compiled = forest._compiled.get(key)
     if compiled is None:
         from fastexplain._core import TreeShap
 
-        compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads, table_bytes=_table_bytes())
+        compiled = TreeShap(forest, float32_lanes=lanes == np.float32, n_threads=n_threads, table_bytes=table_bytes())
         forest._compiled[key] = compiled
-    if not rows.flags.aligned:  # a field of a packed record, say
-        rows = rows.copy()
-    compiled.explain(rows, values, max_points=_max_points(forest, exact), n_threads=n_threads)
-
-
-def _table_bytes() -> int:
-    name = "FASTEXPLAIN_TABLE_MB"
-    text = os.environ.get(name) or str(TABLE_MEGABYTES)
-    return whole_number(int(text) if text.strip().isdecimal() else text, name, 0, 1 << 20) << 20
+    return compiled
 
 
 def _numba(
-    forest: Forest, rows: NDArray[np.floating], values: NDArray[np.float64], exact: bool, n_threads: int
+    forest: Forest, rows: NDArray[np.floating], values: NDArray[np.float64], n_points: int, n_threads: int
 ) -> None:
     from fastexplain.engine.tree.numba_tree_shap import tree_shap_path_dependent
 
-    points = _max_points(forest, exact)
-    tree_shap_path_dependent(forest, rows, n_points=points, n_threads=n_threads, out=values)
+    tree_shap_path_dependent(forest, rows, n_points=n_points, n_threads=n_threads, out=values)
 
 
 def _max_points(forest: Forest, exact: bool) -> int:
     """Cap on the quadrature points of a tree; a path has at most n_features distinct features."""
     return max(FEW_POINTS, (forest.n_features + 1) // 2) if exact else FEW_POINTS
-
-
-def _width(forest: Forest, lanes: np.dtype[Any] | None) -> np.dtype[Any]:
-    """Width of the lanes: as asked, else the model's own; float32 only where the leaf values fit."""
-    if lanes == np.float64 or (lanes is None and not forest.float32_model):
-        return np.dtype(np.float64)
-    largest = forest.largest_value()
-    if largest < FLOAT32_LIMIT:
-        return np.dtype(np.float32)
-    if lanes is None:
-        return np.dtype(np.float64)
-    raise ValueError(
-        f"dtype float32 cannot hold sums of this model's leaf values, which reach {largest:.3g}; use dtype='float64'."
-    )
-
-
-def _lanes(dtype: DTypeLike | None) -> np.dtype[Any] | None:
-    if dtype is None:
-        return None
-    try:
-        lanes = np.dtype(dtype)
-    except TypeError:
-        raise ValueError(f"dtype must be float32 or float64; got {dtype!r}.") from None
-    if lanes not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype must be float32 or float64; got {dtype!r}.")
-    return lanes
-
-
-def _forest_and_rows(model: Any, X: Any) -> tuple[Forest, NDArray[np.floating]]:
-    if isinstance(model, Forest):
-        rows = np.asarray(X)
-        if rows.dtype not in (np.float32, np.float64):
-            raise TypeError(f"With a Forest, X must be a float32 or float64 array; got dtype {rows.dtype}.")
-        if rows.ndim != 2 or rows.shape[1] != model.n_features:
-            raise ValueError(f"X has shape {rows.shape}; expected (n_rows, {model.n_features}).")
-        return model, rows
-    tree_model: TreeModel = load_model(model)
-    rows = tree_model.prepare(tree_model.dense(X))
-    return tree_model.forest, rows

@@ -171,10 +171,10 @@ class RowExplainer(abc.ABC):
     An explanation is handed on, and one of a single row must not carry the rows that the explainer was made with. So
     explanations have no `init_data`, neither in memory nor in files or pickles, unless the explainer was made with
     ``include_init_data=True``. A pickled explainer is handed on too: it keeps of `initialization_examples` the columns
-    alone, and of the rows what its method computes with (the background of `KernelExplainer` and `DeepExplainer`, the
-    training rows of `LIMEExplainer`), again unless ``include_init_data=True``. Models are pickled as they are:
-    LightGBM's, surrogates too, name the smallest and largest value of each column, and those of nearest neighbours hold
-    all rows.
+    alone, and of the rows what its method computes with (the background of `KernelExplainer`, `DeepExplainer` and
+    interventional `TreeExplainer`, the training rows of `LIMEExplainer`), again unless ``include_init_data=True``.
+    Models are pickled as they are: LightGBM's, surrogates too, name the smallest and largest value of each column, and
+    those of nearest neighbours hold all rows.
 
     Attributes
     ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -215,8 +215,7 @@ class Forest:
             inner = child_left[node] >= 0
             node, root = node[inner], root[inner]
             left, right = root + child_left[node], root + child_right[node]
-            both = cover[left] + cover[right]
-            share = np.divide(cover[left], both, out=np.full(len(node), 0.5), where=both > 0)
+            share = _left_share(cover[left], cover[right])
             weight[left] = weight[node] * share
             weight[right] = weight[node] * (1.0 - share)
             node, root = np.concatenate([left, right]), np.concatenate([root, root])
@@ -236,23 +235,83 @@ class Forest:
 
     def leaf_indices(self, X: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """Node (counted over the whole forest) in which each row ends, of shape (n_trees, n_rows)."""
+        leaf = np.repeat(self.tree_offsets[:-1, None], len(X), axis=1)
+        for tree, row, _, child in self.steps(X):
+            leaf[tree, row] = child
+        return leaf
+
+    def steps(
+        self, X: NDArray[np.floating[Any]]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+        """Every row's way through every tree, one level at a time: arrays (tree, row, node, the child it goes to).
+
+        Nodes are counted over the whole forest. Meant for a few rows: memory is n_trees x n_rows integers.
+        """
         rounded = np.asarray(X)
         if self.float32_input:
             with np.errstate(over="ignore"):
                 rounded = rounded.astype(np.float32)
         values = rounded.astype(np.float64)
         roots = self.tree_offsets[:-1]
-        node = np.repeat(roots[:, None], len(X), axis=1)
-        rows = np.broadcast_to(np.arange(len(X)), node.shape)
+        tree = np.repeat(np.arange(self.n_trees), len(X))
+        row = np.tile(np.arange(len(X)), self.n_trees)
+        node = roots[tree]
         while True:
             inner = self.children_left[node] >= 0
             if not inner.any():
-                return node
-            at = node[inner]
-            left = self._goes_left(at, values[rows[inner], self.feature[at]])
-            step = np.where(left, self.children_left[at], self.children_right[at])
-            tree_root = np.broadcast_to(roots[:, None], node.shape)[inner]
-            node[inner] = tree_root + step
+                return
+            tree, row, node = tree[inner], row[inner], node[inner]
+            left = self._goes_left(node, values[row, self.feature[node]])
+            child = roots[tree] + np.where(left, self.children_left[node], self.children_right[node])
+            yield tree, row, node, child
+            node = child
+
+    def first_trees(self, n_trees: int) -> Forest:
+        """The forest of the first trees alone, all of them where there are no more; the base offset is the same."""
+        n_trees = min(n_trees, self.n_trees)
+        nodes = slice(0, int(self.tree_offsets[n_trees]))
+        per_node = ("children_left", "children_right", "feature", "threshold", "default_left", "cover", "values")
+        arrays = {name: getattr(self, name)[nodes] for name in per_node}
+        for name in ("zero_is_missing", "category_set"):
+            array = getattr(self, name)
+            arrays[name] = None if array is None else array[nodes]
+        offsets, outputs = self.tree_offsets[: n_trees + 1], self.tree_output[:n_trees]
+        return replace(self, tree_offsets=offsets, tree_output=outputs, **arrays)
+
+    def covered_by(self, X: NDArray[np.floating[Any]], weights: NDArray[np.float64] | None = None) -> Forest:
+        """The same trees with other covers: the weight of the rows of `X` that reach each node.
+
+        Parameters
+        ----------
+        X : array of shape (n_rows, n_features)
+            In the model's own numeric encoding.
+        weights : array of shape (n_rows,), optional
+            Default: 1 each.
+        """
+        weights = np.ones(len(X)) if weights is None else weights
+        cover = np.zeros(self.n_nodes)
+        cover[self.tree_offsets[:-1]] = weights.sum()
+        n_rows = max(1, _BLOCK_NODES // max(1, self.n_trees))
+        for begin in range(0, len(X), n_rows):
+            for _, row, _, child in self.steps(X[begin : begin + n_rows]):
+                cover += np.bincount(child, weights[begin + row], minlength=self.n_nodes)
+        return replace(self, cover=cover)
+
+    def node_means(self) -> NDArray[np.float64]:
+        """Mean leaf values below each node, by cover: (n_nodes, n_leaf_outputs). At a leaf its own."""
+        levels = []
+        node = root = self.tree_offsets[:-1]
+        while len(node):
+            inner = self.children_left[node] >= 0
+            node, root = node[inner], root[inner]
+            left, right = root + self.children_left[node], root + self.children_right[node]
+            levels.append((node, left, right))
+            node, root = np.concatenate([left, right]), np.concatenate([root, root])
+        means = self.values.copy()
+        for node, left, right in reversed(levels):
+            share = _left_share(self.cover[left], self.cover[right])[:, None]
+            means[node] = share * means[left] + (1.0 - share) * means[right]
+        return means
 
     def _goes_left(self, node: NDArray[np.int64], x: NDArray[np.float64]) -> NDArray[np.bool_]:
         missing = np.isnan(x)
@@ -343,3 +402,10 @@ class Forest:
             raise ValueError("Forest.category_set_offsets must rise from 0 to the number of members.")
         if members.min(initial=0) < 0:
             raise ValueError(f"Forest.category_set_members holds {members.min()}; categories are not negative.")
+
+
+def _left_share(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Left children's part of the cover of both: 1/2 where neither has any."""
+    both = left + right
+    share: NDArray[np.float64] = np.divide(left, both, out=np.full(len(both), 0.5), where=both > 0)
+    return share

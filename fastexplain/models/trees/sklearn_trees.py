@@ -18,7 +18,15 @@ from fastexplain.models.trees.forest import Forest
 from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.matrix import as_matrix, refuse_non_finite
 
-__all__ = ["SklearnTreeModel", "load"]
+__all__ = [
+    "SklearnTreeModel",
+    "accepts_missing",
+    "fitted_names",
+    "float32_at_most",
+    "load",
+    "node_arrays",
+    "without_names",
+]
 
 # Why estimators that are built of trees are refused; looked up along the model's base classes.
 _REASONS = {
@@ -158,9 +166,9 @@ def _mean_forest(model: Any, n_classes: int | None) -> Forest:
         tree_output=np.zeros(len(trees), dtype=np.int32),
         base_offset=np.zeros(n_outputs),
         float32_input=True,
-        allow_nan=_accepts_missing(estimators[0]),
+        allow_nan=accepts_missing(estimators[0]),
         allow_inf=False,
-        **_node_arrays(trees, n_outputs, 1.0 / len(trees), n_classes is not None),
+        **node_arrays(trees, n_outputs, 1.0 / len(trees), n_classes is not None),
     )
 
 
@@ -176,7 +184,7 @@ def _boosting_forest(model: Any) -> Forest:
         float32_input=True,
         allow_nan=False,  # its trees would accept them, but the estimator refuses
         allow_inf=False,
-        **_node_arrays(trees, 1, float(model.learning_rate), False),
+        **node_arrays(trees, 1, float(model.learning_rate), False),
     )
 
 
@@ -206,14 +214,14 @@ def _last_tree(model: Any) -> Any:
     return last[-1] if isinstance(last, np.ndarray) else last
 
 
-def _accepts_missing(tree: Any) -> bool:
+def accepts_missing(tree: Any) -> bool:
     """Whether the estimator predicts rows with NaN (whatever it was fitted on, if its class and options allow it)."""
     if not hasattr(tree.tree_, "missing_go_to_left"):  # before scikit-learn 1.3
         return False
     return bool(tree._support_missing_values(np.empty((0, 0))))
 
 
-def _node_arrays(trees: list[Any], n_columns: int, scale: float, normalise: bool) -> dict[str, Any]:
+def node_arrays(trees: list[Any], n_columns: int, scale: float, normalise: bool) -> dict[str, Any]:
     """Node arrays of `Forest` from scikit-learn's `Tree` objects, filled in place: no other copy is made."""
     offsets = np.zeros(len(trees) + 1, dtype=np.int64)
     np.cumsum([tree.node_count for tree in trees], out=offsets[1:])

@@ -1,0 +1,88 @@
+// Interventional Tree SHAP of one row against a block of background rows; compiled once per instruction set, see kernels.h for
+// what such files may include.
+#pragma once
+
+#include <cstdint>
+
+#include "tree_ops.h"
+
+namespace fastexplain {
+
+// Words of the largest block of background rows: 64 rows to a word.
+inline constexpr int kMaxBlockWords = kTileWords;
+// Positions on a path that are worked on together.
+inline constexpr int kPositionOctet = 8;
+
+struct BackgroundSplit {
+  // 2 * column + (missing goes left), by which the row's codes are numbered; kCategorical: `bound` is where its set begins.
+  std::uint32_t code;
+  std::int32_t bound;     // to the left where the code is at most this
+  std::int32_t child[2];  // left and right: a split's number, ~ a leaf's, or kNoChild
+  std::int32_t position;  // of the feature among the path's distinct ones
+  std::int32_t feature;   // where attributions go, at the path's first split on its feature; -1 at later ones
+
+  static constexpr std::uint32_t kCategorical = 1u << 31;
+  static constexpr std::int32_t kNoChild = -2147483647 - 1;  // nothing below has a value
+
+  bool is_categorical() const { return (code & kCategorical) != 0; }
+  std::uint32_t column() const { return (code & ~kCategorical) >> 1; }
+  bool goes_left(const std::int32_t* codes, const std::uint64_t* sets) const {
+    if (!is_categorical()) return codes[code] <= bound;
+    const std::int32_t of_row = codes[code & ~kCategorical];
+    return (sets[bound + of_row / 64] >> (of_row % 64) & 1) != 0;
+  }
+};
+
+// What a leaf of value 1 gives the features on its path, of which the background row violates `p` and the explained row `q`:
+// each of the former gains (p - 1)! q! / (p + q)!, each of the latter loses p! (q - 1)! / (p + q)!; zero where there are none.
+struct LeafShares {
+  double gain, loss;
+};
+
+// One row, one tree, one block of background rows.
+struct BackgroundTask {
+  const BackgroundSplit* splits;          // the first is the root
+  const std::uint64_t* left;              // [split][word]: background rows that go left
+  const std::uint64_t* sets;              // bits of categorical splits, by code
+  const double* leaf_values;              // [leaf][leaf output]
+  const std::int32_t* leaf_positions;     // [leaf]: distinct features on its path
+  const std::int32_t* codes;              // of the row, [2 * column + (missing goes left)]
+  const double* weights;                  // of the block's rows
+  std::uint64_t present[kMaxBlockWords];  // rows that there are
+  int n_words;                            // 1 .. kMaxBlockWords
+  int n_leaf_outputs;
+  const LeafShares* shares;  // [q][p], or null: computed where they are needed
+  std::int64_t n_shares;     // values of p there
+  // Scratch. Zero before and after: by position, rounded up to whole octets.
+  std::uint64_t* violated;     // [word][position]: rows that violate the path's conditions on a feature
+  double* gained;              // [leaf output][position]
+  std::uint8_t* row_violates;  // [position]
+  std::int64_t n_positions;
+  // Scratch.
+  double* of_leaf;  // [position]
+  double* lost;     // [level + 1][leaf output]
+  char* frames;     // kBackgroundFrameBytes for each level
+  // In and out.
+  double* sums;  // [leaf output][feature]
+  std::int64_t n_features;
+};
+
+inline constexpr int kBackgroundFrameBytes = 2 * 8 * kMaxBlockWords + 16;
+
+// Which of a tile's background rows go left, [split][word].
+struct BackgroundBitsTask {
+  const BackgroundSplit* splits;
+  std::int64_t n_splits;
+  const std::uint64_t* sets;
+  const void* codes;  // [column][kTileRows]
+  bool wide_codes;
+  int n_words;
+  std::uint64_t* left;  // out
+};
+
+struct BackgroundKernels {
+  void (*explain)(const BackgroundTask&);
+  void (*bits)(const BackgroundBitsTask&);
+};
+
+}  // namespace fastexplain

@@ -1,0 +1,73 @@
+// Interventional Tree SHAP by walks: each explained row goes through each tree together with the background rows, as bits, that
+// can still be told apart from it. Costs what the pairs of a row and a background row have in common leave over: fit for deep
+// trees, and for backgrounds of up to some thousand rows. isa/background_body.inc has the walk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "aligned_buffer.h"
+#include "fastexplain/parallel.h"
+#include "fastexplain/tree/forest.h"
+#include "fastexplain/tree/views.h"
+#include "tree/background_tree.h"
+#include "tree/encoding.h"
+#include "tree/tree_program.h"
+
+namespace fastexplain {
+
+// Background rows as codes, in tiles. Rows of weight zero are left out.
+class EncodedBackground {
+ public:
+  // weights: of each row, or null for equal ones; they are divided by their sum.
+  EncodedBackground(const Encoding& encoding, const RowsView& rows, const double* weights);
+
+  std::int64_t n_rows() const { return static_cast<std::int64_t>(weights_.size()); }
+  std::int64_t n_tiles() const { return (n_rows() + kTileRows - 1) / kTileRows; }
+  int rows_in(std::int64_t tile) const;
+  int words_in(std::int64_t tile) const { return (rows_in(tile) + kWordRows - 1) / kWordRows; }
+  const void* codes(std::int64_t tile) const { return codes_.get() + tile * static_cast<std::int64_t>(tile_bytes_); }
+  // The same where codes are of two bytes.
+  const std::int16_t* words(std::int64_t tile) const { return static_cast<const std::int16_t*>(codes(tile)); }
+  const double* weights(std::int64_t tile) const { return weights_.data() + tile * kTileRows; }
+  std::size_t memory() const { return tile_bytes_ * n_tiles() + weights_.capacity() * sizeof(double); }
+
+ private:
+  std::size_t tile_bytes_;
+  std::vector<double> weights_;
+  AlignedBuffer<char> codes_;
+};
+
+class BackgroundWalk {
+ public:
+  // kept_bytes: what may be kept of the background's ways through the trees, one bit per split and background row; the ways
+  // through trees beyond are found again in each call.
+  BackgroundWalk(const ForestView& forest, std::shared_ptr<const Encoding> encoding, const std::vector<TreePart>& parts,
+                 std::shared_ptr<const EncodedBackground> background, std::size_t kept_bytes, int n_threads);
+
+  bool empty() const { return trees_.empty(); }
+
+  // Adds the attributions to values. The bits do not depend on n_threads, on the other rows, or on the instruction set.
+  void explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check) const;
+
+  std::size_t memory() const;
+
+ private:
+  class Call;
+
+  void keep_ways(std::size_t kept_bytes, int n_threads);
+  void find_ways(const BackgroundTree& tree, std::int64_t tile, std::uint64_t* left) const;
+
+  std::shared_ptr<const Encoding> encoding_;
+  std::shared_ptr<const EncodedBackground> background_;
+  std::vector<BackgroundTree> trees_;             // without those that attribute nothing
+  std::vector<std::int64_t> bundles_;             // bounds of the runs of trees that are summed apart
+  std::vector<std::vector<std::uint64_t>> ways_;  // [tree][tile][split][word]; empty where they are not kept
+  std::vector<LeafShares> shares_;                // [q][p]; none where paths are too long for a table
+  std::int32_t max_levels_ = 0, max_positions_ = 0;
+  std::size_t max_splits_ = 0;
+};
+
+}  // namespace fastexplain

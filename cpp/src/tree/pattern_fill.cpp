@@ -1,0 +1,163 @@
+#include "tree/pattern_fill.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "isa/kernels.h"
+
+namespace fastexplain {
+namespace {
+
+static_assert(sizeof(double) == kIndexUnit);
+static_assert(kMaxStates <= kTileRows, "the states of a group are summed as the rows of a tile are");
+
+void make_room(AlignedBuffer<double>& buffer, std::size_t& room, std::size_t n) {
+  if (n > room) buffer.resize(room = n);
+}
+
+}  // namespace
+
+template <class T>
+GroupFiller<T>::GroupFiller(const SumLayout& layout) : layout_(layout), index_(kBatchGroups * kTileRows) {
+  for (int n = 0; n <= (kMaxConditions + 1) / 2; ++n) rules_.push_back(gauss_legendre(std::max(1, n)));
+}
+
+template <class T>
+void GroupFiller<T>::fill(const TreePlan& plan, const PlannedGroup& group, const double* background, T* table) {
+  arrange(plan, group);
+  const std::size_t n_outputs = plan.n_leaf_outputs;
+  make_room(entries_, n_entries_, of_output_ * n_outputs + kOctet);
+  std::fill_n(entries_.get(), of_output_ * n_outputs, 0.0);
+  const std::uint32_t last = group.first_leaf + group.n_leaves;
+  for (auto leaf = group.first_leaf; leaf < last; leaf += kBatchGroups)
+    add_leaves(plan, group, background, leaf, std::min<std::uint32_t>(leaf + kBatchGroups, last));
+  const PatternKernels& kernels = active_kernels().patterns;
+  const std::size_t output_lanes = masks_.size() * kChunkLanes<T>;
+  for (std::size_t o = 0; o < n_outputs; ++o) {
+    const PatternPlaceTask<T> task{
+        entries_.get() + o * of_output_, group.n_states,          row_lanes_, masks_.data(), masks_.size(),
+        table + o * output_lanes,        output_lanes * n_outputs};
+    if constexpr (sizeof(T) == sizeof(float))
+      kernels.place_f32(task);
+    else
+      kernels.place_f64(task);
+  }
+}
+
+// Lanes of the group's columns, in the order of their slots, and the chunks that these lie in.
+template <class T>
+void GroupFiller<T>::arrange(const TreePlan& plan, const PlannedGroup& group) {
+  const PlannedDim* dims = plan.dims.data() + group.first_dim;
+  row_lanes_ = (group.n_dims + kOctet - 1) / kOctet * kOctet;
+  of_output_ = group.n_states * row_lanes_;
+  lane_.assign(group.n_dims, 0);
+  std::vector<std::uint32_t>& order = order_;
+  order.resize(group.n_dims);
+  std::iota(order.begin(), order.end(), 0u);
+  const auto slot = [&](std::uint32_t d) { return static_cast<std::uint32_t>(layout_.slot[dims[d].feature]); };
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return slot(a) < slot(b); });
+  masks_.clear();
+  std::uint32_t chunk = 0;
+  for (std::uint32_t lane = 0; lane < group.n_dims; ++lane) {
+    const std::uint32_t s = slot(order[lane]);
+    if (masks_.empty() || s / kChunkLanes<T> != chunk) masks_.push_back(0);
+    chunk = s / kChunkLanes<T>;
+    masks_.back() |= 1u << s % kChunkLanes<T>;
+    lane_[order[lane]] = lane;
+  }
+}
+
+// Adds the attributions of some leaves to every state's entry.
+template <class T>
+void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group, const double* background, std::uint32_t first,
+                                std::uint32_t last) {
+  const std::size_t n_outputs = plan.n_leaf_outputs, most_rows = (std::size_t{1} << kMaxConditions) * row_lanes_;
+  make_room(rows_, n_rows_, most_rows * n_outputs * kBatchGroups);
+  const double* rows[kBatchGroups];
+  std::size_t n_patterns[kBatchGroups];
+  double* room = rows_.get();
+  for (auto l = first; l < last; ++l) {
+    std::uint16_t* index = index_.get() + (l - first) * kTileRows;
+    index_states(plan, group, plan.leaves[l], index);
+    leaf_rows(plan, group, l, background, index, room);
+    rows[l - first] = room;
+    n_patterns[l - first] = std::size_t{1} << plan.leaves[l].n_conditions;
+    room += n_patterns[l - first] * row_lanes_ * n_outputs;
+  }
+  std::uint32_t chunks[kMaxStates / kOctet];
+  std::iota(chunks, chunks + row_lanes_ / kOctet, 0u);
+  for (std::size_t o = 0; o < n_outputs; ++o) {
+    PatternAddTask<double> task{};
+    for (; task.n_groups < static_cast<int>(last - first); ++task.n_groups)
+      task.tables[task.n_groups] = rows[task.n_groups] + o * n_patterns[task.n_groups] * row_lanes_;
+    task.index = index_.get();
+    task.chunks = chunks;
+    task.n_chunks = static_cast<int>(row_lanes_ / kOctet);
+    task.n_rows = static_cast<int>(group.n_states);
+    task.sums = entries_.get() + o * of_output_;
+    task.row_chunks = row_lanes_ / kOctet;
+    active_kernels().patterns.add_f64(task);
+  }
+}
+
+// Attributions of one leaf by pattern: [output][pattern][row_lanes_].
+template <class T>
+void GroupFiller<T>::leaf_rows(const TreePlan& plan, const PlannedGroup& group, std::uint32_t number, const double* background,
+                               const std::uint16_t* index, double* rows) const {
+  const PlannedLeaf& leaf = plan.leaves[number];
+  const PlannedCondition* conditions = plan.conditions.data() + leaf.first_condition;
+  double shares[kMaxConditions];
+  std::uint32_t lanes[kMaxConditions];
+  for (std::uint32_t i = 0; i < leaf.n_conditions; ++i) {
+    shares[i] = conditions[i].share;
+    lanes[i] = lane_[conditions[i].dim];
+  }
+  const Quadrature& rule = rules_[(leaf.n_conditions + 1) / 2];
+  const double* values = plan.leaf_values.data() + std::size_t{number} * plan.n_leaf_outputs;
+  LeafPatternsTask task{static_cast<int>(leaf.n_conditions),
+                        shares,
+                        nullptr,
+                        lanes,
+                        static_cast<int>(rule.points.size()),
+                        rule.points.data(),
+                        rule.weights.data(),
+                        row_lanes_,
+                        plan.n_leaf_outputs,
+                        values,
+                        rows};
+  if (background == nullptr) return active_kernels().patterns.leaf_patterns(task);
+  double of_pattern[1 << kMaxConditions];
+  std::fill_n(of_pattern, std::size_t{1} << leaf.n_conditions, 0.0);
+  for (std::uint32_t state = 0; state < group.n_states; ++state) of_pattern[index[state] / row_lanes_] += background[state];
+  task.background = of_pattern;
+  active_kernels().patterns.background_patterns(task);
+}
+
+// The row of patterns that each state stands for, one column after the other, in units of kIndexUnit.
+template <class T>
+void GroupFiller<T>::index_states(const TreePlan& plan, const PlannedGroup& group, const PlannedLeaf& leaf,
+                                  std::uint16_t* index) {
+  index[0] = 0;
+  std::size_t known = 1;
+  for (std::uint32_t d = 0; d < group.n_dims; ++d) {
+    const std::uint32_t n_digits = plan.dims[group.first_dim + d].n_digits;
+    const std::uint8_t* flags = nullptr;
+    std::size_t part = 0;
+    for (std::uint32_t i = 0; i < leaf.n_conditions; ++i) {
+      const PlannedCondition& condition = plan.conditions[leaf.first_condition + i];
+      if (condition.dim != d) continue;
+      flags = plan.flags.data() + condition.first_flag;
+      part = (std::size_t{1} << i) * row_lanes_;
+    }
+    for (std::uint32_t digit = n_digits; digit-- > 0;) {
+      const auto more = static_cast<std::uint16_t>(flags != nullptr && flags[digit] != 0 ? part : 0);
+      for (std::size_t s = 0; s < known; ++s) index[digit * known + s] = static_cast<std::uint16_t>(index[s] + more);
+    }
+    known *= n_digits;
+  }
+}
+
+template class GroupFiller<float>;
+template class GroupFiller<double>;
+
+}  // namespace fastexplain
