@@ -93,7 +93,7 @@ inline constexpr int kRowLevelValues = 8 * kMaxPassPoints;
 
 // Attributions of a tree, [slot][kTileRows], to be added to sums of the forest's features, [feature][row].
 template <class T>
-struct AddTask {
+struct TreeSumTask {
   const T* phi;
   const std::int32_t* features;  // by slot
   std::size_t n_slots;
@@ -110,8 +110,8 @@ struct TreeKernels {
   void (*decide_row)(const DecideTask&, int row, std::uint8_t* goes);
   void (*row_f32)(const PassTask<float>&);
   void (*row_f64)(const PassTask<double>&);
-  void (*add_f32)(const AddTask<float>&);
-  void (*add_f64)(const AddTask<double>&);
+  void (*add_f32)(const TreeSumTask<float>&);
+  void (*add_f64)(const TreeSumTask<double>&);
   void (*add_sums)(const double* from, std::size_t n, double* to);
 };
 

@@ -279,7 +279,7 @@ class QuadratureShap<T>::Call {
   }
 
   void add(const TreeProgram<T>& tree, const T* phi, int n_rows, double* sums) const {
-    const AddTask<T> task{phi, tree.features.data(), tree.features.size(), static_cast<std::size_t>(n_rows), sums};
+    const TreeSumTask<T> task{phi, tree.features.data(), tree.features.size(), static_cast<std::size_t>(n_rows), sums};
     if constexpr (sizeof(T) == sizeof(float))
       kernels_.add_f32(task);
     else

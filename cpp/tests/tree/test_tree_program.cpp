@@ -69,8 +69,8 @@ TEST_CASE("the larger child comes first, and the decision is flipped with it") {
   REQUIRE(tree.decisions.size() == 2);
   CHECK(flips(tree.decisions[0]));
   CHECK_FALSE(flips(tree.decisions[1]));
-  CHECK(tree.constants[0].share == 0.75);                               // of the right child, now first
-  CHECK(tree.leaf_values == std::vector<double>{0, -12.5, -2.5, 7.5});  // the twig's place holds no leaf
+  CHECK(tree.constants[0].share == 0.75);                            // of the right child, now first
+  CHECK(tree.leaf_values == std::vector<double>{0, -12.5, 10, 20});  // the twig's place holds none; less the leaf beside it
 }
 
 TEST_CASE("every kind of children has its step") {
