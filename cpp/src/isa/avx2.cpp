@@ -74,6 +74,11 @@ inline Hits find_hits(const std::uint64_t* at, std::uint64_t bit) {
   return {{_mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(words), bits), bits),
            _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(words + 1), bits), bits)}};
 }
+inline Hits as_hits(unsigned mask) {
+  const __m256i bits = _mm256_set_epi64x(8, 4, 2, 1), given = _mm256_set1_epi64x(static_cast<long long>(mask));
+  const __m256i low = _mm256_and_si256(given, bits), high = _mm256_and_si256(_mm256_srli_epi64(given, 4), bits);
+  return {{_mm256_cmpeq_epi64(low, bits), _mm256_cmpeq_epi64(high, bits)}};
+}
 inline int count(const Hits& hits) {
   const int low = _mm256_movemask_pd(_mm256_castsi256_pd(hits.of[0])),
             high = _mm256_movemask_pd(_mm256_castsi256_pd(hits.of[1]));

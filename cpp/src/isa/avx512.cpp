@@ -75,6 +75,7 @@ using Hits = __mmask8;
 inline Hits find_hits(const std::uint64_t* at, std::uint64_t bit) {
   return _mm512_test_epi64_mask(_mm512_load_si512(at), _mm512_set1_epi64(static_cast<long long>(bit)));
 }
+inline Hits as_hits(unsigned mask) { return static_cast<Hits>(mask); }
 inline int count(Hits hits) { return __builtin_popcount(hits); }
 inline void add_where(Hits hits, double x, Vector<double>* sums) {
   *sums = _mm512_mask_add_pd(*sums, hits, *sums, _mm512_set1_pd(x));

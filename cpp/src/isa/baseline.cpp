@@ -80,6 +80,7 @@ inline Hits find_hits(const std::uint64_t* at, std::uint64_t bit) {
   for (int i = 0; i < 8; ++i) hits |= static_cast<Hits>((at[i] & bit) != 0) << i;
   return hits;
 }
+inline Hits as_hits(unsigned mask) { return mask; }
 inline int count(Hits hits) { return __builtin_popcount(hits); }
 inline void add_where(Hits hits, double x, Vector<double>* sums) {
   for (int i = 0; i < 4; ++i) sums[i] += Vector<double>{hits >> 2 * i & 1 ? x : 0, hits >> 2 * i & 2 ? x : 0};

@@ -126,9 +126,13 @@ void GroupFiller<T>::leaf_rows(const TreePlan& plan, const PlannedGroup& group, 
                         values,
                         rows};
   if (background == nullptr) return active_kernels().patterns.leaf_patterns(task);
-  double of_pattern[1 << kMaxConditions];
-  std::fill_n(of_pattern, std::size_t{1} << leaf.n_conditions, 0.0);
-  for (std::uint32_t state = 0; state < group.n_states; ++state) of_pattern[index[state] / row_lanes_] += background[state];
+  // By pattern, then close together: a division per state would take longer than all the rest.
+  const std::size_t n_patterns = std::size_t{1} << leaf.n_conditions, stride = row_lanes_ / kOctet;
+  double of_pattern[kMaxStates / kOctet << kMaxConditions];
+  std::fill_n(of_pattern, n_patterns * stride, 0.0);
+  for (std::uint32_t state = 0; state < group.n_states; ++state) of_pattern[index[state] / kOctet] += background[state];
+  for (std::size_t pattern = 1; pattern < n_patterns && stride > 1; ++pattern)
+    of_pattern[pattern] = of_pattern[pattern * stride];
   task.background = of_pattern;
   active_kernels().patterns.background_patterns(task);
 }

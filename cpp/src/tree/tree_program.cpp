@@ -379,9 +379,7 @@ ForestProgram<T> compile_trees(const ForestView& forest, std::shared_ptr<const E
 
 template <class T>
 ForestProgram<T> compile_forest(const ForestView& forest, int n_threads) {
-  std::vector<TreePart> parts;
-  for (std::int64_t tree = 0; tree < forest.n_trees; ++tree) parts.push_back({tree, {}});
-  return compile_trees<T>(forest, std::make_shared<const Encoding>(forest), parts, n_threads);
+  return compile_trees<T>(forest, std::make_shared<const Encoding>(forest), whole_trees(forest), n_threads);
 }
 
 template ForestProgram<float> compile_forest<float>(const ForestView&, int);

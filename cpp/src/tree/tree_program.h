@@ -60,6 +60,12 @@ struct TreePart {
   std::vector<std::int64_t> cut_off;  // roots of subtrees that count as leaves of value zero
 };
 
+inline std::vector<TreePart> whole_trees(const ForestView& forest) {
+  std::vector<TreePart> parts;
+  for (std::int64_t tree = 0; tree < forest.n_trees; ++tree) parts.push_back({tree, {}});
+  return parts;
+}
+
 // Share of a node's training rows that its first child got, by the covers of its children.
 inline double first_share(double first_cover, double second_cover) {
   const double both = first_cover + second_cover;

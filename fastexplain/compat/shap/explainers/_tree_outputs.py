@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.backends import select_backend
 from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.engine.tree.interventional import InterventionalTreeShap
+from fastexplain.engine.tree.transformed import transformed_kernel
 from fastexplain.models import TreeModel
 
 __all__ = ["OUTPUTS", "AgainstBackground", "against_background"]
@@ -62,15 +64,25 @@ class _Stretched(AgainstBackground):
         function: str,
         both_classes: bool = False,
     ) -> None:
-        from fastexplain.engine.tree.numba_interventional import TransformedShap
-
         self._trees, self._n_threads, self._both_classes = trees, n_threads, both_classes
         self._function = function
         self.takes_labels = function in ("log_loss", "squared_loss")
-        self._kernel = TransformedShap(trees.forest, trees.prepare(trees.dense(rows)), weights=weights)
+        self._background = np.ascontiguousarray(trees.prepare(trees.dense(rows))), weights
+        self._kernel = self._compiled()
+
+    def _compiled(self) -> Any:
+        threads = resolve_num_threads(self._n_threads)
+        return transformed_kernel(select_backend(), self._trees.forest, *self._background, threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kernel": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._kernel = self._compiled()
 
     def expected(self, label: Any = None) -> NDArray[np.float64]:
-        margins = self._kernel.background_outputs + self._trees.forest.base_offset
+        margins = np.ravel(self._kernel.background_outputs) + self._trees.forest.base_offset
         number = 0.0 if label is None else float(label)
         outputs = {
             "probability": _sigmoid(margins),
