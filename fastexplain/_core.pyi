@@ -221,6 +221,34 @@ class InterventionalShap:
     @property
     def memory(self) -> int: ...
 
+class TransformedShap:
+    def __init__(
+        self,
+        forest: Forest,
+        background_rows: NDArray[np.floating[Any]],
+        *,
+        weights: _Floats,
+        n_threads: int,
+        kept_bytes: int = ...,
+    ) -> None: ...
+    def explain(
+        self,
+        X: NDArray[np.floating[Any]],
+        *,
+        transform: str,
+        slope: float,
+        offset: float,
+        labels: _Floats,
+        values: _Floats,
+        n_threads: int,
+    ) -> None: ...
+    @property
+    def background_outputs(self) -> _Floats: ...
+    @property
+    def background_weights(self) -> _Floats: ...
+    @property
+    def memory(self) -> int: ...
+
 class TreeShap:
     def __init__(
         self,

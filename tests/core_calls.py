@@ -79,6 +79,14 @@ def interventional_shap() -> Any:
     return _core.InterventionalShap(forest(), rows(4), weights=np.full(4, 0.25), n_threads=1)
 
 
+def transformed_shap() -> Any:
+    return _core.TransformedShap(forest_of_one_output(), rows(4), weights=np.full(4, 0.25), n_threads=1)
+
+
+def forest_of_one_output() -> SimpleNamespace:
+    return SimpleNamespace(**{**vars(forest()), "n_outputs": 1, "tree_output": np.zeros(2, dtype=np.int32)})
+
+
 def predictor(categories: bool) -> Any:
     trees = forest(categories)
     return _core.ReplacementPredictor(trees, trees.values, 0.25)
@@ -145,6 +153,7 @@ SIGNS = np.array([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, -1], [1, 1, 1]
 OUTPUTS = {
     "DeepLift.explain": {"values"},
     "InterventionalShap.explain": {"values"},
+    "TransformedShap.explain": {"values"},
     "TreeShap.explain": {"values"},
     "ReplacementPredictor.predict": {"out"},
     "ReplacementPredictor.replace": {"out"},
@@ -209,6 +218,36 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
             {"X": rows(n), "values": np.empty((n, 3, 2)), "n_threads": THREADS},
         )
         for n in (1, 5)
+    ],
+    "TransformedShap": [
+        lambda: (
+            _core.TransformedShap,
+            {
+                "forest": forest_of_one_output(),
+                "background_rows": rows(4),
+                "weights": np.array([0.5, 0, 0.25, 0.25]),
+                "n_threads": THREADS,
+                "kept_bytes": 1 << 20,
+            },
+        )
+    ],
+    "TransformedShap.memory": [lambda: (lambda: transformed_shap().memory, {})],
+    "TransformedShap.background_outputs": [lambda: (lambda: transformed_shap().background_outputs, {})],
+    "TransformedShap.background_weights": [lambda: (lambda: transformed_shap().background_weights, {})],
+    "TransformedShap.explain": [
+        lambda transform=transform: (
+            transformed_shap().explain,
+            {
+                "X": rows(5),
+                "transform": transform,
+                "slope": 1.5,
+                "offset": 0.5,
+                "labels": np.ones(5),
+                "values": np.empty((5, 3, 1)),
+                "n_threads": THREADS,
+            },
+        )
+        for transform in ("probability", "log_loss", "squared_loss")
     ],
     "TreeShap": [
         lambda: (_core.TreeShap, {"forest": forest(), "float32_lanes": True, "n_threads": THREADS}),

@@ -1,5 +1,7 @@
 // InterventionalShap for Python.
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "bindings.h"
 #include "checks.h"
@@ -8,6 +10,8 @@
 
 using fastexplain::InterventionalShap;
 using fastexplain::LaneType;
+using fastexplain::OutputTransform;
+using fastexplain::TransformedShap;
 
 namespace {
 
@@ -36,23 +40,42 @@ const double* checked_weights(const In<"weights", double>& weights, std::int64_t
   return given;
 }
 
+std::size_t kept(std::int64_t kept_bytes) {
+  require(kept_bytes >= 0, "kept_bytes must not be negative; got ", kept_bytes);
+  return static_cast<std::size_t>(kept_bytes);
+}
+
+template <class Shap>
+std::unique_ptr<Shap> make_from(const BorrowedForest& forest, const In<"background_rows", void, Layout::kStrided>& background,
+                                const In<"weights", double>& weights, Threads n_threads,
+                                const fastexplain::InterventionalOptions& options) {
+  const fastexplain::RowsView rows = rows_view(background, "background_rows", forest.view().n_features);
+  require(rows.n_rows > 0, "background_rows must hold a row; got none");
+  const double* of_rows = checked_weights(weights, rows.n_rows);
+  const py::gil_scoped_release release;
+  return std::make_unique<Shap>(forest.view(), rows, of_rows, n_threads, options);
+}
+
 std::unique_ptr<InterventionalShap> make(const py::object& forest,
                                          const In<"background_rows", void, Layout::kStrided>& background,
                                          const In<"weights", double>& weights, bool float32_lanes, Threads n_threads,
                                          std::int64_t kept_bytes, std::int64_t table_bytes, int max_states) {
   require(table_bytes >= 0, "table_bytes must not be negative; got ", table_bytes);
   require(max_states >= 0, "max_states must not be negative; got ", max_states);
-  require(kept_bytes >= 0, "kept_bytes must not be negative; got ", kept_bytes);
-  const BorrowedForest borrowed(forest);
-  const fastexplain::RowsView rows = rows_view(background, "background_rows", borrowed.view().n_features);
-  require(rows.n_rows > 0, "background_rows must hold a row; got none");
-  const double* of_rows = checked_weights(weights, rows.n_rows);
-  const py::gil_scoped_release release;
   const fastexplain::InterventionalOptions options{.lanes = float32_lanes ? LaneType::kFloat32 : LaneType::kFloat64,
                                                    .table_bytes = static_cast<std::size_t>(table_bytes),
                                                    .max_states = max_states,
-                                                   .kept_bytes = static_cast<std::size_t>(kept_bytes)};
-  return std::make_unique<InterventionalShap>(borrowed.view(), rows, of_rows, n_threads, options);
+                                                   .kept_bytes = kept(kept_bytes)};
+  return make_from<InterventionalShap>(BorrowedForest(forest), background, weights, n_threads, options);
+}
+
+std::unique_ptr<TransformedShap> make_transformed(const py::object& forest,
+                                                  const In<"background_rows", void, Layout::kStrided>& background,
+                                                  const In<"weights", double>& weights, Threads n_threads,
+                                                  std::int64_t kept_bytes) {
+  const BorrowedForest borrowed(forest);
+  require(borrowed.view().n_outputs == 1, "Forest.n_outputs must be 1; got ", borrowed.view().n_outputs);
+  return make_from<TransformedShap>(borrowed, background, weights, n_threads, {.kept_bytes = kept(kept_bytes)});
 }
 
 void explain(const InterventionalShap& self, const In<"X", void, Layout::kStrided>& X, const Out<"values", double>& values,
@@ -68,10 +91,35 @@ void explain(const InterventionalShap& self, const In<"X", void, Layout::kStride
   self.explain(rows, view, n_threads, python_interrupt_check());
 }
 
-py::array_t<double> mean_outputs(const InterventionalShap& self) {
-  const auto& mean = self.mean_outputs();
-  return py::array_t<double>(static_cast<py::ssize_t>(mean.size()), mean.data());
+OutputTransform::Kind transform_named(const std::string& name) {
+  if (name == "probability") return OutputTransform::Kind::kProbability;
+  if (name == "log_loss") return OutputTransform::Kind::kLogLoss;
+  require(name == "squared_loss", "transform must be 'probability', 'log_loss' or 'squared_loss'; got '", name, "'");
+  return OutputTransform::Kind::kSquaredLoss;
 }
+
+void explain_transformed(const TransformedShap& self, const In<"X", void, Layout::kStrided>& X, const std::string& transform,
+                         double slope, double offset, const In<"labels", double>& labels, const Out<"values", double>& values,
+                         Threads n_threads) {
+  require_finite("slope", slope);
+  require_finite("offset", offset);
+  const std::int64_t n_features = self.n_features();
+  const fastexplain::RowsView rows = rows_view(X, "X", n_features);
+  const OutputTransform by{transform_named(transform), slope, offset, labels.of_shape({rows.n_rows})};
+  const fastexplain::ValuesView view{
+      .data = values.of_shape({rows.n_rows, n_features, 1}), .n_rows = rows.n_rows, .n_features = n_features, .n_outputs = 1};
+  if (values.empty()) return;
+  const py::gil_scoped_release release;
+  self.explain(rows, by, view, n_threads, python_interrupt_check());
+}
+
+py::array_t<double> array_of(const std::vector<double>& numbers) {
+  return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
+}
+
+py::array_t<double> mean_outputs(const InterventionalShap& self) { return array_of(self.mean_outputs()); }
+py::array_t<double> background_outputs(const TransformedShap& self) { return array_of(self.background_outputs()); }
+py::array_t<double> background_weights(const TransformedShap& self) { return array_of(self.background_weights()); }
 
 }  // namespace
 
@@ -86,4 +134,15 @@ void bind_interventional_shap(py::module_& m) {
            "Write values (n_rows, n_features, n_outputs) of the rows of X, float32 or float64 of any strides.")
       .def_property_readonly("mean_outputs", &mean_outputs, "Mean of the sum of the trees over the background, (n_outputs,).")
       .def_property_readonly("memory", &InterventionalShap::memory, "Bytes held by the compiled forest and background.");
+  py::class_<TransformedShap>(m, "TransformedShap",
+                              "A forest of one output and a background, for values of a transformed output.")
+      .def(py::init(&make_transformed), py::arg("forest"), py::arg("background_rows"), py::kw_only(), py::arg("weights"),
+           py::arg("n_threads"), py::arg("kept_bytes") = fastexplain::InterventionalOptions{}.kept_bytes)
+      .def("explain", &explain_transformed, py::arg("X"), py::kw_only(), py::arg("transform"), py::arg("slope"),
+           py::arg("offset"), py::arg("labels"), py::arg("values"), py::arg("n_threads"),
+           "Write values (n_rows, n_features, 1) of the rows of X, float32 or float64 of any strides.")
+      .def_property_readonly("background_outputs", &background_outputs,
+                             "The sum of the trees for each background row of weight above zero.")
+      .def_property_readonly("background_weights", &background_weights, "The weights of these rows; they sum to 1.")
+      .def_property_readonly("memory", &TransformedShap::memory, "Bytes held by the compiled forest and background.");
 }

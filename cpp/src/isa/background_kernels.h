@@ -10,16 +10,21 @@ namespace fastexplain {
 
 // Words of the largest block of background rows: 64 rows to a word.
 inline constexpr int kMaxBlockWords = kTileWords;
-// Positions on a path that are worked on together.
-inline constexpr int kPositionOctet = 8;
+// Places that are worked on together.
+inline constexpr int kPlaceOctet = 8;
+// Most places of a tree whose features have their own: a word has a bit for each. More than kFewPlaces cost more than they
+// gain, unless values are by background row.
+inline constexpr int kMostOwnPlaces = 64, kFewPlaces = 16;
 
+// Features have places, by which what the walk knows of them is kept. Where a tree has few, each has a place of its own; else
+// a place is a position among the distinct features of a path, and its feature changes as the walk goes on.
 struct BackgroundSplit {
   // 2 * column + (missing goes left), by which the row's codes are numbered; kCategorical: `bound` is where its set begins.
   std::uint32_t code;
   std::int32_t bound;     // to the left where the code is at most this
   std::int32_t child[2];  // left and right: a split's number, ~ a leaf's, or kNoChild
-  std::int32_t position;  // of the feature among the path's distinct ones
-  std::int32_t feature;   // where attributions go, at the path's first split on its feature; -1 at later ones
+  std::int32_t place;
+  std::int32_t feature;  // where attributions go, at the path's first split on its feature; -1 at later ones
 
   static constexpr std::uint32_t kCategorical = 1u << 31;
   static constexpr std::int32_t kNoChild = -2147483647 - 1;  // nothing below has a value
@@ -45,7 +50,7 @@ struct BackgroundTask {
   const std::uint64_t* left;              // [split][word]: background rows that go left
   const std::uint64_t* sets;              // bits of categorical splits, by code
   const double* leaf_values;              // [leaf][leaf output]
-  const std::int32_t* leaf_positions;     // [leaf]: distinct features on its path
+  const std::int32_t* leaf_places;        // [leaf]: distinct features on its path; null where features have their own places
   const std::int32_t* codes;              // of the row, [2 * column + (missing goes left)]
   const double* weights;                  // of the block's rows
   std::uint64_t present[kMaxBlockWords];  // rows that there are
@@ -53,17 +58,18 @@ struct BackgroundTask {
   int n_leaf_outputs;
   const LeafShares* shares;  // [q][p], or null: computed where they are needed
   std::int64_t n_shares;     // values of p there
-  // Scratch. Zero before and after: by position, rounded up to whole octets.
-  std::uint64_t* violated;     // [word][position]: rows that violate the path's conditions on a feature
-  double* gained;              // [leaf output][position]
-  std::uint8_t* row_violates;  // [position]
-  std::int64_t n_positions;
+  std::int64_t n_places;     // rounded up to whole octets
+  // Scratch. Zero before and after.
+  std::uint64_t* violated;     // [level][word][place]: rows that violate the path's conditions on a feature; one level by path
+  std::uint8_t* row_violates;  // [place]
   // Scratch.
-  double* of_leaf;  // [position]
-  double* lost;     // [level + 1][leaf output]
+  double* of_leaf;  // [place]
+  double* lost;     // [place + 1][leaf output]
   char* frames;     // kBackgroundFrameBytes for each level
-  // In and out.
-  double* sums;  // [leaf output][feature]
+  // In and out. gained: where features have their own places what the tree attributes to them is added, else zero before and
+  // after. By background row, [row][place]: its own, without weights.
+  double* gained;  // [leaf output][place]
+  double* sums;    // [leaf output][feature]
   std::int64_t n_features;
 };
 
@@ -82,6 +88,7 @@ struct BackgroundBitsTask {
 
 struct BackgroundKernels {
   void (*explain)(const BackgroundTask&);
+  void (*explain_each)(const BackgroundTask&);  // by background row; for one leaf output, and features with their own places
   void (*bits)(const BackgroundBitsTask&);
 };
 

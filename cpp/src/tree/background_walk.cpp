@@ -15,7 +15,7 @@ constexpr std::int64_t kMaxBlockRows = 64;
 // The largest buffer for sums of bundles that several threads work on.
 constexpr std::size_t kMaxPartialBytes = 16u << 20;
 // Paths of more distinct features have their shares computed leaf by leaf: 1 MB of them are kept.
-constexpr std::int32_t kMaxTablePositions = 255;
+constexpr std::int32_t kMostTabulated = 255;
 
 // n! k! / (n + k)!, by the binomial coefficient.
 double beta(int n, int k) {
@@ -24,11 +24,10 @@ double beta(int n, int k) {
   return share;
 }
 
-std::vector<LeafShares> leaf_shares(std::int32_t n_positions) {
+std::vector<LeafShares> leaf_shares(std::int32_t most) {
   std::vector<LeafShares> shares;
-  if (n_positions > kMaxTablePositions) return shares;
-  for (int q = 0; q <= n_positions; ++q)
-    for (int p = 0; p <= n_positions; ++p) shares.push_back({p > 0 ? beta(p, q) / p : 0, q > 0 ? beta(p, q) / q : 0});
+  for (int q = 0; q <= most; ++q)
+    for (int p = 0; p <= most; ++p) shares.push_back({p > 0 ? beta(p, q) / p : 0, q > 0 ? beta(p, q) / q : 0});
   return shares;
 }
 
@@ -42,8 +41,6 @@ void encode_rows(const Encoding& encoding, const RowsView& rows, const std::int6
                   rows.data + which[row] * rows.row_stride + column * rows.column_stride, item);
   encoding.encode({chosen.data(), n_rows, row_bytes, item, rows.is_float32}, 0, codes);
 }
-
-std::size_t rounded_up(std::size_t n) { return (n + kPositionOctet - 1) / kPositionOctet * kPositionOctet; }
 
 }  // namespace
 
@@ -68,27 +65,36 @@ EncodedBackground::EncodedBackground(const Encoding& encoding, const RowsView& r
                 codes_.get() + tile * static_cast<std::int64_t>(tile_bytes_));
 }
 
+int EncodedBackground::words_in(std::int64_t tile) const {
+  const int words = (rows_in(tile) + kWordRows - 1) / kWordRows;
+  return words == 3 ? 4 : words;
+}
+
 int EncodedBackground::rows_in(std::int64_t tile) const {
   return static_cast<int>(std::min<std::int64_t>(kTileRows, n_rows() - tile * kTileRows));
 }
 
 BackgroundWalk::BackgroundWalk(const ForestView& forest, std::shared_ptr<const Encoding> encoding,
                                const std::vector<TreePart>& parts, std::shared_ptr<const EncodedBackground> background,
-                               std::size_t kept_bytes, int n_threads)
+                               std::int32_t most_own_places, std::size_t kept_bytes, int n_threads)
     : encoding_(std::move(encoding)), background_(std::move(background)), trees_(parts.size()) {
   parallel_for(static_cast<std::int64_t>(parts.size()), n_threads, [&](std::int64_t i, int) {
-    trees_[i] = compile_background_tree(forest, *encoding_, parts[i], expectation(forest, parts[i].tree));
+    trees_[i] = compile_background_tree(forest, *encoding_, parts[i], expectation(forest, parts[i].tree), most_own_places);
   });
   std::erase_if(trees_, [](const BackgroundTree& tree) { return tree.splits.empty(); });
   std::vector<std::size_t> work;
   for (const auto& tree : trees_) {
     max_levels_ = std::max(max_levels_, tree.n_levels);
-    max_positions_ = std::max(max_positions_, tree.n_positions);
+    max_distinct_ = std::max(max_distinct_, tree.n_distinct);
+    max_places_ = std::max(max_places_, tree.n_places);
+    const std::int32_t n_levels = tree.features.empty() ? 1 : tree.n_levels + 1;
+    max_violated_ = std::max(max_violated_, static_cast<std::size_t>(n_levels) * tree.n_places * kMaxBlockWords);
     max_splits_ = std::max(max_splits_, tree.splits.size());
     work.push_back(tree.splits.size());
   }
   bundles_ = balanced_bundles(work);
-  shares_ = leaf_shares(max_positions_);
+  n_shares_ = std::min(max_distinct_, kMostTabulated) + 1;
+  shares_ = leaf_shares(n_shares_ - 1);
   keep_ways(kept_bytes, n_threads);
 }
 
@@ -124,6 +130,55 @@ std::size_t BackgroundWalk::memory() const {
   return bytes;
 }
 
+void BackgroundWalk::allocate(WalkScratch& scratch) const {
+  const std::size_t n_places = max_places_, n_leaf = encoding_->n_leaf_outputs;
+  scratch.frames.resize(static_cast<std::size_t>(max_levels_ + 1) * kBackgroundFrameBytes);
+  scratch.of_leaf.resize(n_places);
+  scratch.lost.resize((n_places + 1) * n_leaf);
+  scratch.ways.resize(max_splits_ * kMaxBlockWords);
+  scratch.gained.resize(n_places * n_leaf);
+  scratch.violated.resize(n_places * kMaxBlockWords);
+  scratch.violated_levels.resize(max_violated_);
+  scratch.row_violates.resize(n_places);
+  std::fill_n(scratch.gained.get(), n_places * n_leaf, 0.0);
+  std::fill_n(scratch.violated.get(), n_places * kMaxBlockWords, std::uint64_t{0});
+  std::fill_n(scratch.row_violates.get(), n_places, std::uint8_t{0});
+}
+
+BackgroundTask BackgroundWalk::task_of(std::int64_t number, std::int64_t tile, const WalkScratch& scratch) const {
+  const BackgroundTree& tree = trees_[number];
+  const bool own_places = !tree.features.empty();
+  BackgroundTask task{};
+  task.splits = tree.splits.data();
+  task.left = ways_of(number, tile, scratch);
+  task.sets = tree.sets.data();
+  task.leaf_values = tree.leaf_values.data();
+  task.leaf_places = own_places ? nullptr : tree.leaf_places.data();
+  task.weights = background_->weights(tile);
+  task.n_words = background_->words_in(tile);
+  const int n_rows = background_->rows_in(tile);
+  for (int w = 0; w * kWordRows < n_rows; ++w) task.present[w] = ~std::uint64_t{0} >> std::max(0, (w + 1) * kWordRows - n_rows);
+  task.n_leaf_outputs = encoding_->n_leaf_outputs;
+  task.shares = tree.n_distinct > kMostTabulated ? nullptr : shares_.data();
+  task.n_shares = n_shares_;
+  task.n_places = tree.n_places;
+  task.violated = own_places ? scratch.violated_levels.get() : scratch.violated.get();
+  task.row_violates = scratch.row_violates.get();
+  task.of_leaf = scratch.of_leaf.get();
+  task.lost = scratch.lost.get();
+  task.frames = scratch.frames.get();
+  task.gained = scratch.gained.get();
+  task.n_features = static_cast<std::int64_t>(encoding_->features.size());
+  return task;
+}
+
+const std::uint64_t* BackgroundWalk::ways_of(std::int64_t number, std::int64_t tile, const WalkScratch& scratch) const {
+  if (!ways_[number].empty())  // all tiles before are full
+    return ways_[number].data() + tile * kMaxBlockWords * static_cast<std::int64_t>(trees_[number].splits.size());
+  find_ways(trees_[number], tile, scratch.ways.get());
+  return scratch.ways.get();
+}
+
 // One call of explain: sizes, and the two ways of sharing the work.
 class BackgroundWalk::Call {
  public:
@@ -136,7 +191,6 @@ class BackgroundWalk::Call {
         values_(values),
         row_codes_(2 * encoding_.columns.size()),
         row_sums_(static_cast<std::size_t>(encoding_.n_outputs) * encoding_.features.size()),
-        n_positions_(rounded_up(walk.max_positions_)),
         n_bundles_(static_cast<std::int64_t>(walk.bundles_.size()) - 1) {}
 
   void run(int n_threads, const InterruptCheck& check) const {
@@ -150,15 +204,6 @@ class BackgroundWalk::Call {
   }
 
  private:
-  struct Scratch {
-    AlignedBuffer<char> tile, frames;
-    AlignedBuffer<std::int32_t> codes;   // [row][column, wrapping or not]
-    AlignedBuffer<double> sums, totals;  // [row][output][feature]
-    AlignedBuffer<double> gained, of_leaf, lost;
-    AlignedBuffer<std::uint64_t> violated, ways;
-    AlignedBuffer<std::uint8_t> row_violates;
-  };
-
   void run_by_rows(std::int64_t block_rows, std::int64_t n_blocks, int n_threads, const InterruptCheck& check) const {
     std::vector<std::unique_ptr<Scratch>> scratch(n_threads);
     parallel_for(
@@ -204,23 +249,19 @@ class BackgroundWalk::Call {
     }
   }
 
+  struct Scratch : WalkScratch {
+    AlignedBuffer<char> tile;
+    AlignedBuffer<std::int32_t> codes;   // [row][column, wrapping or not]
+    AlignedBuffer<double> sums, totals;  // [row][output][feature]
+  };
+
   std::unique_ptr<Scratch> allocate(std::int64_t block_rows) const {
     auto scratch = std::make_unique<Scratch>();
-    const std::size_t n_leaf = encoding_.n_leaf_outputs;
+    walk_.allocate(*scratch);
     scratch->tile.resize(encoding_.tile_bytes());
     scratch->codes.resize(static_cast<std::size_t>(block_rows) * row_codes_);
     scratch->sums.resize(static_cast<std::size_t>(block_rows) * row_sums_);
     scratch->totals.resize(static_cast<std::size_t>(block_rows) * row_sums_);
-    scratch->frames.resize(static_cast<std::size_t>(walk_.max_levels_ + 1) * kBackgroundFrameBytes);
-    scratch->of_leaf.resize(n_positions_);
-    scratch->lost.resize((n_positions_ + 1) * n_leaf);
-    scratch->ways.resize(walk_.max_splits_ * kMaxBlockWords);
-    scratch->gained.resize(n_positions_ * n_leaf);
-    scratch->violated.resize(n_positions_ * kMaxBlockWords);
-    scratch->row_violates.resize(n_positions_);
-    std::fill_n(scratch->gained.get(), n_positions_ * n_leaf, 0.0);
-    std::fill_n(scratch->violated.get(), n_positions_ * kMaxBlockWords, std::uint64_t{0});
-    std::fill_n(scratch->row_violates.get(), n_positions_, std::uint8_t{0});
     return scratch;
   }
 
@@ -235,51 +276,30 @@ class BackgroundWalk::Call {
   // Attributions of one bundle of trees for the block's rows, [row][output][feature].
   void sum_bundle(std::int64_t bundle, std::int64_t n_rows, Scratch& scratch, double* sums) const {
     std::fill_n(sums, static_cast<std::size_t>(n_rows) * row_sums_, 0.0);
-    for (auto i = walk_.bundles_[bundle]; i < walk_.bundles_[bundle + 1]; ++i) {
-      const std::uint64_t* kept = walk_.ways_[i].data();
-      for (std::int64_t tile = 0; tile < background_.n_tiles(); ++tile) {
-        explain_tile(i, tile, n_rows, kept, scratch, sums);
-        if (kept != nullptr) kept += walk_.trees_[i].splits.size() * background_.words_in(tile);
-      }
-    }
+    for (auto i = walk_.bundles_[bundle]; i < walk_.bundles_[bundle + 1]; ++i)
+      for (std::int64_t tile = 0; tile < background_.n_tiles(); ++tile) explain_tile(i, tile, n_rows, scratch, sums);
   }
 
-  void explain_tile(std::int64_t number, std::int64_t tile, std::int64_t n_rows, const std::uint64_t* kept, Scratch& scratch,
-                    double* sums) const {
+  void explain_tile(std::int64_t number, std::int64_t tile, std::int64_t n_rows, Scratch& scratch, double* sums) const {
     const BackgroundTree& tree = walk_.trees_[number];
-    if (kept == nullptr) walk_.find_ways(tree, tile, scratch.ways.get());
-    BackgroundTask task = task_of(tree, tile, scratch);
-    task.left = kept == nullptr ? scratch.ways.get() : kept;
+    BackgroundTask task = walk_.task_of(number, tile, scratch);
     for (std::int64_t row = 0; row < n_rows; ++row) {
       checkpoint();
       task.codes = scratch.codes.get() + row * row_codes_;
       task.sums = sums + row * row_sums_ + static_cast<std::size_t>(tree.output) * encoding_.features.size();
       kernels_.explain(task);
+      if (!tree.features.empty()) hand_in(tree, task);
     }
   }
 
-  BackgroundTask task_of(const BackgroundTree& tree, std::int64_t tile, Scratch& scratch) const {
-    BackgroundTask task{};
-    task.splits = tree.splits.data();
-    task.sets = tree.sets.data();
-    task.leaf_values = tree.leaf_values.data();
-    task.leaf_positions = tree.leaf_positions.data();
-    task.weights = background_.weights(tile);
-    task.n_words = background_.words_in(tile);
-    const int n_rows = background_.rows_in(tile);
-    for (int w = 0; w < task.n_words; ++w) task.present[w] = ~std::uint64_t{0} >> std::max(0, (w + 1) * kWordRows - n_rows);
-    task.n_leaf_outputs = encoding_.n_leaf_outputs;
-    task.shares = walk_.shares_.empty() ? nullptr : walk_.shares_.data();
-    task.n_shares = walk_.max_positions_ + 1;
-    task.violated = scratch.violated.get();
-    task.gained = scratch.gained.get();
-    task.row_violates = scratch.row_violates.get();
-    task.n_positions = static_cast<std::int64_t>(n_positions_);
-    task.of_leaf = scratch.of_leaf.get();
-    task.lost = scratch.lost.get();
-    task.frames = scratch.frames.get();
-    task.n_features = static_cast<std::int64_t>(encoding_.features.size());
-    return task;
+  // Of a tree whose features have their own places.
+  void hand_in(const BackgroundTree& tree, const BackgroundTask& task) const {
+    for (int k = 0; k < task.n_leaf_outputs; ++k) {
+      double* const gained = task.gained + k * task.n_places;
+      for (std::size_t place = 0; place < tree.features.size(); ++place)
+        task.sums[k * task.n_features + tree.features[place]] += gained[place];
+      std::fill_n(gained, task.n_places, 0.0);
+    }
   }
 
   void add(std::int64_t row, const double* total) const {
@@ -296,7 +316,7 @@ class BackgroundWalk::Call {
   const BackgroundKernels& kernels_;
   const RowsView& rows_;
   const ValuesView& values_;
-  const std::size_t row_codes_, row_sums_, n_positions_;
+  const std::size_t row_codes_, row_sums_;
   const std::int64_t n_bundles_;
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "isa/kernels.h"
+#include "tree/background_pairs.h"
 #include "tree/background_walk.h"
 #include "tree/encoding.h"
 #include "tree/forest_plan.h"
@@ -93,7 +94,7 @@ class InterventionalShap::Impl {
       tables_ = std::make_unique<TablesOf<float>>(forest, encoding_, *background_, options, n_threads, rest);
     else
       tables_ = std::make_unique<TablesOf<double>>(forest, encoding_, *background_, options, n_threads, rest);
-    walk_ = std::make_unique<BackgroundWalk>(forest, encoding_, rest, background_, options.kept_bytes, n_threads);
+    walk_ = std::make_unique<BackgroundWalk>(forest, encoding_, rest, background_, kFewPlaces, options.kept_bytes, n_threads);
   }
 
   void explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check) const {
@@ -129,5 +130,38 @@ void InterventionalShap::explain(const RowsView& rows, const ValuesView& values,
 const std::vector<double>& InterventionalShap::mean_outputs() const { return impl_->mean_outputs(); }
 
 std::size_t InterventionalShap::memory() const { return impl_->memory(); }
+
+class TransformedShap::Impl {
+ public:
+  Impl(const ForestView& forest, const RowsView& background, const double* weights, int n_threads,
+       const InterventionalOptions& options)
+      : encoding(std::make_shared<const Encoding>(forest)),
+        rows(std::make_shared<const EncodedBackground>(*encoding, background, weights)),
+        pairs(forest, encoding, rows, options.kept_bytes, n_threads) {}
+
+  std::shared_ptr<const Encoding> encoding;
+  std::shared_ptr<const EncodedBackground> rows;
+  BackgroundPairs pairs;
+};
+
+TransformedShap::TransformedShap(const ForestView& forest, const RowsView& background, const double* weights, int n_threads,
+                                 const InterventionalOptions& options)
+    : n_features_(forest.n_features),
+      impl_(std::make_unique<Impl>(forest, background, weights, std::max(n_threads, 1), options)) {}
+
+TransformedShap::~TransformedShap() = default;
+
+void TransformedShap::explain(const RowsView& rows, const OutputTransform& transform, const ValuesView& values, int n_threads,
+                              const InterruptCheck& check) const {
+  impl_->pairs.explain(rows, transform, values, n_threads, check);
+}
+
+const std::vector<double>& TransformedShap::background_outputs() const { return impl_->pairs.background_outputs(); }
+
+const std::vector<double>& TransformedShap::background_weights() const { return impl_->rows->weights(); }
+
+std::size_t TransformedShap::memory() const {
+  return impl_->encoding->memory() + impl_->rows->memory() + impl_->pairs.memory();
+}
 
 }  // namespace fastexplain

@@ -1,7 +1,6 @@
 #include "tree/pattern_tables.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -173,33 +172,50 @@ void PatternTables<T>::keep(int n_threads, const PatternBackground* background) 
 template <class T>
 void PatternTables<T>::fill(std::size_t segment, GroupFiller<T>& filler, T* entries,
                             const PatternBackground* background) const {
-  std::array<double, kMaxStates> weights;
-  for (auto i = segments_[segment].first; i < segments_[segment].last; ++i) {
+  const auto [first, last] = std::pair(segments_[segment].first, segments_[segment].last);
+  std::vector<StateWeights> weights;
+  if (background != nullptr) weights = weigh_states(first, last, *background);
+  for (auto i = first; i < last; ++i) {
     const TreePlan& plan = plans_[sources_[i].plan];
-    if (background != nullptr) weigh_states(i, *background, weights.data());
-    filler.fill(plan, plan.groups[sources_[i].group], background == nullptr ? nullptr : weights.data(),
+    filler.fill(plan, plan.groups[sources_[i].group], background == nullptr ? nullptr : weights[i - first].data(),
                 entries + groups_[i].table * kChunkLanes<T>);
   }
 }
 
-// The weight of the background's rows in each of a group's states. Four sums side by side: most rows are in few states, and
-// each would wait for the one before.
+// The weight of the background's rows in each of some groups' states.
 template <class T>
-void PatternTables<T>::weigh_states(std::size_t group, const PatternBackground& background, double* weights) const {
+auto PatternTables<T>::weigh_states(std::size_t first, std::size_t last, const PatternBackground& background) const
+    -> std::vector<StateWeights> {
+  // Sums side by side: most rows are in few states, and each would wait for the one before.
   constexpr int kSums = 4;
+  // Rows whose codes and weights stay in the first cache level while the groups go by.
+  constexpr std::int64_t kBlockTiles = 4;
   const PatternForest forest{groups_.data(), steps_.data(), lookups_.data(), chunks_.data()};
-  alignas(64) std::uint16_t states[kTileRows];
-  std::array<std::array<double, kMaxStates>, kSums> sums{};
   const PatternCodes& codes = background.codes;
-  for (std::int64_t row = 0, tile = 0; row < background.n_rows; row += kTileRows, ++tile) {
-    const int n = static_cast<int>(std::min<std::int64_t>(kTileRows, background.n_rows - row));
-    const std::size_t at = tile * codes.tile_codes;
-    active_kernels().patterns.index(
-        {&forest, group, 1, codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at, n, states, true});
-    for (int i = 0; i < n; ++i) sums[i % kSums][states[i]] += background.weights[row + i];
+  std::vector<std::array<StateWeights, kSums>> sums(last - first);
+  alignas(64) std::uint16_t states[kTileRows];
+  const std::int64_t n_tiles = (background.n_rows + kTileRows - 1) / kTileRows;
+  for (std::int64_t block = 0; block < n_tiles; block += kBlockTiles) {
+    for (auto group = first; group < last; ++group) {
+      auto& of_group = sums[group - first];
+      for (auto tile = block; tile < std::min(block + kBlockTiles, n_tiles); ++tile) {
+        const double* weights = background.weights + tile * kTileRows;
+        const int n = static_cast<int>(std::min<std::int64_t>(kTileRows, background.n_rows - tile * kTileRows));
+        const std::size_t at = tile * codes.tile_codes;
+        active_kernels().patterns.index(
+            {&forest, group, 1, codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at, n, states, true});
+        int row = 0;
+        for (; row + kSums <= n; row += kSums)
+          for (int i = 0; i < kSums; ++i) of_group[i][states[row + i]] += weights[row + i];
+        for (; row < n; ++row) of_group[0][states[row]] += weights[row];
+      }
+    }
   }
-  for (int state = 0; state < kMaxStates; ++state)
-    weights[state] = (sums[0][state] + sums[1][state]) + (sums[2][state] + sums[3][state]);
+  std::vector<StateWeights> weights(last - first);
+  for (std::size_t group = 0; group < weights.size(); ++group)
+    for (int state = 0; state < kMaxStates; ++state)
+      weights[group][state] = (sums[group][0][state] + sums[group][1][state]) + (sums[group][2][state] + sums[group][3][state]);
+  return weights;
 }
 
 template <class T>

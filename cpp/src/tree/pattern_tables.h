@@ -1,6 +1,7 @@
 // Attributions of groups of leaves, tabulated by state (see pattern_plan.h), and rows explained by looking them up.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -72,7 +73,8 @@ class PatternTables {
     std::uint32_t plan, group;
   };
 
-  void weigh_states(std::size_t group, const PatternBackground& background, double* weights) const;
+  using StateWeights = std::array<double, kMaxStates>;
+  std::vector<StateWeights> weigh_states(std::size_t first, std::size_t last, const PatternBackground& background) const;
   void add_group(const TreePlan& plan, const PlannedGroup& planned);
   void sort_groups();
   void cut_into_segments();

@@ -22,7 +22,7 @@ const double* leaf_values_of(const BackgroundTree& tree, const std::int32_t* cod
 RawOutputs::RawOutputs(const ForestView& forest, std::shared_ptr<const Encoding> encoding, int n_threads)
     : encoding_(std::move(encoding)), trees_(forest.n_trees), constant_(forest.n_outputs, 0.0) {
   parallel_for(forest.n_trees, n_threads, [&](std::int64_t i, int) {
-    trees_[i] = compile_background_tree(forest, *encoding_, {i, {}}, std::vector<double>(forest.n_leaf_outputs, 0.0));
+    trees_[i] = compile_background_tree(forest, *encoding_, {i, {}}, std::vector<double>(forest.n_leaf_outputs, 0.0), 0);
   });
   const std::int32_t n_leaf = forest.n_leaf_outputs;
   for (std::int64_t i = 0; i < forest.n_trees; ++i) {
@@ -31,6 +31,12 @@ RawOutputs::RawOutputs(const ForestView& forest, std::shared_ptr<const Encoding>
     for (std::int32_t k = 0; k < n_leaf; ++k) constant_[trees_[i].output + k] += values[k];
   }
   std::erase_if(trees_, [](const BackgroundTree& tree) { return tree.splits.empty(); });
+}
+
+std::size_t RawOutputs::memory() const {
+  std::size_t bytes = constant_.capacity() * sizeof(double);
+  for (const auto& tree : trees_) bytes += tree.memory();
+  return bytes;
 }
 
 void RawOutputs::predict(const void* tile, int n_rows, double* outputs) const {

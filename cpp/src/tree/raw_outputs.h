@@ -1,6 +1,7 @@
 // Sums of a forest's trees for encoded rows.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -17,6 +18,8 @@ class RawOutputs {
 
   // Writes the outputs of the first n_rows rows of an encoded tile, [row][output].
   void predict(const void* tile, int n_rows, double* outputs) const;
+
+  std::size_t memory() const;
 
  private:
   std::shared_ptr<const Encoding> encoding_;

@@ -22,7 +22,8 @@ bool goes_left(const ForestView& forest, std::int64_t node, double x) {
 // One tree and one row as a game of the tree's features: player p is features[p], a coalition a set of bits.
 class Game {
  public:
-  Game(const ForestView& forest, std::int64_t tree, const double* row)
+  // other: the row that absent features are taken from; null: they follow the cover.
+  Game(const ForestView& forest, std::int64_t tree, const double* row, const double* other = nullptr)
       : forest_(forest), root_(forest.tree_offsets[tree]), player_(forest.n_features, -1) {
     const auto end = forest.tree_offsets[tree + 1];
     for (auto node = root_; node < end; ++node) {
@@ -30,13 +31,16 @@ class Game {
       player_[forest.feature[node]] = static_cast<int>(features_.size());
       features_.push_back(forest.feature[node]);
     }
-    for (auto node = root_; node < end; ++node)
+    for (auto node = root_; node < end; ++node) {
       left_.push_back(!forest.is_leaf(node) && goes_left(forest, node, row[forest.feature[node]]));
+      if (other != nullptr)
+        other_left_.push_back(!forest.is_leaf(node) && goes_left(forest, node, other[forest.feature[node]]));
+    }
   }
 
   const std::vector<std::int32_t>& features() const { return features_; }
 
-  // Expected leaf value where the coalition's features are known and the others follow the cover.
+  // Leaf value where the coalition's features are known; of the others, expected by cover, or of the other row.
   double value(std::uint64_t coalition, int leaf_output) const { return value_at(root_, coalition, leaf_output); }
 
   double nobody(int leaf_output) const { return value(0, leaf_output); }
@@ -48,6 +52,7 @@ class Game {
     const auto left = root_ + forest_.children_left[node], right = root_ + forest_.children_right[node];
     if (coalition >> player_[forest_.feature[node]] & 1)
       return value_at(left_[node - root_] ? left : right, coalition, leaf_output);
+    if (!other_left_.empty()) return value_at(other_left_[node - root_] ? left : right, coalition, leaf_output);
     const double both = forest_.cover[left] + forest_.cover[right];
     const double share = both == 0 ? 0.5 : forest_.cover[left] / both;
     return share * value_at(left, coalition, leaf_output) + (1 - share) * value_at(right, coalition, leaf_output);
@@ -57,7 +62,7 @@ class Game {
   const std::int64_t root_;
   std::vector<int> player_;  // by feature
   std::vector<std::int32_t> features_;
-  std::vector<bool> left_;  // by node of the tree: where the row goes
+  std::vector<bool> left_, other_left_;  // by node of the tree: where the rows go
 };
 
 // Shapley 1953: |S|! (n - |S| - 1)! / n!, the weight of a coalition of `size` others: one over n times n - 1 choose size.
@@ -103,6 +108,26 @@ std::vector<double> naive_tree_shap(const ForestView& forest, const std::vector<
   for_each_game(forest, rows, [&](const Game& game, int leaf_output, std::size_t row, int output) {
     add_shapley_values(game, leaf_output, values.data() + row * of_row + output, forest.n_outputs);
   });
+  return values;
+}
+
+std::vector<double> naive_interventional(const ForestView& forest, const std::vector<double>& rows,
+                                         const std::vector<double>& background, const std::vector<double>& weights) {
+  const std::size_t n_features = forest.n_features, n_outputs = forest.n_outputs, n_rows = rows.size() / n_features;
+  std::vector<double> values(rows.size() * n_outputs), of_pair(n_features * n_outputs);
+  double sum = 0;
+  for (const double weight : weights) sum += weight;
+  for (std::size_t row = 0; row < n_rows; ++row)
+    for (std::size_t other = 0; other < weights.size(); ++other) {
+      std::fill(of_pair.begin(), of_pair.end(), 0.0);
+      for (std::int64_t tree = 0; tree < forest.n_trees; ++tree) {
+        const Game game(forest, tree, rows.data() + row * n_features, background.data() + other * n_features);
+        for (int k = 0; k < forest.n_leaf_outputs; ++k)
+          add_shapley_values(game, k, of_pair.data() + (forest.n_leaf_outputs == 1 ? forest.tree_output[tree] : k),
+                             forest.n_outputs);
+      }
+      for (std::size_t i = 0; i < of_pair.size(); ++i) values[row * of_pair.size() + i] += weights[other] / sum * of_pair[i];
+    }
   return values;
 }
 

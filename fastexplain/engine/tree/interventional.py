@@ -14,7 +14,9 @@ from fastexplain.engine.background import Background, as_background
 from fastexplain.engine.progress import progress, steps
 from fastexplain.engine.tree.inputs import aligned, loaded, prepared
 from fastexplain.engine.tree.lanes import asked_lanes, lanes_of, table_bytes
+from fastexplain.engine.tree.outputs import Output, explained_output, labels_of
 from fastexplain.engine.tree.result import TreeShapResult
+from fastexplain.engine.tree.transformed import Transformed, transformed_kernel
 from fastexplain.models import Forest, TreeModel
 
 __all__ = ["InterventionalTreeShap", "explain_once"]
@@ -75,8 +77,8 @@ class InterventionalTreeShap:
         self._model = loaded(model)
         self._background = _prepared_background(self._model, background, weights)
         self._lanes = lanes_of(self._forest, asked_lanes(dtype))
-        self._kernel: Any = None
-        self._prepared_kernel(resolve_num_threads(n_threads))
+        self._kernels: dict[Output | None, Any] = {}
+        self._kernel(None, resolve_num_threads(n_threads))
 
     @property
     def _forest(self) -> Forest:
@@ -84,17 +86,25 @@ class InterventionalTreeShap:
 
     @property
     def base_values(self) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = self._prepared_kernel(resolve_num_threads(None)).mean_outputs
+        mean: NDArray[np.float64] = self._kernel(None, resolve_num_threads(None)).mean_outputs
         return mean + self._forest.base_offset
 
-    def explain(self, X: Any, *, n_threads: int | None = None, show_progress: bool | None = None) -> TreeShapResult:
+    def explain(
+        self,
+        X: Any,
+        *,
+        model_output: str = "raw",
+        y: Any = None,
+        n_threads: int | None = None,
+        show_progress: bool | None = None,
+    ) -> TreeShapResult:
         """Interventional values of every row.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_rows, n_features)
             Rows as the model's own predict takes them.
-        n_threads, show_progress
+        model_output, y, n_threads, show_progress
             As in `tree_shap`.
 
         Returns
@@ -102,15 +112,21 @@ class InterventionalTreeShap:
         TreeShapResult
         """
         threads = resolve_num_threads(n_threads)
-        return _explain(self._prepared_kernel(threads), *prepared(self._model, X), threads, show_progress)
+        output = explained_output(self._model, model_output)
+        forest, rows = prepared(self._model, X)
+        labels = labels_of(self._model, output, y, len(rows))
+        return _explain(self._kernel(output, threads), forest, rows, output, labels, threads, show_progress)
 
-    def _prepared_kernel(self, n_threads: int) -> Any:
-        if self._kernel is None:  # new, or unpickled
-            self._kernel = _make_kernel(self._backend, self._forest, self._background, self._lanes, n_threads)
-        return self._kernel
+    def _kernel(self, output: Output | None, n_threads: int) -> Any:
+        """Made when it is first needed, also after unpickling."""
+        kernel = self._kernels.get(output)
+        if kernel is None:
+            kernel = _make_kernel(self._backend, self._forest, self._background, self._lanes, output, n_threads)
+            self._kernels[output] = kernel
+        return kernel
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kernel": None}
+        return {**self.__dict__, "_kernels": {}}
 
 
 def explain_once(
@@ -119,6 +135,8 @@ def explain_once(
     background: Any,
     weights: Any,
     *,
+    model_output: str,
+    y: Any,
     lanes: np.dtype[Any] | None,
     backend: str | None,
     n_threads: int | None,
@@ -127,30 +145,52 @@ def explain_once(
     """`tree_shap` with a background. The forest remembers the latest background, by a digest of its rows."""
     chosen, threads = select_backend(backend), resolve_num_threads(n_threads)
     tree_model = loaded(model)
+    output = explained_output(tree_model, model_output)
     of_background = _prepared_background(tree_model, background, weights)
     forest, rows = prepared(tree_model, X)
+    labels = labels_of(tree_model, output, y, len(rows))
     digest = _digest(of_background)
     width = lanes_of(forest, lanes)
-    key = (chosen, "interventional", width.char)
+    key = (chosen, "interventional", width.char) if output is None else (chosen, output)
     remembered = forest._compiled.get(key)
     if remembered is None or remembered[0] != digest:
-        remembered = forest._compiled[key] = (digest, _make_kernel(chosen, forest, of_background, width, threads))
-    return _explain(remembered[1], forest, rows, threads, show_progress)
+        kernel = _make_kernel(chosen, forest, of_background, width, output, threads)
+        remembered = forest._compiled[key] = (digest, kernel)
+    return _explain(remembered[1], forest, rows, output, labels, threads, show_progress)
 
 
 def _explain(
-    kernel: Any, forest: Forest, rows: NDArray[np.floating], n_threads: int, show_progress: bool | None
+    kernel: Any,
+    forest: Forest,
+    rows: NDArray[np.floating],
+    output: Output | None,
+    labels: NDArray[np.float64],
+    n_threads: int,
+    show_progress: bool | None,
 ) -> TreeShapResult:
     rows = aligned(rows)
     values = np.empty((len(rows), forest.n_features, forest.n_outputs))
     with progress(len(rows), "tree_shap", show_progress, quick=QUICK_ROWS) as bar:
         for part in steps(len(rows), bar, least=n_threads):
-            kernel.explain(rows[part], values[part], n_threads=n_threads)
-    return TreeShapResult(values, kernel.mean_outputs + forest.base_offset)
+            options = {} if output is None else {"labels": labels[part]}
+            kernel.explain(rows[part], values[part], n_threads=n_threads, **options)
+    if output is None:
+        return TreeShapResult(values, kernel.mean_outputs + forest.base_offset)
+    return TreeShapResult(values, kernel.means(labels))
 
 
-def _make_kernel(backend: str, forest: Forest, background: Background, lanes: np.dtype[Any], n_threads: int) -> Any:
+def _make_kernel(
+    backend: str,
+    forest: Forest,
+    background: Background,
+    lanes: np.dtype[Any],
+    output: Output | None,
+    n_threads: int,
+) -> Any:
     """The forest and the background, compiled by the backend."""
+    if output is not None:
+        kernel = transformed_kernel(backend, forest, background.data, background.weights, n_threads)
+        return Transformed(kernel, forest, output)
     if backend == "numba":
         from fastexplain.engine.tree import numba_interventional
 

@@ -13,6 +13,7 @@ from fastexplain.engine.progress import progress, steps
 from fastexplain.engine.tree.inputs import aligned, loaded, prepared
 from fastexplain.engine.tree.interventional import explain_once
 from fastexplain.engine.tree.lanes import asked_lanes, lanes_of, table_bytes
+from fastexplain.engine.tree.outputs import MODEL_OUTPUTS
 from fastexplain.engine.tree.result import TreeShapResult
 from fastexplain.models import Forest
 
@@ -32,6 +33,8 @@ def tree_shap(
     *,
     background: Any = None,
     weights: Any = None,
+    model_output: str = "raw",
+    y: Any = None,
     n_threads: int | None = None,
     dtype: DTypeLike | None = None,
     exact: bool = True,
@@ -55,6 +58,13 @@ def tree_shap(
         background, hold an `InterventionalTreeShap`.
     weights : array-like of shape (n_background,), optional
         Of the background rows: not negative, not all zero. None: equal.
+    model_output : {"raw", "probability", "log_loss"}, default "raw"
+        What is explained. ``"probability"``: of the second class, where the model has one margin for two classes; what
+        a forest of classification trees gives anyway. ``"log_loss"``: the loss at the labels `y`, or the squared error
+        of regressors. These need a background: the attributions of each pair of a row and a background row to the
+        margin are rescaled to sum to the pair's difference of outputs, as shap does, before the mean is taken.
+    y : array-like of shape (n_rows,), optional
+        Labels of the rows, for the loss.
     n_threads : int, optional
         Threads to use; None for the default (`fastexplain.set_num_threads`, ``FASTEXPLAIN_NUM_THREADS``, all CPUs).
         The result has the same bits for any number, and where all tables are kept (see Notes) a row has the same
@@ -78,7 +88,8 @@ def tree_shap(
     Returns
     -------
     TreeShapResult
-        ``values`` (n_rows, n_features, n_outputs) and ``base_values`` (n_outputs,). For every row and output,
+        ``values`` (n_rows, n_features, n_outputs) and ``base_values`` (n_outputs,), or (n_rows, 1) of a loss, whose
+        mean over the background depends on the row's label. For every row and output,
         ``values.sum(axis=1) + base_values`` is the model's raw prediction: to 1e-10 relative in float64, to the
         library's own rounding in float32.
 
@@ -129,11 +140,14 @@ def tree_shap(
             X,
             background,
             weights,
+            model_output=model_output,
+            y=y,
             lanes=asked,
             backend=backend,
             n_threads=n_threads,
             show_progress=show_progress,
         )
+    _refuse_transforms(model_output, y)
     if weights is not None:
         raise ValueError("weights are those of background rows, and there is no background; pass background=.")
     chosen = select_backend(backend)
@@ -155,6 +169,18 @@ def tree_shap(
         for part in steps(len(rows), bar, least=max(TILE_ROWS * threads, turn)):
             explain(part)
     return TreeShapResult(values, forest.expected_values())
+
+
+def _refuse_transforms(model_output: str, y: Any) -> None:
+    if model_output not in MODEL_OUTPUTS:
+        raise ValueError(f"model_output must be one of {', '.join(map(repr, MODEL_OUTPUTS))}; got {model_output!r}.")
+    if model_output != "raw":
+        raise ValueError(
+            f"model_output={model_output!r} rescales the values of each pair of a row and a background row, and "
+            "path-dependent values have no such pairs; pass background=, some hundred rows of the training data."
+        )
+    if y is not None:
+        raise ValueError("y is used by model_output='log_loss' only; leave it out, or ask for the loss.")
 
 
 def _compiled(forest: Forest, lanes: np.dtype[Any], n_threads: int) -> Any:

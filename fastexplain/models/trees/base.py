@@ -62,6 +62,16 @@ class TreeModel(abc.ABC):
         return "probability" if self.gives_probabilities else "margin"
 
     @property
+    def logistic_slope(self) -> float | None:
+        """k, where ``1 / (1 + exp(-k raw))`` is the probability of the second class (or the prediction); else None."""
+        return 1.0 if self.single_margin else None
+
+    @property
+    def predicts_raw(self) -> bool:
+        """Whether the raw output is a prediction in the units of the target."""
+        return False
+
+    @property
     def is_current(self) -> bool:
         """Whether `model` is still what was converted, as far as a glance tells: fit gives some models new trees."""
         return True

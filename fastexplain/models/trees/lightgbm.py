@@ -35,6 +35,7 @@ from fastexplain.rows.matrix import as_matrix, plain_pandas_dtypes
 __all__ = ["LightGBMModel", "load", "read_file"]
 
 LIBRARY = "LightGBM"
+IDENTITY_OBJECTIVES = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
 CLASSIFICATION_OBJECTIVES = {"binary", "multiclass", "multiclassova"}
 # Bits of a node's decision_type.
 CATEGORICAL, DEFAULT_LEFT, MISSING_SHIFT = 1, 2, 2
@@ -135,7 +136,8 @@ class LightGBMModel(TreeModel):
         import lightgbm
 
         num_class = integer_field(header, "num_class")
-        objective = header.get("objective", "").partition(" ")[0]
+        self._objective = header.get("objective", "").split()
+        objective = "".join(self._objective[:1])
         if isinstance(self.model, lightgbm.LGBMClassifier):
             self.n_classes, self.classes = len(self.model.classes_), np.asarray(self.model.classes_).tolist()
             if self.n_classes == 1:  # predict_proba has two columns all the same; the second label does not exist
@@ -144,6 +146,22 @@ class LightGBMModel(TreeModel):
             self.n_classes = max(num_class, 2)
         self.task = "regression" if self.n_classes is None else "classification"
         self.single_margin = self.task == "classification" and self.forest.n_outputs == 1
+
+    @property
+    def logistic_slope(self) -> float | None:
+        if self.forest.n_outputs != 1:
+            return None
+        match self._objective:
+            case ["binary", *options]:
+                stated = [float(option[8:]) for option in options if option.startswith("sigmoid:")]
+                return stated[0] if stated else 1.0
+            case ["cross_entropy" | "xentropy", *_]:
+                return 1.0
+        return None
+
+    @property
+    def predicts_raw(self) -> bool:
+        return self._objective[:1] in [[name] for name in IDENTITY_OBJECTIVES] and "sqrt" not in self._objective
 
     @property
     def explained_methods(self) -> tuple[str, ...]:

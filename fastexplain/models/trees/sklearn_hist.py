@@ -75,6 +75,10 @@ class SklearnHistModel(TreeModel):
     def is_current(self) -> bool:
         return self.model._predictors[-1][-1] is self._last_tree
 
+    @property
+    def predicts_raw(self) -> bool:
+        return self.task == "regression" and self.model.loss not in ("poisson", "gamma")
+
     def prepare(self, X: Any) -> NDArray[np.floating]:
         return as_matrix(
             X,

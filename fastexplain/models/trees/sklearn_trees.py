@@ -98,6 +98,16 @@ class SklearnTreeModel(TreeModel):
         self._last_tree = _last_tree(model)
 
     @property
+    def logistic_slope(self) -> float | None:
+        if not self.single_margin:
+            return None
+        return 2.0 if self.model.loss == "exponential" else 1.0
+
+    @property
+    def predicts_raw(self) -> bool:
+        return self.task == "regression"
+
+    @property
     def is_current(self) -> bool:
         return _last_tree(self.model) is self._last_tree
 

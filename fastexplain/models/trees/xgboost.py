@@ -276,7 +276,7 @@ class XGBoostModel(TreeModel):
     def _set_task(self, objective: str) -> None:
         from sklearn.base import ClassifierMixin
 
-        n_outputs = self.forest.n_outputs
+        self._objective, n_outputs = objective, self.forest.n_outputs
         is_classifier = isinstance(self.model, ClassifierMixin) or objective.startswith(("binary:", "multi:"))
         # Several outputs without classes: several targets (or labels), each a score of its own.
         if not is_classifier or (n_outputs > 1 and self._n_classes(objective) != n_outputs):
@@ -288,6 +288,14 @@ class XGBoostModel(TreeModel):
         classes = getattr(self.model, "classes_", None)
         if classes is not None and len(classes) == self.n_classes:
             self.classes = np.asarray(classes).tolist()
+
+    @property
+    def logistic_slope(self) -> float | None:
+        return 1.0 if self.forest.n_outputs == 1 and self._objective in LOGIT_LINK | {"binary:logitraw"} else None
+
+    @property
+    def predicts_raw(self) -> bool:
+        return self._objective in IDENTITY_LINK and self._objective.startswith("reg:")
 
     def _n_classes(self, objective: str) -> int | None:
         if objective.startswith("multi:"):

@@ -27,6 +27,20 @@ struct InterventionalOptions {
   std::size_t kept_bytes = 64u << 20;
 };
 
+// An output g that follows from the margin f, the sum of the trees plus an offset. Every pair of a row x and a background row z
+// has its attributions to f multiplied by (g(f(x)) - g(f(z))) / (f(x) - f(z)), before the mean over z is taken.
+struct OutputTransform {
+  enum class Kind {
+    kProbability,  // 1 / (1 + exp(-slope f))
+    kLogLoss,      // log(1 + exp(slope f)) - label slope f
+    kSquaredLoss,  // (f - label)^2
+  };
+  Kind kind;
+  double slope;          // unused by the squared loss
+  double offset;         // of the margin
+  const double* labels;  // of each explained row; null for probabilities
+};
+
 // A forest compiled with a background. Immutable; safe to use from several threads. Copies what it needs of its arguments.
 class InterventionalShap {
  public:
@@ -55,6 +69,31 @@ class InterventionalShap {
  private:
   class Impl;
   std::int64_t n_features_, n_outputs_;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The same for a transformed output of a forest of one output.
+class TransformedShap {
+ public:
+  // As for InterventionalShap.
+  TransformedShap(const ForestView& forest, const RowsView& background, const double* weights, int n_threads,
+                  const InterventionalOptions& options = {});
+  ~TransformedShap();
+
+  // As of InterventionalShap: values sum to the transformed output less its weighted mean over the background.
+  void explain(const RowsView& rows, const OutputTransform& transform, const ValuesView& values, int n_threads,
+               const InterruptCheck& check = {}) const;
+
+  // The sum of the trees for each background row of weight above zero, and the weights of these rows, which sum to 1.
+  const std::vector<double>& background_outputs() const;
+  const std::vector<double>& background_weights() const;
+
+  std::int64_t n_features() const { return n_features_; }
+  std::size_t memory() const;
+
+ private:
+  class Impl;
+  std::int64_t n_features_;
   std::unique_ptr<Impl> impl_;
 };
 
