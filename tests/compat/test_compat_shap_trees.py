@@ -310,7 +310,7 @@ def test_labels_of_losses() -> None:
         mine.shap_values(ROWS, [0, 1])
     with pytest.raises(ValueError, match="y holds labels other than 0 and 1"):
         mine.shap_values(ROWS, [0, 1, 2, 0, 1])
-    with pytest.raises(NotImplementedError, match="of two classes' margins"):
+    with pytest.raises(ValueError, match="this model's trees vote with probabilities"):
         ours.TreeExplainer(CLASSES, BACKGROUND, "log_loss")
 
 
