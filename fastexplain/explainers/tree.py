@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine import InterventionalTreeShap, tree_shap
 from fastexplain.engine.background import as_background, has_weights
+from fastexplain.engine.tree.outputs import explained_output
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.explainers.raw.raw_features import raw_features
@@ -20,7 +21,7 @@ from fastexplain.explainers.shared.checks import check_task
 from fastexplain.explainers.shared.later import model_has_changed
 from fastexplain.explainers.shared.predictions import model_predictions
 from fastexplain.explainers.shared.probability import scaled_to_probability, warn_of_rescaled_values
-from fastexplain.explanation.explanation import RESCALED_MARGINS, Predictions
+from fastexplain.explanation.explanation import RESCALED, RESCALED_MARGINS, Predictions
 from fastexplain.models import TreeModel, load_model
 from fastexplain.models.trees.registry import rows_for_library
 from fastexplain.rows.tables import count_rows, unwrapped_rows
@@ -51,7 +52,9 @@ class TreeExplainer(BaseExplainer):
         ``"default"``: the raw output. ``"probability"``: values of each class that add up, with its expected value, to
         the model's ``predict_proba``. Where the raw output is a margin, this is interpret-community's rescaling (see
         `scaled_to_probability`): expected values stay margins, and values are no Shapley values of the probability, as
-        `KernelExplainer` has them; a `RescaledValuesWarning` says so. A forest's are as by default.
+        `KernelExplainer` has them; a `RescaledValuesWarning` says so. A forest's are as by default. With
+        ``feature_perturbation="interventional"`` the margins of two classes are rescaled as by shap, one background row
+        at a time, and the expected value is the mean probability.
     transformations : ColumnTransformer, Pipeline, FeatureUnion, DataFrameMapper or list of tuple, optional
         Fitted, and applied to all rows before the model sees them: rows, `features` and explanations are then those of
         the raw features. Tuples are ``(columns, transformer or None)``; see `RawFeatures`.
@@ -148,11 +151,14 @@ class TreeExplainer(BaseExplainer):
         self._tree_model = load_model(parts.last)
         check_task(model_task, self._tree_model.task, self._tree_model.library)
         self._shap_values_output = _checked_output(shap_values_output, self._tree_model)
-        self._rescales = self._shap_values_output == "probability" and self._tree_model.units == "margin"
-        if self._rescales:
-            warn_of_rescaled_values(
-                self._tree_model.library, "probability", "the base value stays a margin", stacklevel=2
-            )
+        of_margins = self._shap_values_output == "probability" and self._tree_model.units == "margin"
+        self._by_pair = of_margins and self.feature_perturbation == "interventional"
+        self._rescales = of_margins and not self._by_pair
+        if self._by_pair:
+            explained_output(self._tree_model, "probability")  # of two classes, or an error
+        if of_margins:
+            base = "the base value is the mean probability" if self._by_pair else "the base value stays a margin"
+            warn_of_rescaled_values(self._tree_model.library, "probability", base, stacklevel=2)
         examples = initialization_examples
         if raw is not None:
             examples = self._tree_model.dense(raw.transform_examples(raw.examples))
@@ -163,7 +169,7 @@ class TreeExplainer(BaseExplainer):
         super().__init__(
             model,
             examples,
-            _explained(self._tree_model, self._rescales),
+            _explained(self._tree_model, self._rescales, self._by_pair),
             explain_subset=explain_subset,
             features=features,
             classes=classes,
@@ -184,6 +190,8 @@ class TreeExplainer(BaseExplainer):
         options: dict[str, Any] = {"n_threads": self.n_threads, "show_progress": show_progress}
         if self._against is None:
             result = tree_shap(self._tree_model, rows, **options)
+        elif self._by_pair:
+            return Attribution(*self._against.explain(rows, model_output="probability", **options)).both_classes()
         else:
             result = self._against.explain(rows, **options)
         if not self._rescales:
@@ -220,23 +228,24 @@ def _check_current(model: TreeModel) -> None:
         raise model_has_changed()
 
 
-def _outputs(model: TreeModel, X: Any, predictions: Predictions) -> NDArray[Any]:
+def _outputs(model: TreeModel, by_pair: bool, X: Any, predictions: Predictions) -> NDArray[Any]:
     """What the values add up to, by the model as it is now."""
-    if model.gives_probabilities and np.ndim(predictions[1]) == 2:
+    if (model.gives_probabilities or by_pair) and np.ndim(predictions[1]) == 2:
         return np.asarray(predictions[1])
     return model.raw_predict(model.dense(X))
 
 
-def _explained(model: TreeModel, rescales: bool) -> ExplainedModel:
+def _explained(model: TreeModel, rescales: bool, by_pair: bool) -> ExplainedModel:
+    units = RESCALED if by_pair else RESCALED_MARGINS if rescales else model.units
     return ExplainedModel(
         name=model.library,
         n_features=model.forest.n_features,
-        n_outputs=model.n_classes if rescales and model.n_classes else model.forest.n_outputs,
+        n_outputs=model.n_classes if (rescales or by_pair) and model.n_classes else model.forest.n_outputs,
         task=model.task,
         n_classes=model.n_classes,
-        units=RESCALED_MARGINS if rescales else model.units,
+        units=units,
         predict=partial(_predictions, model),
-        outputs=None if rescales else partial(_outputs, model),
+        outputs=None if rescales else partial(_outputs, model, by_pair),
         classes=model.classes,
         feature_names=None if model.feature_names is None else list(model.feature_names),
     )

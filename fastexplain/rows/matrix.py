@@ -123,12 +123,11 @@ def refuse_non_finite(
     n_rows = max(1, BLOCK_VALUES // max(1, X.shape[1]))
     for begin in range(0, len(X), n_rows):
         block = X[begin : begin + n_rows]
-        if allow_inf:
-            good = ~np.isnan(block)
-        elif allow_nan:
-            good = ~(np.abs(block) >= limit)
-        else:
-            good = np.abs(block) < limit
+        good = ~np.isnan(block) if allow_inf else np.abs(block) < limit
+        if good.all():
+            continue
+        if allow_nan:
+            good |= np.isnan(block)
         if not good.all():
             row, column = (int(i) for i in np.argwhere(~good)[0])
             _raise_non_finite(float(block[row, column]), begin + row, column, names)

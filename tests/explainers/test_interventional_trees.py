@@ -75,6 +75,36 @@ def test_weighted_examples() -> None:
     assert_allclose(explanation.base_values, summary.weights @ FOREST.predict(summary.data))
 
 
+def test_probabilities_of_two_classes_are_rescaled_by_background_row() -> None:
+    """As by shap: values and base value are of the probability, and no Shapley values of it."""
+    with pytest.warns(fastexplain.RescaledValuesWarning, match="the base value is the mean probability"):
+        explainer = TreeExplainer(
+            BOOSTING, shap_values_output="probability", initialization_examples=EXAMPLES, **INTERVENTIONAL
+        )
+    explanation = explainer.explain_local(ROWS)
+    expected = tree_shap(BOOSTING, ROWS, background=EXAMPLES, model_output="probability")
+    assert_allclose(explanation.values[..., 1:], expected.values, atol=1e-12)
+    assert_allclose(explanation.values[..., 0], -explanation.values[..., 1])
+    assert_allclose(explanation.base_values, BOOSTING.predict_proba(EXAMPLES).mean(axis=0))
+    total = explanation.values.sum(axis=1) + explanation.base_values
+    assert_allclose(total, BOOSTING.predict_proba(ROWS), atol=1e-12)
+    assert_allclose(explanation.eval_y_predicted_proba, BOOSTING.predict_proba(ROWS))
+    assert explanation.units == "probability (rescaled)"
+
+
+def test_forests_give_probabilities_anyway() -> None:
+    options: dict[str, Any] = {"initialization_examples": EXAMPLES, **INTERVENTIONAL}
+    asked = TreeExplainer(CLASSES, shap_values_output="probability", **options).explain_local(ROWS)
+    assert_array_equal(asked.values, TreeExplainer(CLASSES, **options).explain_local(ROWS).values)
+    assert asked.units == "probability"
+
+
+def test_probabilities_of_more_classes_are_refused() -> None:
+    model = GradientBoostingClassifier(n_estimators=2).fit(X, Y)
+    with pytest.raises(ValueError, match="is for two classes; this model has 3"):
+        TreeExplainer(model, shap_values_output="probability", initialization_examples=EXAMPLES, **INTERVENTIONAL)
+
+
 def test_pipelines_hide_engineered_columns() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"length": X[:, 0], "kind": np.where(X[:, 3] > 1, "wide", "narrow")})

@@ -36,7 +36,23 @@ inline std::uint64_t word_at_most(const std::int32_t* codes, std::int32_t add, s
   return ~above;
 }
 
-#include "vector_masks.inc"
+// A lane's mask is its highest bit, all that select looks at: a byte of the words, in every byte of the lane, is shifted so
+// that the lane's row comes to lie there.
+template <class T>
+using Mask = Bits<T>;
+
+template <class T>
+inline Mask<T> mask_at(const std::uint64_t* words, int group) {
+  const char* bytes = reinterpret_cast<const char*>(words);
+  if constexpr (kLanes<T> == 8) {
+    const __m256i shifts = _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+    return reinterpret_cast<Mask<T>>(_mm256_sllv_epi32(_mm256_set1_epi8(bytes[group]), shifts));
+  } else {
+    alignas(32) static constexpr long long kShifts[2][4] = {{7, 6, 5, 4}, {3, 2, 1, 0}};
+    const __m256i shifts = _mm256_load_si256(reinterpret_cast<const __m256i*>(kShifts[group & 1]));
+    return reinterpret_cast<Mask<T>>(_mm256_sllv_epi64(_mm256_set1_epi8(bytes[group >> 1]), shifts));
+  }
+}
 
 inline __m256 select(Mask<float> mask, __m256 a, __m256 b) { return _mm256_blendv_ps(b, a, reinterpret_cast<__m256>(mask)); }
 inline __m256d select(Mask<double> mask, __m256d a, __m256d b) {

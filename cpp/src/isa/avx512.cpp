@@ -52,9 +52,14 @@ struct MaskRegister<double> {
 template <class T>
 using Mask = MaskRegister<T>;
 
+// A mask is so many bytes of the words as they lie in memory.
 template <class T>
-inline Mask<T> mask_of(std::uint64_t word, int group) {
-  return {static_cast<decltype(Mask<T>::bits)>(word >> (group * kLanes<T>))};
+inline Mask<T> mask_at(const std::uint64_t* words, int group) {
+  const char* at = reinterpret_cast<const char*>(words) + group * (kLanes<T> / 8);
+  if constexpr (kLanes<T> == 16)
+    return {_load_mask16(reinterpret_cast<__mmask16*>(const_cast<char*>(at)))};
+  else
+    return {_load_mask8(reinterpret_cast<__mmask8*>(const_cast<char*>(at)))};
 }
 
 inline __m512 select(Mask<float> mask, __m512 a, __m512 b) { return _mm512_mask_blend_ps(mask.bits, b, a); }

@@ -45,7 +45,22 @@ inline std::uint64_t word_at_most(const std::int32_t* codes, std::int32_t add, s
   return word;
 }
 
-#include "vector_masks.inc"
+// Lane masks are vectors of all-ones or zero.
+template <class T>
+using Mask = Bits<T>;
+
+// Lanes of the group-th kLanes<T> rows. Compares 32-bit halves, the same bit in both halves of a double: SSE2 has no comparison
+// of 64-bit integers.
+template <class T>
+inline Mask<T> mask_at(const std::uint64_t* words, int group) {
+  using Halves = Vector<std::int32_t>;
+  constexpr int kCount = kLanes<T>, kHalves = kLanes<std::int32_t>;
+  Halves lane_bit;
+  for (int half = 0; half < kHalves; ++half) lane_bit[half] = 1 << (half * kCount / kHalves);
+  const std::uint64_t word = words[group / (kWordRows / kCount)] >> (group % (kWordRows / kCount) * kCount);
+  const Halves bits = static_cast<std::int32_t>(word & ((std::uint64_t{1} << kCount) - 1)) - Halves{};
+  return reinterpret_cast<Mask<T>>((bits & lane_bit) == lane_bit);
+}
 
 // Bit by bit: the lanes of a mask are all ones or all zeros.
 template <class M, class V>

@@ -70,19 +70,35 @@ struct PassTask {
   std::size_t n_ops;
   const NodeConstants<T>* constants;
   const T* leaf_values;  // of the output being explained
+  const T* at_zero;      // of the output being explained; see TreeProgram
   std::size_t leaf_stride;
   const std::uint64_t* first;
   const std::uint64_t* follow;
   const std::uint8_t* goes;  // of the row, [decision]: in place of the two above where a row is explained by itself
   int n_rows;
-  int n_points;  // 1 .. kMaxPassPoints
+  int n_points;   // 1 .. kMaxPassPoints
+  T zero_weight;  // of the point t = 0
   T points[kMaxPassPoints];
   T weights[kMaxPassPoints];
-  // Scratch, 64-byte aligned, kTileRows * n_points values per level each: path products, and values of both children.
-  T* products;
-  T* child_values;
-  T* tables;  // 4 * kMaxPassPoints values per level
-  T* phi;     // in and out, [slot][kTileRows]; of a single row, [slot]
+  // Scratch, 64-byte aligned: three values per level, row and point, or of a row by itself kRowLevelValues per level.
+  T* stack;
+  char* choices;  // kChoiceBytes per level
+  T* phi;         // in and out, [slot][kTileRows]; of a single row, [slot]
+};
+
+// What a level keeps of its node from entering it to combining its children, at most: 28 vectors of 32 bytes.
+inline constexpr int kChoiceBytes = 896;
+// What a level of the stack takes at most where a row is explained by itself.
+inline constexpr int kRowLevelValues = 8 * kMaxPassPoints;
+
+// Attributions of a tree, [slot][kTileRows], to be added to sums of the forest's features, [feature][row].
+template <class T>
+struct TreeSumTask {
+  const T* phi;
+  const std::int32_t* features;  // by slot
+  std::size_t n_slots;
+  std::size_t n_rows;  // whole words of them
+  double* sums;
 };
 
 struct TreeKernels {
@@ -94,6 +110,9 @@ struct TreeKernels {
   void (*decide_row)(const DecideTask&, int row, std::uint8_t* goes);
   void (*row_f32)(const PassTask<float>&);
   void (*row_f64)(const PassTask<double>&);
+  void (*add_f32)(const TreeSumTask<float>&);
+  void (*add_f64)(const TreeSumTask<double>&);
+  void (*add_sums)(const double* from, std::size_t n, double* to);
 };
 
 }  // namespace fastexplain

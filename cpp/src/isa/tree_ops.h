@@ -40,7 +40,7 @@ struct NodeConstants {
 // the second child of the node are: a subtree, whose value lies on the stack, a twig or a leaf.
 enum class Step : std::uint32_t {
   kEnterFirst,     // path products of the first child
-  kEnterSecond,    // path products of the second child
+  kEnterSecond,    // path products of the second child, in place of the first one's
   kCombineSubSub,  // both children are subtrees
   kCombineSubTwig,
   kCombineSubLeaf,
@@ -51,10 +51,12 @@ enum class Step : std::uint32_t {
 
 struct Op {
   std::uint32_t node;        // decision number; a first twig's is node + 1, a second twig's is the next free one after that
-  std::uint32_t level : 27;  // depth of the node, the root's is 1
+  std::uint32_t level : 24;  // depth of the node, the root's is 1
   std::uint32_t side : 1;    // which child of its parent the node is: where its value goes
   Step step : 4;
+  std::uint32_t repeated : 3;  // bits: the node, the first twig and the second twig have an earlier split on their feature
 };
 static_assert(sizeof(Op) == 8);
+inline constexpr std::uint32_t kMaxLevels = (1u << 24) - 1;
 
 }  // namespace fastexplain

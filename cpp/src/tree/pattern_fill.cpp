@@ -25,6 +25,9 @@ GroupFiller<T>::GroupFiller(const SumLayout& layout) : layout_(layout), index_(k
 template <class T>
 void GroupFiller<T>::fill(const TreePlan& plan, const PlannedGroup& group, const double* background, T* table) {
   arrange(plan, group);
+  weighted_.clear();
+  for (std::uint32_t state = 0; background != nullptr && state < group.n_states; ++state)
+    if (background[state] != 0) weighted_.push_back(state);
   const std::size_t n_outputs = plan.n_leaf_outputs;
   make_room(entries_, n_entries_, of_output_ * n_outputs + kOctet);
   std::fill_n(entries_.get(), of_output_ * n_outputs, 0.0);
@@ -130,7 +133,7 @@ void GroupFiller<T>::leaf_rows(const TreePlan& plan, const PlannedGroup& group, 
   const std::size_t n_patterns = std::size_t{1} << leaf.n_conditions, stride = row_lanes_ / kOctet;
   double of_pattern[kMaxStates / kOctet << kMaxConditions];
   std::fill_n(of_pattern, n_patterns * stride, 0.0);
-  for (std::uint32_t state = 0; state < group.n_states; ++state) of_pattern[index[state] / kOctet] += background[state];
+  for (const auto state : weighted_) of_pattern[index[state] / kOctet] += background[state];
   for (std::size_t pattern = 1; pattern < n_patterns && stride > 1; ++pattern)
     of_pattern[pattern] = of_pattern[pattern * stride];
   task.background = of_pattern;
@@ -141,20 +144,20 @@ void GroupFiller<T>::leaf_rows(const TreePlan& plan, const PlannedGroup& group, 
 template <class T>
 void GroupFiller<T>::index_states(const TreePlan& plan, const PlannedGroup& group, const PlannedLeaf& leaf,
                                   std::uint16_t* index) {
+  flags_of_.assign(group.n_dims, nullptr);
+  part_of_.resize(group.n_dims);
+  for (std::uint32_t i = 0; i < leaf.n_conditions; ++i) {
+    const PlannedCondition& condition = plan.conditions[leaf.first_condition + i];
+    flags_of_[condition.dim] = plan.flags.data() + condition.first_flag;
+    part_of_[condition.dim] = static_cast<std::uint16_t>((std::size_t{1} << i) * row_lanes_);
+  }
   index[0] = 0;
   std::size_t known = 1;
   for (std::uint32_t d = 0; d < group.n_dims; ++d) {
     const std::uint32_t n_digits = plan.dims[group.first_dim + d].n_digits;
-    const std::uint8_t* flags = nullptr;
-    std::size_t part = 0;
-    for (std::uint32_t i = 0; i < leaf.n_conditions; ++i) {
-      const PlannedCondition& condition = plan.conditions[leaf.first_condition + i];
-      if (condition.dim != d) continue;
-      flags = plan.flags.data() + condition.first_flag;
-      part = (std::size_t{1} << i) * row_lanes_;
-    }
+    const std::uint8_t* flags = flags_of_[d];
     for (std::uint32_t digit = n_digits; digit-- > 0;) {
-      const auto more = static_cast<std::uint16_t>(flags != nullptr && flags[digit] != 0 ? part : 0);
+      const std::uint16_t more = flags != nullptr && flags[digit] != 0 ? part_of_[d] : 0;
       for (std::size_t s = 0; s < known; ++s) index[digit * known + s] = static_cast<std::uint16_t>(index[s] + more);
     }
     known *= n_digits;

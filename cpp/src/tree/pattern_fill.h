@@ -41,6 +41,10 @@ class GroupFiller {
   // Of the group at hand: columns in the order of their slots.
   std::vector<std::uint32_t> order_, lane_;  // the latter by column
   std::vector<std::uint32_t> masks_;         // by chunk, see PatternPlaceTask
+  std::vector<std::uint32_t> weighted_;      // states that the background has rows in
+  // Of the leaf at hand, by column: the digits that satisfy it, and what they add to the index.
+  std::vector<const std::uint8_t*> flags_of_;
+  std::vector<std::uint16_t> part_of_;
   std::size_t row_lanes_ = 0, of_output_ = 0;
   AlignedBuffer<double> entries_, rows_;
   std::size_t n_entries_ = 0, n_rows_ = 0;  // that there is room for

@@ -40,15 +40,16 @@ TreePlanner::TreePlanner(const ForestView& forest, const Encoding& encoding, con
     : forest_(forest),
       encoding_(encoding),
       columns_(encoding.columns),
-      chunk_(chunk),
       options_(options),
       path_(columns_.size()),
+      allowed_(columns_.size()),
       column_of_feature_(forest.n_features, -1),
       n_on_path_(forest.n_features, 0),
       dim_of_column_(columns_.size(), -1) {
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     path_[i].at_most = static_cast<std::int32_t>(columns_[i].cuts.size());
-    if (columns_[i].categorical && encoding.has_byte_codes(i)) path_[i].allowed = CodeSet::first(columns_[i].n_codes());
+    if (columns_[i].categorical && encoding.has_byte_codes(i)) allowed_[i] = CodeSet::first(columns_[i].n_codes());
+    chunk_of_column_.push_back(chunk[encoding.position[columns_[i].feature]]);
   }
 }
 
@@ -190,7 +191,7 @@ void TreePlanner::weigh_group(std::int64_t node) {
 
 // Chunks of an entry that covers the columns of dims_.
 std::size_t TreePlanner::entry_chunks() const {
-  const auto chunk = [&](std::size_t i) { return chunk_[encoding_.position[columns_[dims_[i].column].feature]]; };
+  const auto chunk = [&](std::size_t i) { return chunk_of_column_[dims_[i].column]; };
   std::size_t n_chunks = 0;
   for (std::size_t i = 0; i < n_dims_; ++i) {
     bool seen = false;
@@ -234,7 +235,9 @@ TreePlanner::Undo TreePlanner::take(std::int64_t node, int side) {
   path.share *= share_[local(child(node, side))];
   if (columns_[column].categorical) {
     const CodeSet& left = left_codes_[cut_[local(node)]];
-    path.allowed = side == 0 ? path.allowed & left : path.allowed - left;
+    CodeSet& allowed = allowed_[column];
+    allowed_before_.push_back(allowed);
+    allowed = side == 0 ? allowed & left : allowed - left;
     return undo;
   }
   const bool missing_left = forest_.default_left[node] != 0;
@@ -246,9 +249,12 @@ TreePlanner::Undo TreePlanner::take(std::int64_t node, int side) {
   return undo;
 }
 
-void TreePlanner::put_back(Undo& undo) {
+void TreePlanner::put_back(const Undo& undo) {
   if (!undo.before.restricted) restricted_.pop_back();
-  path_[undo.column] = std::move(undo.before);
+  path_[undo.column] = undo.before;
+  if (!columns_[undo.column].categorical) return;
+  allowed_[undo.column] = allowed_before_.back();
+  allowed_before_.pop_back();
 }
 
 // Codes that take the left child of a categorical node.
@@ -278,10 +284,10 @@ void TreePlanner::collect(std::int64_t node, bool into_leaves) {
     const std::uint32_t column = column_of(node);
     const ColumnPath& path = path_[column];
     inner_.push_back({column, node, path.above, path.at_most, path.missing, reach_.size()});
-    if (columns_[column].categorical) reach_.push_back(path.allowed);
+    if (columns_[column].categorical) reach_.push_back(allowed_[column]);
   }
   for (const int side : {0, 1}) {
-    Undo undo = take(node, side);
+    const Undo undo = take(node, side);
     collect(child(node, side), into_leaves);
     put_back(undo);
   }
@@ -365,7 +371,7 @@ void TreePlanner::numerical_digits(Dim& dim, std::size_t begin, std::size_t end)
 }
 
 void TreePlanner::categorical_digits(Dim& dim, std::size_t begin, std::size_t end) {
-  const CodeSet& allowed = path_[dim.column].allowed;
+  const CodeSet& allowed = allowed_[dim.column];
   const std::int32_t n_codes = columns_[dim.column].n_codes();
   auto& kinds = kinds_;  // codes that nothing so far tells apart
   kinds.assign({CodeSet::first(n_codes) - allowed, allowed});
@@ -466,7 +472,7 @@ void TreePlanner::emit_leaf(std::int64_t node) {
     for (const auto& run : dim.runs) {
       bool satisfies = false;
       if (columns_[column].categorical)
-        satisfies = path.allowed.has(run.last);
+        satisfies = allowed_[column].has(run.last);
       else
         satisfies = run.last == DigitRun::kMissing ? path.missing : path.above < run.last && run.last <= path.at_most;
       plan_.flags[first + run.digit] = satisfies;

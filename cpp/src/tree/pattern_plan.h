@@ -106,8 +106,7 @@ class TreePlanner {
   struct ColumnPath {
     bool restricted = false;
     bool missing = true;
-    std::int32_t above = -1, at_most = 0;  // codes, of a numerical column
-    CodeSet allowed;                       // of a categorical column
+    std::int32_t above = -1, at_most = 0;  // codes, of a numerical column; a categorical one's are in allowed_
     double share = 1.0;
   };
   // An inner node of a group, and the codes of its column that come to it.
@@ -120,7 +119,7 @@ class TreePlanner {
   };
   struct Undo {
     std::uint32_t column;
-    ColumnPath before;
+    ColumnPath before;  // of a categorical column, its codes are on top of allowed_before_
   };
   struct Dim {
     std::uint32_t column;
@@ -145,7 +144,7 @@ class TreePlanner {
   int path_states() const;
   bool is_unfit(std::int64_t node) const;
   Undo take(std::int64_t node, int side);
-  void put_back(Undo& undo);
+  void put_back(const Undo& undo);
   CodeSet goes_left(std::int64_t node) const;
 
   std::int64_t child(std::int64_t node, int side) const {
@@ -157,7 +156,7 @@ class TreePlanner {
   const ForestView& forest_;
   const Encoding& encoding_;
   const std::vector<Column>& columns_;
-  const std::vector<std::int32_t>& chunk_;
+  std::vector<std::int32_t> chunk_of_column_;
   const PlanOptions options_;
   double node_cost_ = 0;
 
@@ -173,6 +172,8 @@ class TreePlanner {
   std::vector<double> group_cost_, table_cost_, walk_cost_;
   std::vector<bool> has_tables_;           // by node: whether tables take over anything below
   std::vector<ColumnPath> path_;           // by column
+  std::vector<CodeSet> allowed_;           // by column: codes that the path lets through, of a categorical one
+  std::vector<CodeSet> allowed_before_;    // what the categorical nodes of the path have changed
   std::vector<std::uint32_t> restricted_;  // columns, in the order of the path
   std::vector<std::int32_t> column_of_feature_, n_on_path_;
   std::vector<InnerNode> inner_;

@@ -27,18 +27,19 @@ constexpr int kFewRows = 3;
 template <class T>
 struct PassRule {
   int n_points;
+  T zero_weight;
   T points[kMaxPassPoints];
   T weights[kMaxPassPoints];
 };
 
 template <class T>
-std::vector<PassRule<T>> make_pass_rules(int n_points) {
-  const Quadrature rule = gauss_legendre(n_points);
+std::vector<PassRule<T>> make_pass_rules(int n_points, bool has_zero_point) {
+  const Quadrature rule = has_zero_point ? gauss_radau(n_points) : gauss_legendre(n_points);
   std::vector<PassRule<T>> passes;
   const int n_passes = (n_points + kMaxPassPoints - 1) / kMaxPassPoints;
   for (int pass = 0, begin = 0; pass < n_passes; ++pass) {
     const int end = n_points * (pass + 1) / n_passes;
-    PassRule<T> of_pass{end - begin, {}, {}};
+    PassRule<T> of_pass{end - begin, static_cast<T>(pass == 0 ? rule.weight_at_zero : 0.0), {}, {}};
     for (int q = begin; q < end; ++q) {
       of_pass.points[q - begin] = static_cast<T>(rule.points[q]);
       of_pass.weights[q - begin] = static_cast<T>(rule.weights[q]);
@@ -51,12 +52,12 @@ std::vector<PassRule<T>> make_pass_rules(int n_points) {
 
 // Made once per process and kept: calls for a single row would feel them.
 template <class T>
-const std::vector<PassRule<T>>& pass_rules(int n_points) {
+const std::vector<PassRule<T>>& pass_rules(int n_points, bool has_zero_point) {
   static std::mutex mutex;
-  static std::map<int, std::vector<PassRule<T>>> rules;
+  static std::map<std::pair<int, bool>, std::vector<PassRule<T>>> rules;
   const std::lock_guard lock(mutex);
-  const auto [found, is_new] = rules.try_emplace(n_points);
-  if (is_new) found->second = make_pass_rules<T>(n_points);
+  const auto [found, is_new] = rules.try_emplace({n_points, has_zero_point});
+  if (is_new) found->second = make_pass_rules<T>(n_points, has_zero_point);
   return found->second;
 }
 
@@ -64,7 +65,8 @@ template <class T>
 struct Scratch {
   AlignedBuffer<char> codes;            // [tile][column][kTileRows]
   AlignedBuffer<double> total, bundle;  // [tile][output][feature][row]
-  AlignedBuffer<T> products, child_values, tables, phi;
+  AlignedBuffer<T> stack, phi;
+  AlignedBuffer<char> choices;
   AlignedBuffer<std::uint64_t> first, follow;
   AlignedBuffer<std::uint8_t> goes;
 };
@@ -89,9 +91,9 @@ class QuadratureShap<T>::Call {
         n_tiles_((rows.n_rows + kTileRows - 1) / kTileRows),
         n_bundles_(static_cast<std::int64_t>(program_.bundles.size()) - 1) {
     for (const auto& tree : program_.trees) {
-      const auto n_points = static_cast<std::size_t>(std::min(tree.n_points, max_points));
-      if (n_points >= rules_.size()) rules_.resize(n_points + 1);
-      if (rules_[n_points] == nullptr) rules_[n_points] = &pass_rules<T>(static_cast<int>(n_points));
+      const auto number = rule_number(tree);
+      if (number >= rules_.size()) rules_.resize(number + 1);
+      if (rules_[number] == nullptr) rules_[number] = &pass_rules<T>(n_points(tree), tree.has_zero_point);
     }
   }
 
@@ -125,7 +127,7 @@ class QuadratureShap<T>::Call {
           for (std::int64_t bundle = 0; bundle < n_bundles_; ++bundle) {
             std::fill_n(mine->bundle.get(), n, 0.0);
             sum_bundle(bundle, begin, end, *mine, mine->codes.get(), mine->bundle.get());
-            for (std::size_t i = 0; i < n; ++i) mine->total.get()[i] += mine->bundle.get()[i];
+            kernels_.add_sums(mine->bundle.get(), n, mine->total.get());
           }
           for (auto tile = begin; tile < end; ++tile) write(tile, mine->total.get() + (tile - begin) * tile_values_);
         },
@@ -155,8 +157,7 @@ class QuadratureShap<T>::Call {
       // 0 + first bundle, as run_by_rows does: the sum of negative zeros keeps its sign otherwise.
       const std::size_t n = sums_of(padded_rows(tile));
       for (std::size_t i = 0; i < n; ++i) total[i] = 0.0 + total[i];
-      for (std::int64_t bundle = 1; bundle < n_bundles_; ++bundle)
-        for (std::size_t i = 0; i < n; ++i) total[i] += total[bundle * tile_values_ + i];
+      for (std::int64_t bundle = 1; bundle < n_bundles_; ++bundle) kernels_.add_sums(total + bundle * tile_values_, n, total);
       write(tile, total);
     }
   }
@@ -166,11 +167,11 @@ class QuadratureShap<T>::Call {
     // A call of a few rows gets by with little: pages from the system would cost it as much as the work itself.
     const bool few = rows_.n_rows <= kFewRows;
     const std::size_t lanes = few ? 1 : kTileRows;
-    const std::size_t level = lanes * (few ? kMaxPassPoints : std::min(program_.max_points, kMaxPassPoints));
+    const std::size_t level =
+        few ? kRowLevelValues : std::size_t{3} * kTileRows * std::min(program_.max_points, kMaxPassPoints);
     const std::size_t n_levels = static_cast<std::size_t>(program_.max_levels) + 2;
-    scratch->products.resize(n_levels * level);
-    scratch->child_values.resize(n_levels * 2 * level);
-    scratch->tables.resize(n_levels * 4 * kMaxPassPoints);
+    scratch->stack.resize(n_levels * level);
+    if (!few) scratch->choices.resize((n_levels + 2) * kChoiceBytes);
     scratch->phi.resize(static_cast<std::size_t>(program_.max_slots) * lanes);
     scratch->first.resize(program_.max_decisions * kTileWords);
     if (!few) scratch->follow.resize(program_.max_decisions * kTileWords);
@@ -220,12 +221,12 @@ class QuadratureShap<T>::Call {
     task.follow = scratch.follow.get();
     task.goes = scratch.goes.get();
     task.n_rows = n_rows;
-    task.products = scratch.products.get();
-    task.child_values = scratch.child_values.get();
-    task.tables = scratch.tables.get();
+    task.stack = scratch.stack.get();
+    task.choices = scratch.choices.get();
     task.phi = scratch.phi.get();
     for (int output = 0; output < encoding_.n_leaf_outputs; ++output) {
       task.leaf_values = tree.leaf_values.data() + output;
+      task.at_zero = tree.at_zero.data() + output;
       const int to = encoding_.n_leaf_outputs == 1 ? tree.output : output;
       double* of_output = sums + static_cast<std::size_t>(to) * encoding_.features.size() * n_padded;
       if (n_rows <= kFewRows) {
@@ -253,8 +254,9 @@ class QuadratureShap<T>::Call {
 
   void run_passes(const TreeProgram<T>& tree, PassTask<T>& task, void (*pass_f32)(const PassTask<float>&),
                   void (*pass_f64)(const PassTask<double>&)) const {
-    for (const auto& rule : *rules_[std::min(tree.n_points, max_points_)]) {
+    for (const auto& rule : *rules_[rule_number(tree)]) {
       task.n_points = rule.n_points;
+      task.zero_weight = rule.zero_weight;
       std::copy_n(rule.points, kMaxPassPoints, task.points);
       std::copy_n(rule.weights, kMaxPassPoints, task.weights);
       if constexpr (sizeof(T) == sizeof(float))
@@ -276,12 +278,17 @@ class QuadratureShap<T>::Call {
             scratch.first.get(),   scratch.follow.get()};
   }
 
-  static void add(const TreeProgram<T>& tree, const T* phi, int n_rows, double* sums) {
-    for (std::size_t slot = 0; slot < tree.features.size(); ++slot) {
-      const T* from = phi + slot * kTileRows;
-      double* to = sums + static_cast<std::size_t>(tree.features[slot]) * n_rows;
-      for (int row = 0; row < n_rows; ++row) to[row] += static_cast<double>(from[row]);
-    }
+  void add(const TreeProgram<T>& tree, const T* phi, int n_rows, double* sums) const {
+    const TreeSumTask<T> task{phi, tree.features.data(), tree.features.size(), static_cast<std::size_t>(n_rows), sums};
+    if constexpr (sizeof(T) == sizeof(float))
+      kernels_.add_f32(task);
+    else
+      kernels_.add_f64(task);
+  }
+
+  int n_points(const TreeProgram<T>& tree) const { return std::min(tree.n_points, max_points_); }
+  std::size_t rule_number(const TreeProgram<T>& tree) const {
+    return static_cast<std::size_t>(n_points(tree)) * 2 + (tree.has_zero_point ? 1 : 0);
   }
 
   // [output][feature][padded row] -> rows of values.
@@ -308,7 +315,7 @@ class QuadratureShap<T>::Call {
   const int max_points_;
   const std::size_t tile_values_, tile_codes_;
   const std::int64_t n_tiles_, n_bundles_;
-  std::vector<const std::vector<PassRule<T>>*> rules_;  // by number of points
+  std::vector<const std::vector<PassRule<T>>*> rules_;  // by rule_number
 };
 
 template <class T>
@@ -334,7 +341,8 @@ std::size_t QuadratureShap<T>::memory() const {
   std::size_t bytes = 0;
   for (const auto& tree : program_.trees) {
     bytes += tree.ops.capacity() * sizeof(Op) + tree.decisions.capacity() * sizeof(Decision) +
-             tree.constants.capacity() * sizeof(NodeConstants<T>) + tree.leaf_values.capacity() * sizeof(T) +
+             tree.constants.capacity() * sizeof(NodeConstants<T>) +
+             (tree.leaf_values.capacity() + tree.at_zero.capacity()) * sizeof(T) +
              tree.features.capacity() * sizeof(std::int32_t);
     for (const auto& block : tree.category_blocks)
       for (const auto& column : block.columns) bytes += column.masks.capacity() * sizeof(std::uint64_t);

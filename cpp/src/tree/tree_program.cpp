@@ -29,8 +29,11 @@ class TreeCompiler {
     for (const auto node : part.cut_off) cut_off_[node - root_] = true;
     if (!is_leaf(root_)) {
       expectation_ = expectation(forest_, part.tree);
+      fill_means(forest_.tree_offsets[part.tree + 1] - root_);
+      program_.has_zero_point = true;
       walk();
-      program_.n_points = std::max(1, (max_distinct_ + 1) / 2);
+      if (!program_.has_zero_point) std::fill(program_.at_zero.begin(), program_.at_zero.end(), T{0});
+      program_.n_points = std::max(1, program_.has_zero_point ? max_distinct_ / 2 : (max_distinct_ + 1) / 2);
       fill_category_blocks();
     }
     for (auto& feature : program_.features) {
@@ -46,6 +49,10 @@ class TreeCompiler {
  private:
   enum Kind { kLeaf, kTwig, kSubtree };
 
+  static constexpr std::int64_t kNone = -1;
+  // Shares below this one do not serve as divisors.
+  static constexpr double kLeastShare = 1e-100;
+
   // What the current path knows of a feature.
   struct PathState {
     std::int32_t ancestor = -1;  // as in Decision
@@ -59,7 +66,10 @@ class TreeCompiler {
     std::uint32_t level;
     std::uint32_t side;
     double share;
-    PathState before;  // of the node's feature, to be put back
+    double reach;            // path product at t = 0
+    std::int64_t origin;     // leaf whose value is zero for the leaves below, or kNone
+    PathState before;        // of the node's feature, to be put back
+    std::uint32_t repeated;  // as in Op
     int stage = 0;
   };
 
@@ -68,9 +78,9 @@ class TreeCompiler {
 
   bool is_cut_off(std::int64_t node) const { return !cut_off_.empty() && cut_off_[node - root_]; }
   bool is_leaf(std::int64_t node) const { return forest_.is_leaf(node) || is_cut_off(node); }
-  T leaf_value(std::int64_t node, int output) const {
-    if (is_cut_off(node)) return T{0};
-    return static_cast<T>(forest_.values[node * forest_.n_leaf_outputs + output] - expectation_[output]);
+  double leaf_value(std::int64_t node, int output) const {
+    if (node == kNone || is_cut_off(node)) return 0;
+    return forest_.values[node * forest_.n_leaf_outputs + output] - expectation_[output];
   }
 
   Kind kind(std::int64_t node) const {
@@ -78,9 +88,26 @@ class TreeCompiler {
     return is_leaf(left(node)) && is_leaf(right(node)) ? kTwig : kSubtree;
   }
 
+  // Mean values of all nodes of the tree over the training rows, less that of the root: values at t = 0.
+  void fill_means(std::int64_t n_nodes) {
+    const int n_leaf = forest_.n_leaf_outputs;
+    means_.assign(static_cast<std::size_t>(n_nodes) * n_leaf, 0.0);
+    std::vector<std::int64_t> order{root_};
+    for (std::size_t i = 0; i < order.size(); ++i)
+      if (!is_leaf(order[i])) order.insert(order.end(), {left(order[i]), right(order[i])});
+    for (auto i = order.size(); i-- > 0;) {
+      const std::int64_t node = order[i];
+      const bool leaf = is_leaf(node);
+      const double of_left = leaf ? 0 : first_share(forest_.cover[left(node)], forest_.cover[right(node)]);
+      for (int k = 0; k < n_leaf; ++k)
+        mean(node, k) = leaf ? leaf_value(node, k) : of_left * mean(left(node), k) + (1 - of_left) * mean(right(node), k);
+    }
+  }
+  double& mean(std::int64_t node, int output) { return means_[(node - root_) * forest_.n_leaf_outputs + output]; }
+
   void walk() {
     std::vector<Frame> stack;
-    stack.push_back(open(root_, 1, 0));
+    stack.push_back(open(root_, 1, 0, 1.0, kNone));
     while (!stack.empty()) {
       Frame& frame = stack.back();
       const std::int32_t feature = forest_.feature[frame.node];
@@ -92,14 +119,14 @@ class TreeCompiler {
           if (frame.first_kind == kSubtree) {
             take(feature, frame, 0);
             emit(Step::kEnterFirst, frame);
-            stack.push_back(open(frame.first, frame.level + 1, 0));
+            stack.push_back(open(frame.first, frame.level + 1, 0, reach(frame, 0), origin_below(frame)));
           }
           break;
         case 1:
           if (frame.second_kind == kSubtree) {
             take(feature, frame, 1);
             emit(Step::kEnterSecond, frame);
-            stack.push_back(open(frame.second, frame.level + 1, 1));
+            stack.push_back(open(frame.second, frame.level + 1, 1, reach(frame, 1), origin_below(frame)));
           }
           break;
         default:
@@ -112,8 +139,10 @@ class TreeCompiler {
   }
 
   // Numbers a node and fills in what does not depend on its subtrees. Children are swapped so that the larger kind is first.
-  Frame open(std::int64_t node, std::uint32_t level, std::uint32_t side) {
+  Frame open(std::int64_t node, std::uint32_t level, std::uint32_t side, double reach, std::int64_t origin) {
     Frame frame;
+    frame.reach = reach;
+    frame.origin = origin;
     frame.node = node;
     frame.level = level;
     frame.side = side;
@@ -129,13 +158,16 @@ class TreeCompiler {
     frame.share = first_share(forest_.cover[frame.first], forest_.cover[frame.second]);
     const std::int32_t feature = forest_.feature[node];
     frame.before = path_[feature];
+    frame.repeated = frame.before.ancestor >= 0 ? 1 : 0;
     frame.number = static_cast<std::uint32_t>(program_.decisions.size());
     add_decision(node, flip, frame.before);
     program_.constants.push_back({static_cast<T>(frame.share), static_cast<T>(frame.before.accumulated), slot(feature),
                                   frame.before.ancestor >= 0 ? 1u : 0u});
     const int n_leaf = forest_.n_leaf_outputs;
     for (const auto child : {frame.first, frame.second})
-      for (int k = 0; k < n_leaf; ++k) program_.leaf_values.push_back(is_leaf(child) ? leaf_value(child, k) : T{0});
+      for (int k = 0; k < n_leaf; ++k)
+        program_.leaf_values.push_back(is_leaf(child) ? static_cast<T>(leaf_value(child, k) - leaf_value(origin, k)) : T{0});
+    add_at_zero(frame, level == 0);
     if (frame.before.ancestor < 0) ++distinct_;
     max_distinct_ = std::max(max_distinct_, distinct_);
     program_.n_levels = std::max(program_.n_levels, static_cast<std::int32_t>(level));
@@ -159,13 +191,31 @@ class TreeCompiler {
     program_.decisions.push_back(decision);
   }
 
+  // The term of a node's sum for t = 0. As a twig it has no difference of values in the sum.
+  void add_at_zero(const Frame& frame, bool as_twig) {
+    if (!(frame.share >= kLeastShare) || !(1 - frame.share >= kLeastShare) || !(frame.before.accumulated >= kLeastShare))
+      program_.has_zero_point = false;
+    const double others = frame.reach / frame.before.accumulated;
+    for (int k = 0; k < forest_.n_leaf_outputs; ++k)
+      program_.at_zero.push_back(static_cast<T>(as_twig ? others : others * (mean(frame.first, k) - mean(frame.second, k))));
+  }
+
   // A twig needs a number and constants, but no step of its own.
-  void twig(const Frame& parent, int side) {
+  void twig(Frame& parent, int side) {
     const std::int32_t feature = forest_.feature[parent.node];
     take(feature, parent, side);
-    close(open(side == 0 ? parent.first : parent.second, 0, 0));
+    const Frame frame = open(side == 0 ? parent.first : parent.second, 0, 0, reach(parent, side), origin_below(parent));
+    if (frame.before.ancestor >= 0) parent.repeated |= 2u << side;
+    close(frame);
     path_[feature] = parent.before;
   }
+
+  // Beside a leaf, values are taken in relation to that leaf: no step has to subtract it.
+  static std::int64_t origin_below(const Frame& frame) {
+    return frame.first_kind != kLeaf && frame.second_kind == kLeaf ? frame.second : frame.origin;
+  }
+
+  static double reach(const Frame& frame, int side) { return frame.reach * (side == 0 ? frame.share : 1 - frame.share); }
 
   void take(std::int32_t feature, const Frame& frame, int side) {
     path_[feature] = {static_cast<std::int32_t>(frame.number) * 2 + side,
@@ -192,6 +242,7 @@ class TreeCompiler {
     op.level = frame.level;
     op.side = frame.side;
     op.step = step;
+    op.repeated = frame.repeated;
     program_.ops.push_back(op);
   }
 
@@ -236,6 +287,7 @@ class TreeCompiler {
     program_.decisions.shrink_to_fit();
     program_.constants.shrink_to_fit();
     program_.leaf_values.shrink_to_fit();
+    program_.at_zero.shrink_to_fit();
     program_.features.shrink_to_fit();
   }
 
@@ -248,6 +300,7 @@ class TreeCompiler {
   const ForestView& forest_;
   const Encoding& encoding_;
   std::vector<double> expectation_;
+  std::vector<double> means_;  // [node][leaf output]
   std::vector<bool> cut_off_;  // by node; empty: none
   std::vector<PathState> path_;
   std::vector<std::int32_t> slot_;

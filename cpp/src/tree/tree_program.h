@@ -28,12 +28,20 @@ struct TreeProgram {
   std::vector<Op> ops;
   std::vector<Decision> decisions;
   std::vector<NodeConstants<T>> constants;
-  std::vector<T> leaf_values;  // [decision][side][leaf output], zero where the child is no leaf
+  // [decision][side][leaf output], zero where the child is no leaf. Below a node with one leaf, values are less that leaf's.
+  std::vector<T> leaf_values;
+  // [decision][leaf output]: what the point t = 0 adds to the node's sum over points, A K (V_L - V_R) there; of a node inside
+  // its parent without a subtree or twig below, A K. Zero where the rule has no such point.
+  std::vector<T> at_zero;
   std::vector<CategoryBlock> category_blocks;
   std::vector<std::int32_t> features;  // by slot: the tree's own features, each as a position in ForestProgram::features
   std::int32_t n_levels = 0;
-  std::int32_t n_points = 0;  // ceil(d / 2), d = most distinct features on a path
-  std::int32_t output = 0;    // that the tree adds to, if it has one leaf output
+  // Quadrature points besides t = 0, for d distinct features on a path, at most: d / 2, rounded down where t = 0 is a point of
+  // the rule (Gauss-Radau), else up (Gauss-Legendre). At t = 0 nothing depends on a row, so that it costs no time. A tree with
+  // a split that sent no training row one way goes without: the algebra divides by the shares then.
+  std::int32_t n_points = 0;
+  bool has_zero_point = false;
+  std::int32_t output = 0;  // that the tree adds to, if it has one leaf output
 };
 
 // Trees of a forest, compiled.

@@ -69,8 +69,8 @@ TEST_CASE("the larger child comes first, and the decision is flipped with it") {
   REQUIRE(tree.decisions.size() == 2);
   CHECK(flips(tree.decisions[0]));
   CHECK_FALSE(flips(tree.decisions[1]));
-  CHECK(tree.constants[0].share == 0.75);                               // of the right child, now first
-  CHECK(tree.leaf_values == std::vector<double>{0, -12.5, -2.5, 7.5});  // the twig's place holds no leaf
+  CHECK(tree.constants[0].share == 0.75);                            // of the right child, now first
+  CHECK(tree.leaf_values == std::vector<double>{0, -12.5, 10, 20});  // the twig's place holds none; less the leaf beside it
 }
 
 TEST_CASE("every kind of children has its step") {
@@ -157,28 +157,53 @@ TEST_CASE("children without cover share alike") {
   CHECK(compile_tree(split(0, 0, leaf(1, 0), leaf(2, 3))).constants[0].share == 0);
 }
 
-TEST_CASE("half as many points as distinct features on a path, rounded up") {
+TEST_CASE("half as many points as distinct features on a path, rounded down beside t = 0") {
   for (const int distinct : {1, 2, 3, 4, 5, 16, 17, 40}) {
     CAPTURE(distinct);
     const auto tree = compile_tree(chain(2 * distinct, distinct, 1), distinct);  // each feature twice
-    CHECK(tree.n_points == (distinct + 1) / 2);
+    CHECK(tree.has_zero_point);
+    CHECK(tree.n_points == std::max(1, distinct / 2));
     CHECK(tree.features.size() == static_cast<std::size_t>(distinct));
   }
+}
+
+TEST_CASE("a split that sent no row one way needs a rule without t = 0") {
+  const auto tree = compile_tree(split(0, 0, split(1, 0, leaf(1, 0), leaf(2, 3)), split(2, 0, leaf(3, 1), leaf(4, 1))));
+  CHECK_FALSE(tree.has_zero_point);
+  CHECK(tree.n_points == 1);
+  const auto three = compile_tree(split(0, 0, split(1, 0, split(2, 0, leaf(1, 0), leaf(2, 1)), leaf(3, 1)), leaf(4, 1)));
+  CHECK(three.n_points == 2);
+  CHECK(three.at_zero == std::vector<double>(three.at_zero.size(), 0.0));
+}
+
+TEST_CASE("terms for t = 0 are the cover's share of the path times the difference of the children's means") {
+  // Root f0, three quarters to the first child; below it f1 with a leaf and the twig f0, whose path has been to f0 before.
+  Node twig = split(0, -1, leaf(1, 1), leaf(3, 1));
+  Node first = split(1, 0, std::move(twig), leaf(6, 1));
+  const auto tree = compile_tree(split(0, 0, std::move(first), leaf(10, 1)));
+  REQUIRE(tree.at_zero.size() == 3);
+  const double mean = (2 * 2.0 + 6) / 3;
+  CHECK(tree.at_zero[0] == Approx(mean - 10).epsilon(1e-14));
+  CHECK(tree.at_zero[1] == Approx(0.75 * (2 - 6)).epsilon(1e-14));
+  CHECK(tree.at_zero[2] == Approx(2.0 / 3).epsilon(1e-14));  // a twig inside its parent: without the difference, and without f0
+  CHECK(tree.ops.back().repeated == 0);
+  CHECK(tree.ops[1].repeated == 2);  // f1's first twig
 }
 
 TEST_CASE("distinct features are counted by path, not by tree") {
   const auto tree = compile_tree(split(0, 0, split(1, 0, stump(2), leaf(1)), split(3, 0, stump(4), leaf(1))));
   CHECK(tree.features.size() == 5);
-  CHECK(tree.n_points == 2);
+  CHECK(tree.n_points == 1);
 }
 
 TEST_CASE("a feature is counted again after its path has been left") {
-  // f1 is met in both halves; the second half has three distinct features all the same.
-  const auto tree = compile_tree(split(0, 0, stump(1), split(1, 0, stump(2), leaf(1))));
+  // f1 is met in both halves; the second half has four distinct features all the same.
+  const auto tree = compile_tree(split(0, 0, stump(1), split(1, 0, split(3, 0, stump(2), leaf(1)), leaf(1))));
   CHECK(tree.n_points == 2);
-  const auto other_way = compile_tree(split(0, 0, split(1, 0, stump(2), leaf(1)), split(1, 0, leaf(1), stump(3))));
+  const auto other_way =
+      compile_tree(split(0, 0, split(1, 0, stump(2), leaf(1)), split(1, 0, leaf(1), split(3, 0, stump(4), leaf(1)))));
   CHECK(other_way.n_points == 2);
-  CHECK(other_way.features.size() == 4);
+  CHECK(other_way.features.size() == 5);
 }
 
 TEST_CASE("bounds count a column's thresholds over the whole forest") {
@@ -322,7 +347,7 @@ TEST_CASE("a forest compiles alike on any number of threads") {
                        return x.bound == y.bound && x.column == y.column && x.ancestor == y.ancestor;
                      }));
     CHECK(std::equal(a.ops.begin(), a.ops.end(), b.ops.begin(), b.ops.end(), [](const Op& x, const Op& y) {
-      return x.step == y.step && x.node == y.node && x.level == y.level && x.side == y.side;
+      return x.step == y.step && x.node == y.node && x.level == y.level && x.side == y.side && x.repeated == y.repeated;
     }));
   }
 }

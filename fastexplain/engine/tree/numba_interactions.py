@@ -30,7 +30,7 @@ class _Trees(NamedTuple):
     nodes: Nodes
     tree_offsets: NDArray[np.int64]
     first_output: NDArray[np.int32]  # per tree: where its leaf outputs go
-    cover: NDArray[np.float64]
+    left_share: NDArray[np.float64]  # of the cover of a node's children
 
 
 class _Scratch(NamedTuple):
@@ -43,7 +43,7 @@ class _Scratch(NamedTuple):
     earlier: NDArray[np.int64]  # (n_levels,): nearest level above on the same feature, -1 if none
     latest: NDArray[np.int64]  # (n_used,): lowest level on the path by feature, -1 if none
     on_path: NDArray[np.int64]  # (most,): the path's distinct features
-    known: NDArray[np.float64]  # (most,): t o + (1 - t) z of each of them
+    inverse: NDArray[np.float64]  # (most,): 1 / (t o + (1 - t) z) of each of them
     pairs: NDArray[np.float64]  # (most, most) of most distinct features on a path: the integrals
 
 
@@ -73,7 +73,7 @@ def pair_interactions(
     nodes, used = make_nodes(forest)
     whole = forest.n_leaf_outputs == forest.n_outputs
     first_output = np.zeros_like(forest.tree_output) if whole else forest.tree_output
-    trees = _Trees(nodes, forest.tree_offsets, first_output, forest.cover)
+    trees = _Trees(nodes, forest.tree_offsets, first_output, forest.left_shares())
     out[...] = 0.0
     n_levels = n_levels_of(forest)
     if n_levels < 2:
@@ -121,7 +121,7 @@ def _explain_rows(
         earlier=np.empty(n_levels, dtype=np.int64),
         latest=np.full(n_used, -1, dtype=np.int64),
         on_path=np.empty(most, dtype=np.int64),
-        known=np.empty(most),
+        inverse=np.empty(most),
         pairs=np.empty((most, most)),
     )
     for row in range(out.shape[0]):
@@ -182,8 +182,7 @@ def _walk(
         if hidden.shape[1]:
             left_share = 1.0 if goes_left(node, nodes, hidden[slot, b]) else 0.0
         else:
-            both = trees.cover[left] + trees.cover[right]
-            left_share = trees.cover[left] / both if both > 0.0 else 0.5
+            left_share = trees.left_share[node]
         met = goes_left(node, nodes, columns[slot, row]) == (side == 0)
         earlier = scratch.earlier[level]
         scratch.met[level] = (scratch.met[earlier] if earlier >= 0 else 1.0) if met else 0.0
@@ -197,7 +196,7 @@ def _walk(
 @inlined
 def _integrate(n_distinct: int, t: NDArray[np.float64], w: NDArray[np.float64], scratch: _Scratch) -> None:
     """Find the integrals of all pairs, below the diagonal of `pairs`."""
-    known, pairs = scratch.known, scratch.pairs
+    inverse, pairs = scratch.inverse, scratch.pairs
     for i in range(n_distinct):
         for j in range(i):
             pairs[i, j] = 0.0
@@ -206,12 +205,13 @@ def _integrate(n_distinct: int, t: NDArray[np.float64], w: NDArray[np.float64], 
         for i in range(n_distinct):
             level = scratch.latest[scratch.on_path[i]]
             # not zero: t is neither 0 nor 1, and one of the two is positive
-            known[i] = t[q] * scratch.met[level] + (1.0 - t[q]) * scratch.share[level]
-            product *= known[i]
+            known = t[q] * scratch.met[level] + (1.0 - t[q]) * scratch.share[level]
+            product *= known
+            inverse[i] = 1.0 / known
         for i in range(n_distinct):
-            without = product / known[i]
+            without = product * inverse[i]
             for j in range(i):
-                pairs[i, j] += without / known[j]
+                pairs[i, j] += without * inverse[j]
 
 
 @inlined

@@ -297,6 +297,15 @@ class Forest:
                 cover += np.bincount(child, weights[begin + row], minlength=self.n_nodes)
         return replace(self, cover=cover)
 
+    def left_shares(self) -> NDArray[np.float64]:
+        """Left child's part of the cover of both children, of each node; 0 at a leaf."""
+        inner = np.flatnonzero(self.children_left >= 0)
+        root = np.repeat(self.tree_offsets[:-1], np.diff(self.tree_offsets))[inner]
+        shares = np.zeros(self.n_nodes)
+        left, right = root + self.children_left[inner], root + self.children_right[inner]
+        shares[inner] = _left_share(self.cover[left], self.cover[right])
+        return shares
+
     def node_means(self) -> NDArray[np.float64]:
         """Mean leaf values below each node, by cover: (n_nodes, n_leaf_outputs). At a leaf its own."""
         levels = []

@@ -212,7 +212,8 @@ class TreeExplainer(Explainer):
         axes = ("row", "feature", *partner, *(("output",) if self._vector_out else ()))
         if callable(self.expected_value):
             explanation = self._explanation(rows, values, single, watch, axes=axes, base_values=np.nan)
-            losses = np.array([self.expected_value(label) for label in np.reshape(y, -1)])
+            labels, of_row = np.unique(np.reshape(y, -1), return_inverse=True)
+            losses = np.array([self.expected_value(label) for label in labels])[of_row]
             explanation.base_values = losses[0] if single else losses
             return explanation
         base = self.expected_value if self._vector_out else np.reshape(self.expected_value, ())

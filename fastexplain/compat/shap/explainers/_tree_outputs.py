@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain._threads import resolve_num_threads
-from fastexplain.engine.backends import select_backend
 from fastexplain.engine.kernel.kernel_shap import kernel_shap
 from fastexplain.engine.tree.interventional import InterventionalTreeShap
-from fastexplain.engine.tree.transformed import transformed_kernel
+from fastexplain.engine.tree.result import TreeShapResult
 from fastexplain.models import TreeModel
+from fastexplain.rows.tables import slice_rows
 
 __all__ = ["OUTPUTS", "AgainstBackground", "against_background"]
 
@@ -49,8 +48,8 @@ class AgainstBackground:
         return self._solver.explain(rows, n_threads=self._n_threads).values
 
 
-class _Stretched(AgainstBackground):
-    """A function of the raw output: values of each pair of rows stretched, as shap does."""
+class _Transformed(AgainstBackground):
+    """What follows from a single margin: its values, pair by pair, made to add up, as shap does."""
 
     is_raw = False
 
@@ -61,51 +60,29 @@ class _Stretched(AgainstBackground):
         weights: NDArray[np.float64],
         n_threads: int | None,
         *,
-        function: str,
+        output: str,
         both_classes: bool = False,
     ) -> None:
-        self._trees, self._n_threads, self._both_classes = trees, n_threads, both_classes
-        self._function = function
-        self.takes_labels = function in ("log_loss", "squared_loss")
-        self._background = np.ascontiguousarray(trees.prepare(trees.dense(rows))), weights
-        self._kernel = self._compiled()
-
-    def _compiled(self) -> Any:
-        threads = resolve_num_threads(self._n_threads)
-        return transformed_kernel(select_backend(), self._trees.forest, *self._background, threads)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kernel": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._kernel = self._compiled()
+        super().__init__(trees, rows, weights, n_threads)
+        self._output, self._both_classes = output, both_classes
+        self._classes = trees.classes if trees.logistic_slope is not None else None
+        self._row = slice_rows(rows, 0, 1)
+        self.takes_labels = output == "log_loss"
 
     def expected(self, label: Any = None) -> NDArray[np.float64]:
-        margins = np.ravel(self._kernel.background_outputs) + self._trees.forest.base_offset
-        number = 0.0 if label is None else float(label)
-        outputs = {
-            "probability": _sigmoid(margins),
-            "log_loss": np.logaddexp(0.0, margins) - number * margins,
-            "squared_loss": (margins - number) ** 2,
-        }[self._function]
-        mean = float(self._kernel.background_weights @ outputs)
-        return np.array([1.0 - mean, mean] if self._both_classes else [mean])
+        labels = np.array([0.0 if label is None else label]) if self.takes_labels else None
+        mean = self._explained(self._row, labels).base_values.reshape(-1)
+        return np.concatenate([1.0 - mean, mean]) if self._both_classes else mean
 
     def values(self, rows: Any, labels: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        prepared = self._trees.prepare(self._trees.dense(rows))
-        forest = self._trees.forest
-        values = np.empty((len(prepared), forest.n_features, forest.n_outputs))
-        self._kernel.explain(
-            prepared,
-            transform=self._function,
-            slope=1.0,
-            offset=float(forest.base_offset[0]),
-            labels=np.zeros(len(prepared)) if labels is None else labels,
-            values=values,
-            n_threads=resolve_num_threads(self._n_threads),
-        )
+        values = self._explained(rows, labels).values
         return np.concatenate([-values, values], axis=2) if self._both_classes else values
+
+    def _explained(self, rows: Any, labels: NDArray[np.float64] | None) -> TreeShapResult:
+        y = labels
+        if labels is not None and self._classes is not None:
+            y = np.asarray(self._classes)[labels.astype(np.intp)]
+        return self._solver.explain(rows, model_output=self._output, y=y, n_threads=self._n_threads)
 
 
 class _Enumerated(AgainstBackground):
@@ -163,40 +140,15 @@ def against_background(
     if output == "raw":
         return AgainstBackground(*arguments)
     if output == "log_loss":
-        return _Stretched(*arguments, function=_loss(trees, rows))
+        return _Transformed(*arguments, output=output)
     if output == "probability" and trees.gives_probabilities:
         return AgainstBackground(*arguments)
-    if output != "predict" and _is_sigmoid(trees, rows):
-        return _Stretched(*arguments, function="probability", both_classes=output == "predict_proba")
+    if output != "predict" and trees.logistic_slope is not None:
+        return _Transformed(*arguments, output="probability", both_classes=output == "predict_proba")
     if output == "probability" and trees.task != "classification":
         raise ValueError("model_output='probability' is of classifiers; this model is none. Use 'raw'.")
     same = _agree(getattr(trees.model, "predict_proba" if output == "probability" else output), trees, rows)
     return AgainstBackground(*arguments) if same else _Enumerated(*arguments, output=output)
-
-
-def _loss(trees: TreeModel, rows: Any) -> str:
-    if trees.gives_probabilities or len(trees.forest.base_offset) > 1:
-        raise NotImplementedError(
-            "model_output='log_loss' is of regressors, whose squared error it is, and of two classes' margins."
-        )
-    return "log_loss" if _is_sigmoid(trees, rows) else "squared_loss"
-
-
-def _is_sigmoid(trees: TreeModel, rows: Any) -> bool:
-    """Whether the model's probability is the sigmoid of its single raw output."""
-    if trees.forest.n_outputs > 1 or trees.gives_probabilities:
-        return False
-    if hasattr(trees.model, "predict_proba"):
-        probability = np.asarray(trees.model.predict_proba(rows), dtype=np.float64)
-        probability = probability[:, -1] if probability.ndim == 2 else probability
-    else:
-        probability = np.asarray(trees.model.predict(trees.rows_to_predict(rows)), dtype=np.float64)
-    raw = trees.raw_predict(rows)[:, 0]
-    return probability.shape == raw.shape and np.allclose(probability, _sigmoid(raw), rtol=_SAME, atol=_SAME)
-
-
-def _sigmoid(raw: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 0.5 * (1.0 + np.tanh(0.5 * raw))
 
 
 def _agree(method: Any, trees: TreeModel, rows: Any) -> bool:
