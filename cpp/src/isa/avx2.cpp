@@ -87,6 +87,11 @@ inline int count(const Hits& hits) {
 inline void add_where(const Hits& hits, double x, Vector<double>* sums) {
   for (int i = 0; i < 2; ++i) sums[i] += _mm256_and_pd(_mm256_castsi256_pd(hits.of[i]), _mm256_set1_pd(x));
 }
+inline void add_either(const Hits& hits, double x, const Hits& others, double y, Vector<double>* sums) {
+  for (int i = 0; i < 2; ++i)
+    sums[i] += _mm256_or_pd(_mm256_and_pd(_mm256_castsi256_pd(hits.of[i]), _mm256_set1_pd(x)),
+                            _mm256_and_pd(_mm256_castsi256_pd(others.of[i]), _mm256_set1_pd(y)));
+}
 
 #include "background_body.inc"
 #include "dense_body.inc"

@@ -3,11 +3,11 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bits.h"
 #include "explain.h"
 #include "fastexplain/tree/interventional_shap.h"
 #include "forests.h"
@@ -48,10 +48,6 @@ std::vector<double> explain_against(const ForestArrays& forest, const std::vecto
   std::vector<double> values(view.n_rows * forest.n_features() * forest.n_outputs(), 1e9);
   shap.explain(view, {values.data(), view.n_rows, forest.n_features(), forest.n_outputs()}, how.n_threads);
   return values;
-}
-
-bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
 }
 
 // Forests of which features have places of their own, in all trees or in each, or on the path only; with long paths, too.
@@ -155,17 +151,6 @@ TEST_CASE("rescaling is the quotient of differences, and the slope where there i
   CHECK(rescaling({Kind::kProbability, 2, 0, nullptr}, 0.3, 0.3, 0) == Approx(2 * logistic(0.6) * logistic(-0.6)));
   CHECK(rescaling({Kind::kLogLoss, 2, 0, nullptr}, 0.3, 0.3, 1) == Approx(2 * (logistic(0.6) - 1)));
   CHECK(rescaling({Kind::kLogLoss, 1, 0, nullptr}, 800, -800, 0) == Approx(0.5));
-}
-
-// FNV-1a over the bytes; see test_tree_shap_bits.cpp.
-std::uint64_t digest(const std::vector<double>& values) {
-  std::uint64_t hash = 14695981039346656037ull;
-  for (const double value : values) {
-    unsigned char bytes[sizeof(double)];
-    std::memcpy(bytes, &value, sizeof(double));
-    for (const unsigned char byte : bytes) hash = (hash ^ byte) * 1099511628211ull;
-  }
-  return hash;
 }
 
 TEST_CASE("digests of values against a background", "[.][digest]") {

@@ -4,12 +4,12 @@
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "bits.h"
 #include "explain.h"
 #include "forests.h"
 
@@ -17,10 +17,6 @@ namespace fastexplain::testing {
 namespace {
 
 constexpr LaneType kLaneTypes[] = {LaneType::kFloat32, LaneType::kFloat64};
-
-bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0);
-}
 
 ForestShape everything() {
   ForestShape shape;
@@ -123,17 +119,6 @@ TEST_CASE("several threads may explain with one compiled forest") {
     });
   for (auto& caller : callers) caller.join();
   CHECK(wrong == 0);
-}
-
-// FNV-1a over the bytes.
-std::uint64_t digest(const std::vector<double>& values) {
-  std::uint64_t hash = 14695981039346656037ull;
-  for (const double value : values) {
-    unsigned char bytes[sizeof(double)];
-    std::memcpy(bytes, &value, sizeof(double));
-    for (const unsigned char byte : bytes) hash = (hash ^ byte) * 1099511628211ull;
-  }
-  return hash;
 }
 
 // Printed for compare_digests.cmake, which runs this under one instruction set after the other.
