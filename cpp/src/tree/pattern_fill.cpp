@@ -82,7 +82,7 @@ void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group,
   for (auto l = first; l < last; ++l) {
     std::uint16_t* index = index_.get() + (l - first) * kTileRows;
     index_states(plan, group, plan.leaves[l], index);
-    leaf_rows(plan, group, l, background, index, room);
+    leaf_rows(plan, l, background, index, room);
     rows[l - first] = room;
     n_patterns[l - first] = std::size_t{1} << plan.leaves[l].n_conditions;
     room += n_patterns[l - first] * row_lanes_ * n_outputs;
@@ -105,8 +105,8 @@ void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group,
 
 // Attributions of one leaf by pattern: [output][pattern][row_lanes_].
 template <class T>
-void GroupFiller<T>::leaf_rows(const TreePlan& plan, const PlannedGroup& group, std::uint32_t number, const double* background,
-                               const std::uint16_t* index, double* rows) const {
+void GroupFiller<T>::leaf_rows(const TreePlan& plan, std::uint32_t number, const double* background, const std::uint16_t* index,
+                               double* rows) const {
   const PlannedLeaf& leaf = plan.leaves[number];
   const PlannedCondition* conditions = plan.conditions.data() + leaf.first_condition;
   double shares[kMaxConditions];

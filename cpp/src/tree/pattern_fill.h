@@ -33,8 +33,8 @@ class GroupFiller {
   void index_states(const TreePlan& plan, const PlannedGroup& group, const PlannedLeaf& leaf, std::uint16_t* index);
   void add_leaves(const TreePlan& plan, const PlannedGroup& group, const double* background, std::uint32_t first,
                   std::uint32_t last);
-  void leaf_rows(const TreePlan& plan, const PlannedGroup& group, std::uint32_t number, const double* background,
-                 const std::uint16_t* index, double* rows) const;
+  void leaf_rows(const TreePlan& plan, std::uint32_t number, const double* background, const std::uint16_t* index,
+                 double* rows) const;
 
   const SumLayout& layout_;
   std::vector<Quadrature> rules_;  // by number of points
