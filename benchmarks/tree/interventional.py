@@ -58,9 +58,9 @@ class Case(NamedTuple):
 
 CASES = {
     "rf-100": Case("rf", 100, 64, {"shapiq": 2}),
-    "xgb-d6-100": Case("xgb-d6", 100, 1000, {"shap": 20, "shapiq": 20, "woodelf": 10_000}),
-    "xgb-d6-1000": Case("xgb-d6", 1000, 200, {"shapiq": 10, "woodelf": 10_000}),
-    "xgb-d6-100000": Case("xgb-d6", 100_000, 4, {"woodelf": 10_000}),
+    "xgb-d6-100": Case("xgb-d6", 100, 10_000, {"shap": 20, "shapiq": 20, "woodelf": 10_000}),
+    "xgb-d6-1000": Case("xgb-d6", 1000, 10_000, {"shapiq": 10, "woodelf": 10_000}),
+    "xgb-d6-100000": Case("xgb-d6", 100_000, 10_000, {"woodelf": 10_000}),
     "probability-100": Case("classifier", 100, 200, {"shap": 20}, output="probability"),
 }
 
