@@ -41,7 +41,7 @@ def tree_shap(
     backend: str | None = None,
     show_progress: bool | None = None,
 ) -> TreeShapResult:
-    """Exact Tree SHAP values of every row, path-dependent or against a background, in margin units.
+    """Exact Tree SHAP values of every row, path-dependent or against a background.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def tree_shap(
     dtype : {float32, float64}, optional
         Width of the SIMD lanes that work inside a tree; sums across trees are float64 either way, and so is the result.
         None: float32 for models that compute in float32 themselves (XGBoost), else float64. float32 is about 1.5
-        times as fast, and good to about 1e-6 of the output's scale. Always float64: the Numba backend, and values
-        against a background.
+        times as fast, and good to about 1e-6 of the output's scale. Always float64: the Numba backend, and against a
+        background trees too deep for tables, and outputs that are not raw.
     exact : bool, default True
         Use as many quadrature points as each tree's deepest path needs: half its distinct features. False stops at 8,
         which changes nothing up to 16 distinct features on a path. Beyond, it saves time and is good to about 1e-9 of
@@ -114,9 +114,10 @@ def tree_shap(
     grow with the rows: some MB per thread, and, kept with the converted model, about 40 bytes per tree node, the
     tables, and half as much at most of what others are filled from.
 
-    Against a background, each row goes through each tree together with the background rows that still differ from it
-    there. The converted model keeps what it has prepared for the latest background: some 64 MB at most besides the
-    background's codes.
+    Against a background the same tables are filled from how often its rows have each state, so that its size costs
+    nothing per row; through trees too deep for them each row goes together with the background rows that still differ
+    from it there. The converted model keeps what it has prepared for the latest background: 128 MB at most besides
+    the background's codes.
 
     Examples
     --------
