@@ -120,7 +120,7 @@ def _terms_of(
         return None
     members = members[:n_terms]
     solution = np.linalg.lstsq(np.hstack([half, _columns(signs, members)]), y, rcond=None)[0]
-    return Terms(members, solution[half.shape[1] :])
+    return Terms(members, np.asarray(solution[half.shape[1] :], dtype=np.float64))
 
 
 def _columns(signs: NDArray[np.float64], members: list[NDArray[np.intp]]) -> NDArray[np.float64]:
