@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastexplain.models import Forest, TreeModel
 from fastexplain.rows.arrays import plain_array
 
-__all__ = ["MODEL_OUTPUTS", "Output", "explained_output", "labels_of"]
+__all__ = ["MODEL_OUTPUTS", "Output", "check_name", "explained_output", "labels_of", "refuse_labels"]
 
 MODEL_OUTPUTS = ("raw", "probability", "log_loss")
 
@@ -22,6 +22,18 @@ class Output(NamedTuple):
     slope: float
 
 
+def check_name(model_output: str) -> None:
+    """Raise a ValueError where no output has this name."""
+    if model_output not in MODEL_OUTPUTS:
+        raise ValueError(f"model_output must be one of {', '.join(map(repr, MODEL_OUTPUTS))}; got {model_output!r}.")
+
+
+def refuse_labels(y: Any) -> None:
+    """Raise a ValueError where labels are given and no loss is explained."""
+    if y is not None:
+        raise ValueError("y is used by model_output='log_loss' only; leave it out, or ask for the loss.")
+
+
 def explained_output(model: Forest | TreeModel, model_output: str) -> Output | None:
     """How the output follows from the raw one; None: it is the raw one.
 
@@ -30,8 +42,7 @@ def explained_output(model: Forest | TreeModel, model_output: str) -> Output | N
     ValueError
         The name is unknown, or the model has no such output of one margin.
     """
-    if model_output not in MODEL_OUTPUTS:
-        raise ValueError(f"model_output must be one of {', '.join(map(repr, MODEL_OUTPUTS))}; got {model_output!r}.")
+    check_name(model_output)
     if model_output == "raw":
         return None
     if isinstance(model, Forest):
@@ -86,8 +97,7 @@ def labels_of(model: Forest | TreeModel, output: Output | None, y: Any, n_rows: 
         y is missing where a loss is explained, given where none is, of another length, or not of the model's labels.
     """
     if output is None or output.transform == "probability":
-        if y is not None:
-            raise ValueError("y is used by model_output='log_loss' only; leave it out, or ask for the loss.")
+        refuse_labels(y)
         return np.zeros(n_rows)
     if y is None:
         raise ValueError("model_output='log_loss' needs y, the labels of the rows of X.")

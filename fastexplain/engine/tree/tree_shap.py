@@ -13,13 +13,13 @@ from fastexplain.engine.progress import progress, steps
 from fastexplain.engine.tree.inputs import aligned, loaded, prepared
 from fastexplain.engine.tree.interventional import explain_once
 from fastexplain.engine.tree.lanes import asked_lanes, lanes_of, table_bytes
-from fastexplain.engine.tree.outputs import MODEL_OUTPUTS
+from fastexplain.engine.tree.outputs import check_name, refuse_labels
 from fastexplain.engine.tree.result import TreeShapResult
 from fastexplain.models import Forest
 
 __all__ = ["TreeShapResult", "tree_shap"]
 
-# Gauss-Legendre points per tree with exact=False.
+# Quadrature points per tree with exact=False.
 FEW_POINTS = 8
 # Rows of a tile of the kernel: under a progress bar every thread is given one at least.
 TILE_ROWS = 256
@@ -173,15 +173,13 @@ def tree_shap(
 
 
 def _refuse_transforms(model_output: str, y: Any) -> None:
-    if model_output not in MODEL_OUTPUTS:
-        raise ValueError(f"model_output must be one of {', '.join(map(repr, MODEL_OUTPUTS))}; got {model_output!r}.")
+    check_name(model_output)
     if model_output != "raw":
         raise ValueError(
             f"model_output={model_output!r} rescales the values of each pair of a row and a background row, and "
             "path-dependent values have no such pairs; pass background=, some hundred rows of the training data."
         )
-    if y is not None:
-        raise ValueError("y is used by model_output='log_loss' only; leave it out, or ask for the loss.")
+    refuse_labels(y)
 
 
 def _compiled(forest: Forest, lanes: np.dtype[Any], n_threads: int) -> Any:
