@@ -5,6 +5,7 @@
 #include "checks.h"
 #include "fastexplain/tree/tree_shap.h"
 #include "forest_view.h"
+#include "rows_view.h"
 
 using fastexplain::LaneType;
 using fastexplain::TreeShap;
@@ -24,16 +25,10 @@ std::unique_ptr<TreeShap> make(const py::object& forest, bool float32_lanes, Thr
 void explain(const TreeShap& self, const In<"X", void, Layout::kStrided>& X, const Out<"values", double>& values,
              int max_points, Threads n_threads, std::int64_t n_rows_of_call) {
   require(max_points >= 1, "max_points must be at least 1; got ", max_points);
-  const bool is_float32 = X.holds<float>();
-  if (!is_float32 && !X.holds<double>()) throw py::type_error(text_of("X must hold float32 or float64; got ", X.dtype()));
-  const std::int64_t n_rows = X.dims<2>()[0], n_features = self.n_features(), n_outputs = self.n_outputs();
-  const fastexplain::RowsView rows{.data = static_cast<const char*>(X.of_shape({n_rows, n_features})),
-                                   .n_rows = n_rows,
-                                   .row_stride = X.stride(0),
-                                   .column_stride = X.stride(1),
-                                   .is_float32 = is_float32};
-  const fastexplain::ValuesView view{.data = values.of_shape({n_rows, n_features, n_outputs}),
-                                     .n_rows = n_rows,
+  const std::int64_t n_features = self.n_features(), n_outputs = self.n_outputs();
+  const fastexplain::RowsView rows = rows_view(X, "X", n_features);
+  const fastexplain::ValuesView view{.data = values.of_shape({rows.n_rows, n_features, n_outputs}),
+                                     .n_rows = rows.n_rows,
                                      .n_features = n_features,
                                      .n_outputs = n_outputs};
   if (values.empty()) return;
