@@ -20,7 +20,7 @@ from fastexplain.explainers.shared.base import Attribution, BaseExplainer, Expla
 from fastexplain.explainers.shared.checks import check_task
 from fastexplain.explainers.shared.later import model_has_changed
 from fastexplain.explainers.shared.predictions import model_predictions
-from fastexplain.explainers.shared.probability import scaled_to_probability, warn_of_rescaled_values
+from fastexplain.engine.probability import scaled_to_probability, warn_of_rescaled_values
 from fastexplain.explanation.explanation import RESCALED, RESCALED_MARGINS, Predictions
 from fastexplain.models import TreeModel, load_model
 from fastexplain.models.trees.registry import rows_for_library

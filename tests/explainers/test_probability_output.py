@@ -13,7 +13,7 @@ from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegress
 
 from fastexplain import RescaledValuesWarning, TreeExplainer
 from fastexplain.explainers.options import ShapValuesOutput
-from fastexplain.explainers.shared.probability import BLOCK_ROWS, scaled_to_probability
+from fastexplain.engine.probability import BLOCK_ROWS, scaled_to_probability
 
 ROUNDING = 1e-12
 X, Y = make_classification(400, 6, n_informative=4, n_classes=3, random_state=0)

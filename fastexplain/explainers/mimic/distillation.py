@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastexplain.engine.progress import progress
 from fastexplain.explainers.mimic.surrogates._base import BaseExplainableModel
-from fastexplain.explainers.shared.probability import expit
+from fastexplain.engine.probability import expit
 from fastexplain.explanation.numbers.fidelity import FidelityReport, classifier_fidelity, regression_fidelity
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import take_rows

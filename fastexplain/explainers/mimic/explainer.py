@@ -47,7 +47,7 @@ from fastexplain.explainers.shared.checks import (
     plain_output,
 )
 from fastexplain.explainers.shared.later import agree, model_has_changed, returned
-from fastexplain.explainers.shared.probability import warn_of_rescaled_values
+from fastexplain.engine.probability import warn_of_rescaled_values
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.explanation import RESCALED, Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.exceptions import UnsupportedModelError
-from fastexplain.explainers.shared.probability import expit
+from fastexplain.engine.probability import expit
 from fastexplain.models import TreeModel
 from fastexplain.models.trees.registry import rows_for_library
 
