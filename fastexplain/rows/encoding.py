@@ -134,7 +134,9 @@ class RowEncoding:
     def _numbers(self, column: Any, i: int) -> NDArray[np.floating]:
         numbers = np.asarray(column)
         if numbers.dtype.kind not in "fiub":  # text, or None for missing: each value is looked at
-            numbers = as_matrix(np.asarray(column, dtype=object)[:, None], 1, (self.column_name(i),), self.library)[:, 0]
+            numbers = as_matrix(np.asarray(column, dtype=object)[:, None], 1, (self.column_name(i),), self.library)[
+                :, 0
+            ]
         return numbers
 
     def _codes(self, column: Any, i: int, labels: Sequence[Any]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.linear import LinearExplainer
 from fastexplain.explainers.tabular import TabularExplainer
 from fastexplain.explainers.tree import TreeExplainer
-from fastexplain.models.agreement import agrees
+from fastexplain.models.trees.check import answers_agree
 from fastexplain.models.trees.stored import StoredTreeModel
 from fastexplain.rows.encoding import RowEncoding
 from fastexplain.scoring.explainer import ScoringParts
@@ -108,6 +108,11 @@ def _method(explainer: Any, examples: Any) -> Method:
 
 
 def _tree(explainer: TreeExplainer, examples: Any) -> TreeMethod:
+    if not answers_agree(explainer._tree_model):
+        raise UnsupportedModelError(
+            f"What the {explainer._tree_model.library} model predicts is no link of its trees that is known, as with "
+            "an objective of one's own; build a KernelScoringExplainer of its predict or predict_proba."
+        )
     model = StoredTreeModel.of(explainer._tree_model, examples)
     model.classes = explainer.classes
     against = explainer._against
@@ -117,8 +122,8 @@ def _tree(explainer: TreeExplainer, examples: Any) -> TreeMethod:
 
 
 def _linear(explainer: LinearExplainer) -> LinearMethod:
-    from fastexplain.engine.formulas.known import as_float64, find_model, two_dimensional
-    from fastexplain.engine.formulas.linear import LinearModel, linear_model
+    from fastexplain.engine.formulas.known import find_model
+    from fastexplain.engine.formulas.linear import LinearModel
 
     model, task = explainer._linear, explainer._explained.task
     solved = explainer._solved
@@ -133,9 +138,7 @@ def _linear(explainer: LinearExplainer) -> LinearMethod:
     answer = None if isinstance(model, tuple) else find_model(model, "predict" if response else "predict_proba")
     if isinstance(answer, LinearModel):
         response = answer.response_name
-    encoding = RowEncoding(
-        explainer._explained.name, coef.shape[1], allow_nan=False, allow_inf=False
-    )
+    encoding = RowEncoding(explainer._explained.name, coef.shape[1], allow_nan=False, allow_inf=False)
     return LinearMethod(coef, offset, explainer._mean, response, task, explainer.classes, encoding)
 
 

@@ -59,6 +59,7 @@ class ScoringExplainer:
     """
 
     _parts: ScoringParts
+    _id: str | None = None
 
     @classmethod
     def _of(cls, parts: ScoringParts) -> ScoringExplainer:
@@ -195,8 +196,8 @@ class ScoringExplainer:
             return parts.preprocessing is not None
         if get_raw and parts.feature_map is None:
             raise MissingRawTransformationsException(
-                "get_raw=True asks for raw features, and this explainer knows neither transformations nor feature maps; "
-                "leave get_raw out, or build the scoring explainer with feature_maps=."
+                "get_raw=True asks for raw features, and this explainer knows neither transformations nor feature "
+                "maps; leave get_raw out, or build the scoring explainer with feature_maps=."
             )
         return get_raw
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.scoring.explainer import ScoringExplainer
+from fastexplain.scoring.kinds import explainer_class
 
-__all__ = ["LinearScoringExplainer", "TreeScoringExplainer", "of_kind", "scoring_explainer"]
+__all__ = ["LinearScoringExplainer", "TreeScoringExplainer", "scoring_explainer"]
 
 
 class _OfExplainer(ScoringExplainer):
@@ -46,9 +47,7 @@ class _OfExplainer(ScoringExplainer):
     ) -> None:
         from fastexplain.scoring.build import parts_of
 
-        parts = parts_of(
-            original_explainer, feature_maps, raw_features, engineered_features, initialization_examples
-        )
+        parts = parts_of(original_explainer, feature_maps, raw_features, engineered_features, initialization_examples)
         if parts.method.kind != self.kind:
             raise UnsupportedModelError(
                 f"{type(original_explainer).__name__} explains by its {parts.method.kind} method; "
@@ -80,14 +79,6 @@ class LinearScoringExplainer(_OfExplainer):
     kind = "linear"
 
 
-_KINDS: dict[str, type[ScoringExplainer]] = {cls.kind: cls for cls in (TreeScoringExplainer, LinearScoringExplainer)}
-
-
-def of_kind(kind: str) -> type[ScoringExplainer]:
-    """The class of a kind of method."""
-    return _KINDS[kind]
-
-
 def scoring_explainer(explainer: Any, **options: Any) -> ScoringExplainer:
     """The scoring explainer of any explainer.
 
@@ -101,4 +92,4 @@ def scoring_explainer(explainer: Any, **options: Any) -> ScoringExplainer:
     from fastexplain.scoring.build import parts_of
 
     parts = parts_of(explainer, **options)
-    return of_kind(parts.method.kind)._of(parts)
+    return explainer_class(parts.method.kind)._of(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.formulas.additive import RESPONSES
 from fastexplain.engine.linear.linear_shap import linear_shap
 from fastexplain.rows.encoding import RowEncoding
+from fastexplain.scoring.fields import Fields
 from fastexplain.scoring.method import Attributed, Floats, Method
 
 __all__ = ["LinearMethod"]
@@ -65,12 +65,25 @@ class LinearMethod(Method):
         return self.labels((margins[:, 0] > 0).astype(np.int64) if single else margins.argmax(axis=1)), outputs
 
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        content = {"response": self.response, "task": self.task, "classes": self.classes}
+        content = {"response": self.response, "n_margins": len(self.coef)}
         return content, {"linear.coef": self.coef, "linear.offset": self.offset, "linear.mean": self.mean}
 
     @classmethod
-    def from_parts(
-        cls, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], encoding: RowEncoding
-    ) -> LinearMethod:
-        coef, offset, mean = (arrays[f"linear.{name}"] for name in ("coef", "offset", "mean"))
-        return cls(coef, offset, mean, content["response"], content["task"], content["classes"], encoding)
+    def from_parts(cls, content: Fields, encoding: RowEncoding) -> LinearMethod:
+        fields, n_features = content.object("model"), encoding.n_features
+        n_margins = fields.integer("n_margins", 1)
+        task = content.text("task", ("classification", "regression"))
+        response = fields.text("response", tuple(RESPONSES)) if fields.present("response") else None
+        single = response in ("sigmoid", "modified_huber")
+        if (response is None and task == "regression") or (single and n_margins != 1):
+            raise fields.error("response", f"is {response!r}, of {task} with {n_margins} margins.")
+        n_classes = max(2, n_margins) if task == "classification" else None
+        return cls(
+            fields.array("linear.coef", "float64", (n_margins, n_features)),
+            fields.array("linear.offset", "float64", (n_margins,)),
+            fields.array("linear.mean", "float64", (n_features,)),
+            response,
+            task,
+            content.labels("classes", n_classes) if content.present("classes") else None,
+            encoding,
+        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.rows.encoding import RowEncoding
+from fastexplain.scoring.fields import Fields
 
 __all__ = ["Attributed", "Method"]
 
@@ -70,8 +71,15 @@ class Method(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def from_parts(cls, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], encoding: RowEncoding) -> Method:
-        """The same again, after every number was checked."""
+    def from_parts(cls, content: Fields, encoding: RowEncoding) -> Method:
+        """The same again, after every number was checked.
+
+        Parameters
+        ----------
+        content : Fields
+            Of the whole artifact; what `parts` returned is its field ``"model"``.
+        encoding : RowEncoding
+        """
 
     def labels(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """Labels of the classes of these indices; the indices where there are no labels."""

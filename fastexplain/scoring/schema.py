@@ -123,8 +123,8 @@ class FeatureSchema:
         if hasattr(rows, "__array__") and np.ndim(rows):
             return self._array(np.asarray(rows))
         raise TypeError(
-            f"rows is a {type(rows).__module__}.{type(rows).__qualname__}; expected an array, a table of pandas, polars "
-            "or Arrow, a dict of names and values, or a list of rows."
+            f"rows is a {type(rows).__module__}.{type(rows).__qualname__}; expected an array, a table of pandas, "
+            "polars or Arrow, a dict of names and values, or a list of rows."
         )
 
     def _has_labels(self, series: Any) -> bool:
@@ -204,8 +204,8 @@ class FeatureSchema:
     def _known_names(self, container: str) -> tuple[str, ...]:
         if self.names is None:
             raise ValueError(
-                f"rows is {container}, but this explainer knows no names of its {self.n_features} columns; pass an array, "
-                "or build it from an explainer with features=."
+                f"rows is {container}, but this explainer knows no names of its {self.n_features} columns; pass an "
+                "array, or build it from an explainer with features=."
             )
         return self.names
 

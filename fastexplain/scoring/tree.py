@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.background import Background
+from fastexplain.engine.background import Background, as_background
 from fastexplain.engine.probability import scaled_to_probability
 from fastexplain.engine.tree.interventional import InterventionalTreeShap
 from fastexplain.engine.tree.tree_shap import tree_shap
 from fastexplain.models.trees.stored import StoredTreeModel
 from fastexplain.rows.encoding import RowEncoding
+from fastexplain.scoring.fields import Fields
 from fastexplain.scoring.method import Attributed, Floats, Method
 from fastexplain.scoring.tree_parts import tree_from_parts, tree_parts
 
@@ -74,9 +74,7 @@ class TreeMethod(Method):
             margin = (np.log(p) - np.log1p(-p)) / (self.model.logistic_slope or 1.0)
         predictions, _ = self._answers(margin, matrix)
         both = np.concatenate([-values, values], axis=2)
-        return Attributed(
-            both, np.concatenate([1.0 - base, base]), predictions, np.concatenate([1.0 - p, p], axis=1)
-        )
+        return Attributed(both, np.concatenate([1.0 - base, base]), predictions, np.concatenate([1.0 - p, p], axis=1))
 
     def _answers(self, raw: Floats, matrix: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Floats | None]:
         answers = self.model.answers
@@ -91,17 +89,24 @@ class TreeMethod(Method):
         if self.background is not None:
             arrays["background.rows"] = self.background.data
             arrays["background.weights"] = self.background.weights
+            content["background_type"] = str(self.background.data.dtype)
         return content, arrays
 
     @classmethod
-    def from_parts(
-        cls, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], encoding: RowEncoding
-    ) -> TreeMethod:
-        model = tree_from_parts(content, arrays, encoding)
+    def from_parts(cls, content: Fields, encoding: RowEncoding) -> TreeMethod:
+        fields = content.object("model")
+        model = tree_from_parts(content, encoding)
+        form = fields.text("form", FORMS)
         background = None
-        if "background.rows" in arrays:
-            background = Background(arrays["background.rows"], arrays["background.weights"])
-        return cls(model, background, content["form"])
+        if fields.has_array("background.rows"):
+            name = "float32" if fields.text("background_type", ("float32", "float64")) == "float32" else "float64"
+            rows = fields.array("background.rows", name, (None, encoding.n_features), finite=False)
+            background = as_background(rows, fields.array("background.weights", "float64", (len(rows),)))
+        if form == "probability" and (background is None or model.logistic_slope is None):
+            raise fields.error("form", "is 'probability', which needs a background and the margin of two classes.")
+        if form == "rescaled" and (model.task != "classification" or model.gives_probabilities):
+            raise fields.error("form", "is 'rescaled', which is for the margins of a classifier.")
+        return cls(model, background, form)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_against": None}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DECISIONS", "LINKS", "Answers"]
+__all__ = ["DECISIONS", "LINKS", "OF_TWO_CLASSES", "Answers"]
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,8 @@ DECISIONS = {
     "raw_over_half": "the second class where raw > 0.5",
     "largest_raw": "the first of the largest raw outputs",
 }
-_OF_TWO = {"more_likely", "over_half", "positive", "not_negative", "raw_over_half"}
+# Those of a single output, which stands for two classes.
+OF_TWO_CLASSES = {"more_likely", "over_half", "positive", "not_negative", "raw_over_half"}
 # Margins that differ by less than this part of the largest possible sum are added up anew, as the library does it.
 _NEAR = {"float64": 1e-10, "float32": 1e-5}
 

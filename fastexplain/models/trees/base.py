@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.models.trees.answers import Answers
-from fastexplain.rows.encoding import RowEncoding
 from fastexplain.models.trees.forest import Forest
 from fastexplain.rows.arrays import dense
+from fastexplain.rows.encoding import RowEncoding
 
 __all__ = ["TreeModel"]
 
@@ -112,6 +112,14 @@ class TreeModel(abc.ABC):
             missing_value=forest.missing_value,
             **rules,
         )
+
+    def own_outputs(self, X: NDArray[np.floating]) -> NDArray[np.float64] | None:
+        """What the library itself answers to rows that `prepare` returned: probabilities of a classifier, predictions.
+
+        A bare booster's are of its one method. None where the library's methods cannot be asked about such rows.
+        """
+        asked = "predict_proba" if self.task == "classification" and not self.is_bare else "predict"
+        return np.asarray(getattr(self.model, asked)(self.rows_to_predict(X)), dtype=np.float64)
 
     def votes(self) -> NDArray[np.float64] | None:
         """Leaf values of all nodes before the library divides by the number of trees, where ties hang on them."""

@@ -19,7 +19,6 @@ from fastexplain._optional import optional
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.trees.answers import Answers
 from fastexplain.models.trees.base import TreeModel
-from fastexplain.rows.encoding import RowEncoding
 from fastexplain.models.trees.forest import ZERO_THRESHOLD, Forest
 from fastexplain.models.trees.lightgbm_text import (
     Fields,
@@ -32,6 +31,7 @@ from fastexplain.models.trees.lightgbm_text import (
     read_text,
 )
 from fastexplain.models.trees.structure import NodeTable
+from fastexplain.rows.encoding import RowEncoding
 from fastexplain.rows.matrix import as_matrix, plain_pandas_dtypes
 
 __all__ = ["LightGBMModel", "load", "read_file"]
@@ -39,7 +39,13 @@ __all__ = ["LightGBMModel", "load", "read_file"]
 LIBRARY = "LightGBM"
 IDENTITY_OBJECTIVES = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
 # Objective -> the link of its prediction, where that is not the margin.
-_LINKS = {"poisson": "exp", "gamma": "exp", "tweedie": "exp", "cross_entropy_lambda": "log1p_exp", "xentlambda": "log1p_exp"}
+_LINKS = {
+    "poisson": "exp",
+    "gamma": "exp",
+    "tweedie": "exp",
+    "cross_entropy_lambda": "log1p_exp",
+    "xentlambda": "log1p_exp",
+}
 CLASSIFICATION_OBJECTIVES = {"binary", "multiclass", "multiclassova"}
 # Bits of a node's decision_type.
 CATEGORICAL, DEFAULT_LEFT, MISSING_SHIFT = 1, 2, 2

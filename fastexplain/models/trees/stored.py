@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fastexplain.models.trees.answers import Answers
 from fastexplain.models.trees.base import TreeModel
-from fastexplain.rows.encoding import RowEncoding
 from fastexplain.models.trees.forest import Forest
+from fastexplain.rows.encoding import RowEncoding
 
 __all__ = ["StoredTreeModel"]
 
@@ -96,6 +96,9 @@ class StoredTreeModel(TreeModel):
 
     def votes(self) -> NDArray[np.float64] | None:
         return self._votes
+
+    def own_outputs(self, X: NDArray[np.floating]) -> NDArray[np.float64] | None:
+        return None
 
     @property
     def predicts_raw(self) -> bool:

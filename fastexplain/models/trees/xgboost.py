@@ -21,7 +21,6 @@ from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.trees import ubjson
 from fastexplain.models.trees.answers import Answers
 from fastexplain.models.trees.base import TreeModel
-from fastexplain.rows.encoding import RowEncoding
 from fastexplain.models.trees.forest import Forest
 from fastexplain.models.trees.xgboost_document import (
     MAX_CATEGORY,
@@ -31,6 +30,7 @@ from fastexplain.models.trees.xgboost_document import (
     joined,
     read_document,
 )
+from fastexplain.rows.encoding import RowEncoding
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.matrix import as_matrix, categorical_columns, refuse_non_finite
 
@@ -251,6 +251,10 @@ class XGBoostModel(TreeModel):
         if objective == EXPECTILE and self.forest.n_outputs > 1:
             link = "expectiles"
         return Answers(link, decision=decision, arithmetic="float32")
+
+    def own_outputs(self, X: NDArray[np.floating]) -> NDArray[np.float64] | None:
+        # of a booster with this objective, predict returns classes
+        return None if self.is_bare and self._objective == "multi:softmax" else super().own_outputs(X)
 
     def encoding(self, examples: Any = None) -> RowEncoding:
         checked: tuple[int, ...] = ()
