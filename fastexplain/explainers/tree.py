@@ -111,7 +111,6 @@ class TreeExplainer(BaseExplainer):
     _title = "exact path-dependent Tree SHAP"
     _background_words = "training rows, by the trees' covers"
     _against: InterventionalTreeShap | None = None
-    _link_is_own: bool | None = None
 
     def __init__(
         self,
@@ -156,6 +155,7 @@ class TreeExplainer(BaseExplainer):
         of_margins = self._shap_values_output == "probability" and self._tree_model.units == "margin"
         self._by_pair = of_margins and self.feature_perturbation == "interventional"
         self._rescales = of_margins and not self._by_pair
+        self._link_is_own = self._rescales and answers_agree(self._tree_model)
         if self._by_pair:
             explained_output(self._tree_model, "probability")  # of two classes, or an error
         if of_margins:
@@ -204,8 +204,6 @@ class TreeExplainer(BaseExplainer):
 
     def _probabilities(self, X: Any, result: TreeShapResult) -> NDArray[np.float64]:
         """Those of each class: by the link of the margins that the values add up to, where that is the model's own."""
-        if self._link_is_own is None:
-            self._link_is_own = answers_agree(self._tree_model)
         if self._link_is_own:
             return self._tree_model.answers.probabilities(result.values.sum(axis=1) + result.base_values)
         rows = rows_for_library(self._tree_model.model, X)

@@ -53,7 +53,9 @@ class LinearMethod(Method):
             values, base = np.empty((0, *self.coef.T.shape)), self.coef @ self.mean + self.offset
         else:
             values, base = linear_shap((self.coef, self.offset), rows, mean=self.mean, n_threads=n_threads)
-        predictions, probabilities = self._answers(rows @ self.coef.T + self.offset)
+        # not by BLAS, whose sums of a row alone are others than those of a row among many
+        margins = (rows[:, None, :] * self.coef).sum(axis=2) + self.offset
+        predictions, probabilities = self._answers(margins)
         return Attributed(values, base, predictions, probabilities)
 
     def _answers(self, margins: Floats) -> tuple[NDArray[Any], Floats | None]:
