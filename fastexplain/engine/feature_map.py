@@ -33,7 +33,9 @@ class FeatureMap(NamedTuple):
 
     @classmethod
     def of(cls, matrix: Any) -> FeatureMap:
-        """The map of a csr matrix, whose entries are sorted."""
+        """The map of a csr matrix."""
+        if not matrix.has_sorted_indices:
+            matrix = matrix.sorted_indices()
         raw = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         return cls(raw, matrix.indices.astype(np.int64), np.asarray(matrix.data, np.float64), *matrix.shape)
 

@@ -17,6 +17,7 @@ from fastexplain.explainers.tree import TreeExplainer
 from fastexplain.models.trees.check import answers_agree
 from fastexplain.models.trees.stored import StoredTreeModel
 from fastexplain.rows.encoding import RowEncoding
+from fastexplain.scoring.exceptions import InitDatasetMissingException
 from fastexplain.scoring.explainer import ScoringParts
 from fastexplain.scoring.linear import LinearMethod
 from fastexplain.scoring.method import Method
@@ -65,16 +66,24 @@ def parts_of(
     if raw is not None and feature_maps is not None:
         raise ValueError("feature_maps are given, and the explainer has transformations, which say it already.")
     examples = explainer.initialization_examples if initialization_examples is None else initialization_examples
+    if raw is not None and examples is None:
+        raise InitDatasetMissingException(
+            "An initialization dataset is required: the explainer has transformations, and has seen no rows. Pass "
+            "initialization_examples, some rows as they are before the transformations."
+        )
     model_examples = examples if raw is None else None
     method = _method(explainer, model_examples)
-    names = list(raw_features) if raw is not None and raw_features is not None else explainer.features
+    if raw is not None:
+        raw.table(examples)  # follows the transformations, where no rows were seen before
+    names = explainer.features if raw is None else raw.raw_features if raw_features is None else list(raw_features)
     n_features = method.encoding.n_features if raw is None else raw.n_raw
     schema = _schema(names, n_features, examples)
     preprocessing = feature_map = None
     if raw is not None:
         from fastexplain.scoring.preprocessing.read import preprocessing_of
 
-        preprocessing = preprocessing_of(raw._transformer, names, [feature.dtype for feature in schema.features])
+        columns = range(n_features) if names is None else names
+        preprocessing = preprocessing_of(raw._transformer, columns, [feature.dtype for feature in schema.features])
         feature_map = FeatureMap.of(raw.feature_map)
         engineered_features = raw.engineered_features if engineered_features is None else engineered_features
     elif feature_maps is not None:

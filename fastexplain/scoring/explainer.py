@@ -205,7 +205,11 @@ class ScoringExplainer:
         """Rows as the model's numbers."""
         parts = self._parts
         if parts.preprocessing is not None:
-            return parts.method.encoding.finished(parts.preprocessing.transform(given.columns()))
+            if given.single:
+                engineered = parts.preprocessing.transform_row(given.only_row())[None, :]
+            else:
+                engineered = parts.preprocessing.transform(given.columns())
+            return parts.method.encoding.finished(engineered)
         if given.by_column:
             return parts.method.encoding.columns(given.data)
         return parts.method.encoding.matrix(parts.method.encoding.dense(given.data))

@@ -52,7 +52,8 @@ def save(scoring_explainer: ScoringExplainer, directory: str | os.PathLike[str],
     from fastexplain.scoring.artifact import write
 
     content, arrays = _to_content(scoring_explainer._parts)
-    return write(directory, content, arrays, exist_ok=exist_ok)
+    identity: str = write(directory, content, arrays, exist_ok=exist_ok)
+    return identity
 
 
 def load(directory: str | os.PathLike[str], *, id: str | None = None) -> ScoringExplainer:

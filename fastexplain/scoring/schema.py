@@ -14,6 +14,7 @@ from fastexplain.rows.kinds import is_sparse
 __all__ = ["Feature", "FeatureSchema", "GivenRows"]
 
 _SHOWN = 10
+_FEW_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class GivenRows(NamedTuple):
     single: bool = False
     by_column: bool = False
 
+    def only_row(self) -> Any:
+        """The values of the only row."""
+        return [column[0] for column in self.data] if self.by_column else self.data[0]
+
     def columns(self) -> list[Any]:
         """The columns, one sequence each."""
         data = self.data
@@ -69,7 +74,9 @@ class GivenRows(NamedTuple):
         names = list(getattr(data, "column_names", data.columns))
         if hasattr(data, "column_names"):  # Arrow
             return [data.column(name).to_pylist() for name in names]
-        return [data[name].to_numpy() if hasattr(data[name], "to_numpy") else data[name] for name in names]
+        if self.n_rows <= _FEW_ROWS:  # what a table asks of each column takes longer than scoring a row
+            return list(data.to_numpy().T)
+        return [data[name].to_numpy() for name in names]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
 
 from fastexplain import RescaledValuesWarning, TreeExplainer
-from fastexplain.explainers.options import ShapValuesOutput
 from fastexplain.engine.probability import BLOCK_ROWS, scaled_to_probability
+from fastexplain.explainers.options import ShapValuesOutput
 
 ROUNDING = 1e-12
 X, Y = make_classification(400, 6, n_informative=4, n_classes=3, random_state=0)

@@ -95,7 +95,7 @@ def test_rows_that_do_not_fit(scorer: ScoringExplainer, rows: Any, message: str)
 
 
 def test_what_holds_no_rows(scorer: ScoringExplainer) -> None:
-    with pytest.raises(TypeError, match="rows is a builtins.int; expected an array"):
+    with pytest.raises(TypeError, match=r"rows is a builtins\.int; expected an array"):
         scorer.score(7)
 
 

@@ -49,7 +49,9 @@ def test_predictions_are_those_of_the_library(name: str) -> None:
         assert_array_equal(scores.predictions, predictions)
         if probabilities is not None:
             assert scores.probabilities is not None
-            np.testing.assert_allclose(scores.probabilities, probabilities, rtol=0, atol=rtol * np.abs(probabilities).max())
+            np.testing.assert_allclose(
+                scores.probabilities, probabilities, rtol=0, atol=rtol * np.abs(probabilities).max()
+            )
     else:
         assert scores.predictions.shape == np.shape(predictions)
         np.testing.assert_allclose(scores.predictions, predictions, rtol=0, atol=rtol * np.abs(predictions).max())
@@ -134,7 +136,7 @@ def test_threads_and_batches_into_the_callers_array() -> None:
     out = np.empty_like(expected)
     assert scorer.explain_batch(X, out) is out
     assert_array_equal(out, expected)
-    with pytest.raises(ValueError, match=r"out is float64 of shape \(3, 5, 2\); expected float64 of shape \(160, 5, 2\)"):
+    with pytest.raises(ValueError, match=r"out is float64 of shape \(3, 5, 2\); expected .* \(160, 5, 2\)"):
         scorer.explain_batch(X, out[:3])
 
 

@@ -137,8 +137,6 @@ def map_values(values: NDArray[np.floating[Any]], feature_map: Any) -> NDArray[n
     _check_width(feature_map, values.shape[1])
     if is_identity(feature_map):
         return values
-    if not feature_map.has_sorted_indices:
-        feature_map = feature_map.sorted_indices()
     return FeatureMap.of(feature_map).mapped(values)
 
 
