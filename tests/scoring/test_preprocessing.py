@@ -50,7 +50,7 @@ def test_names_and_parents_of_the_columns() -> None:
     frame = people()
     fitted = usual().fit(frame)
     table = table_of(fitted, frame)
-    assert table.engineered_names == list(fitted.get_feature_names_out())
+    assert list(table.engineered_names) == list(fitted.get_feature_names_out())
     assert table.raw_names == list(frame.columns)
     assert table.parents.tolist() == [0, 2, 1, 1, 1, 3, 3]
     assert (table.n_raw, table.n_engineered) == (4, 7)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.scoring.preprocessing import operations as ops
-from fastexplain.scoring.preprocessing.table import Entry, OneHot, RawColumn
+from fastexplain.scoring.preprocessing.entries import Entry, OneHot, RawColumn
 
 __all__ = ["Block", "Column", "Split", "common_dtype", "entries_of", "interleaved", "raw_block"]
 
@@ -259,6 +259,6 @@ def _one_hot(split: Split, run: Sequence[Column]) -> OneHot:
     return OneHot(columns, values[:, 0].copy(), values[:, 1].copy())
 
 
-def raw_columns(names: Sequence[Any], types: Sequence[str]) -> list[RawColumn]:
+def raw_columns(names: Sequence[Any], types: Sequence[str]) -> tuple[RawColumn, ...]:
     """The raw columns of a table."""
-    return [RawColumn(name, type) for name, type in zip(names, types, strict=True)]
+    return tuple(RawColumn(name, type) for name, type in zip(names, types, strict=True))

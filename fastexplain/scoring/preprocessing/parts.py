@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastexplain.exceptions import ArtifactError
 from fastexplain.scoring.preprocessing import operations as ops
 from fastexplain.scoring.preprocessing.categories import Category
+from fastexplain.scoring.preprocessing.entries import RAW_TYPES, Entry, OneHot, Program, RawColumn
 from fastexplain.scoring.preprocessing.scalars import (
     as_json,
     from_json,
@@ -23,7 +24,6 @@ from fastexplain.scoring.preprocessing.scalars import (
     number_from_json,
     shown,
 )
-from fastexplain.scoring.preprocessing.table import RAW_TYPES, Entry, OneHot, Preprocessing, RawColumn
 
 __all__ = ["from_parts", "to_parts"]
 
@@ -50,8 +50,8 @@ _NUMERIC = ("round", "add", "subtract", "multiply", "divide", "clip", "bins")
 # Writing
 
 
-def to_parts(table: Preprocessing) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The table as `Preprocessing.from_parts` takes it."""
+def to_parts(table: Program) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The table as `from_parts` takes it."""
     pools = _Written()
     document = {
         "raw": [{"name": column.name, "type": column.type} for column in table.raw],
@@ -213,8 +213,8 @@ class _Read:
                 _Field(None, f"array {name!r}").refuse(problem)
 
 
-def from_parts(document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Preprocessing:
-    """See `Preprocessing.from_parts`."""
+def from_parts(document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Program:
+    """The table that `to_parts` wrote; ArtifactError, which names the place, for anything that does not fit."""
     root, pools = _Field(document, "preprocessing"), _Read(arrays)
     root.keys("raw", "engineered", "dtype", "entries")
     raw = [_raw_column(field) for field in root.of("raw").items()]
@@ -230,7 +230,7 @@ def from_parts(document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) 
         )
     pools.refuse_rest()
     dtype = root.of("dtype").one_of(("float64", "float32"))
-    return Preprocessing(raw, entries, names, np.dtype(dtype))
+    return Program(tuple(raw), tuple(entries), tuple(names), np.dtype(dtype))
 
 
 def _raw_column(field: _Field) -> RawColumn:

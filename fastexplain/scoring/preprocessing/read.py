@@ -21,6 +21,7 @@ from fastexplain.scoring.preprocessing.columns import (
     raw_block,
     raw_columns,
 )
+from fastexplain.scoring.preprocessing.entries import Program
 from fastexplain.scoring.preprocessing.table import Preprocessing
 from fastexplain.scoring.preprocessing.transformers import RULES, gives_frame
 
@@ -59,7 +60,8 @@ def preprocessing_of(transformer: Any, columns: Sequence[Any], dtypes: Sequence[
     floats = made.dtypes and common_dtype(made.dtypes) == FLOAT32
     entries = entries_of(made)
     engineered = _engineered_names(transformer, [names[column.raw] for column in made.columns], names)
-    return Preprocessing(raw_columns(names, types), entries, engineered, np.float32 if floats else np.float64)
+    dtype = np.dtype(np.float32 if floats else np.float64)
+    return Preprocessing(Program(raw_columns(names, types), tuple(entries), tuple(engineered), dtype))
 
 
 def _positions(fitted: Iterable[Any], given: list[Any]) -> list[int]:

@@ -10,81 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.scoring.preprocessing.operations import Operation, RefusedValue, Round, Values, objects
+from fastexplain.scoring.preprocessing.entries import Entry, Program
+from fastexplain.scoring.preprocessing.operations import RefusedValue, Round, Values, objects
+from fastexplain.scoring.preprocessing.parts import from_parts, to_parts
 
-__all__ = ["RAW_TYPES", "Entry", "OneHot", "Preprocessing", "RawColumn"]
+__all__ = ["Preprocessing"]
 
-# What a raw column's values are taken as, and the kind of values that its operations begin with.
-RAW_TYPES = {"float64": "number", "float32": "number", "integer": "integer", "label": "label"}
 _LONGEST_SHOWN = 200
-
-
-@dataclass(frozen=True, eq=False)
-class OneHot:
-    """The last operation of an entry that makes several columns of an index.
-
-    Parameters
-    ----------
-    columns : int array of shape (n_indices,)
-        Column in which each index is on; -1 for none.
-    off, on : float64 array of shape (width,)
-        Values of each column: 0 and 1, and what later operations have made of them.
-    """
-
-    columns: NDArray[np.intp]
-    off: NDArray[np.float64]
-    on: NDArray[np.float64]
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return len(self.off)
-
-
-class RawColumn(NamedTuple):
-    """A column of the raw rows.
-
-    Attributes
-    ----------
-    name : str, int or None
-    type : {"float64", "float32", "integer", "label"}
-        What its values are taken as. Numbers of a float32 column are rounded to float32. Of an integer column, whole
-        numbers stay exact. All but labels take None as NaN, and refuse text.
-    """
-
-    name: Any
-    type: str
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """What is made of one raw column.
-
-    Parameters
-    ----------
-    raw : int
-        The raw column.
-    steps : tuple of Operation
-    to : int
-        The first engineered column that it gives.
-    one_hot : OneHot or None
-        None: it gives one column.
-    """
-
-    raw: int
-    steps: tuple[Operation, ...]
-    to: int
-    one_hot: OneHot | None = None
-
-    @property
-    def width(self) -> int:
-        """Number of engineered columns."""
-        return 1 if self.one_hot is None else self.one_hot.width
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,29 +41,14 @@ class Preprocessing:
 
     Parameters
     ----------
-    raw : sequence of RawColumn
-    entries : sequence of Entry
-        Their outputs lie side by side, in order, without gaps.
-    engineered_names : sequence of str
-        One for each engineered column.
-    dtype : float64 or float32
-        Of the engineered rows.
+    program : Program
     """
 
-    def __init__(
-        self,
-        raw: Sequence[RawColumn],
-        entries: Sequence[Entry],
-        engineered_names: Sequence[str],
-        dtype: Any = np.float64,
-    ) -> None:
-        self.raw = tuple(raw)
-        self.entries = tuple(entries)
-        self.engineered_names = list(engineered_names)
-        self.dtype = np.dtype(dtype)
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.raw, self.entries, self.engineered_names, self.dtype = program
         self._blank = np.zeros(self.n_engineered, dtype=self.dtype)
         self._singles = tuple(self._single(entry) for entry in self.entries)
-        self._used = sorted({entry.raw for entry in self.entries})
 
     @property
     def n_raw(self) -> int:
@@ -219,9 +141,7 @@ class Preprocessing:
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What `from_parts` takes: a dict that JSON can hold, and arrays by name."""
-        from fastexplain.scoring.preprocessing.parts import to_parts
-
-        return to_parts(self)
+        return to_parts(self.program)
 
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Preprocessing:
@@ -233,9 +153,7 @@ class Preprocessing:
             A part is missing, of another type or out of range; the message names it. Everything is checked before it is
             used, so that parts may come from anyone.
         """
-        from fastexplain.scoring.preprocessing.parts import from_parts
-
-        return from_parts(document, arrays)
+        return cls(from_parts(document, arrays))
 
     def _single(self, entry: Entry) -> _Single:
         steps, hot = tuple(step.one for step in entry.steps), entry.one_hot
