@@ -2,3 +2,49 @@
 
 Loading and scoring import NumPy, the standard library and the compiled core alone.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastexplain._lazy import lazy
+
+if TYPE_CHECKING:
+    from fastexplain.scoring.exceptions import (
+        DirectoryExistsException,
+        InitDatasetMissingException,
+        MissingRawTransformationsException,
+        UnsupportedModelException,
+    )
+    from fastexplain.scoring.explainer import Scores, ScoringExplainer
+    from fastexplain.scoring.explainers import LinearScoringExplainer, TreeScoringExplainer, scoring_explainer
+    from fastexplain.scoring.saving import load, save
+
+__all__ = [
+    "DirectoryExistsException",
+    "InitDatasetMissingException",
+    "LinearScoringExplainer",
+    "MissingRawTransformationsException",
+    "Scores",
+    "ScoringExplainer",
+    "TreeScoringExplainer",
+    "UnsupportedModelException",
+    "load",
+    "save",
+    "scoring_explainer",
+]
+
+_EXPORTS = {
+    "DirectoryExistsException": "fastexplain.scoring.exceptions",
+    "InitDatasetMissingException": "fastexplain.scoring.exceptions",
+    "LinearScoringExplainer": "fastexplain.scoring.explainers",
+    "MissingRawTransformationsException": "fastexplain.scoring.exceptions",
+    "Scores": "fastexplain.scoring.explainer",
+    "ScoringExplainer": "fastexplain.scoring.explainer",
+    "TreeScoringExplainer": "fastexplain.scoring.explainers",
+    "UnsupportedModelException": "fastexplain.scoring.exceptions",
+    "load": "fastexplain.scoring.saving",
+    "save": "fastexplain.scoring.saving",
+    "scoring_explainer": "fastexplain.scoring.explainers",
+}
+__getattr__, __dir__ = lazy(__name__, _EXPORTS, __all__)
