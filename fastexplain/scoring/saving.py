@@ -17,6 +17,7 @@ from fastexplain.scoring.artifact import read
 from fastexplain.scoring.explainer import ScoringExplainer, ScoringParts
 from fastexplain.scoring.fields import Fields, labels_as_json
 from fastexplain.scoring.kinds import explainer_class, method_class
+from fastexplain.scoring.reasons import ReasonTable
 from fastexplain.scoring.schema import Feature, FeatureSchema
 
 __all__ = ["load", "save"]
@@ -106,6 +107,7 @@ def _to_content(parts: ScoringParts) -> tuple[dict[str, Any], dict[str, NDArray[
         "raw_features": _texts(parts.raw_features),
         "engineered_features": _texts(parts.engineered_features),
         "subset": None if parts.subset is None else parts.subset.tolist(),
+        "reasons": parts.reasons.as_json(),
         "feature_map": None,
         "preprocessing": None,
     }
@@ -154,6 +156,7 @@ def _from_content(content: Fields) -> ScoringParts:
         list(content.texts("raw_features")) if content.present("raw_features") else None,
         list(content.texts("engineered_features")) if content.present("engineered_features") else None,
         None if subset is None else np.asarray(subset, dtype=np.int64),
+        ReasonTable.from_json(content.object("reasons")),
     )
 
 
@@ -214,7 +217,7 @@ def _schema_content(schema: FeatureSchema) -> dict[str, Any]:
         column = asdict(feature)
         column["categories"] = labels_as_json(feature.categories, f"column {i}")
         columns.append(column)
-    return {"names": None if schema.names is None else list(schema.names), "columns": columns}
+    return {"names": None if schema.names is None else list(schema.names), "columns": columns, "blanks": schema.blanks}
 
 
 def _schema_of(fields: Fields) -> FeatureSchema:
@@ -227,7 +230,8 @@ def _schema_of(fields: Fields) -> FeatureSchema:
         )
         for each in fields.objects("columns")
     )
-    return FeatureSchema(fields.texts("names", len(features)) if fields.present("names") else None, features)
+    names = fields.texts("names", len(features)) if fields.present("names") else None
+    return FeatureSchema(names, features, fields.flag("blanks"))
 
 
 def _map_of(fields: Fields, n_columns: int) -> FeatureMap:
