@@ -16,15 +16,18 @@ if TYPE_CHECKING:
         MissingRawTransformationsException,
         UnsupportedModelException,
     )
-    from fastexplain.scoring.explainer import Scores, ScoringExplainer
+    from fastexplain.scoring.explainer import ScoringExplainer
     from fastexplain.scoring.explainers import LinearScoringExplainer, TreeScoringExplainer, scoring_explainer
+    from fastexplain.scoring.reasons import Reason
     from fastexplain.scoring.saving import load, save
+    from fastexplain.scoring.scores import Scores
 
 __all__ = [
     "DirectoryExistsException",
     "InitDatasetMissingException",
     "LinearScoringExplainer",
     "MissingRawTransformationsException",
+    "Reason",
     "Scores",
     "ScoringExplainer",
     "TreeScoringExplainer",
@@ -39,7 +42,8 @@ _EXPORTS = {
     "InitDatasetMissingException": "fastexplain.scoring.exceptions",
     "LinearScoringExplainer": "fastexplain.scoring.explainers",
     "MissingRawTransformationsException": "fastexplain.scoring.exceptions",
-    "Scores": "fastexplain.scoring.explainer",
+    "Reason": "fastexplain.scoring.reasons",
+    "Scores": "fastexplain.scoring.scores",
     "ScoringExplainer": "fastexplain.scoring.explainer",
     "TreeScoringExplainer": "fastexplain.scoring.explainers",
     "UnsupportedModelException": "fastexplain.scoring.exceptions",

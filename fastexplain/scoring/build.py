@@ -77,7 +77,7 @@ def parts_of(
         raw.table(examples)  # follows the transformations, where no rows were seen before
     names = explainer.features if raw is None else raw.raw_features if raw_features is None else list(raw_features)
     n_features = method.encoding.n_features if raw is None else raw.n_raw
-    schema = _schema(names, n_features, examples)
+    schema = _schema(names, n_features, examples, raw is None and method.encoding.library == "LightGBM")
     preprocessing = feature_map = None
     if raw is not None:
         from fastexplain.scoring.preprocessing.read import preprocessing_of
@@ -151,9 +151,9 @@ def _linear(explainer: LinearExplainer) -> LinearMethod:
     return LinearMethod(coef, offset, explainer._mean, response, task, explainer.classes, encoding)
 
 
-def _schema(names: list[Any] | None, n_features: int, examples: Any) -> FeatureSchema:
+def _schema(names: list[Any] | None, n_features: int, examples: Any, blanks: bool) -> FeatureSchema:
     features = [_NOT_SEEN] * n_features if examples is None else _seen(examples, n_features)
-    return FeatureSchema(None if names is None else tuple(str(name) for name in names), tuple(features))
+    return FeatureSchema(None if names is None else tuple(str(name) for name in names), tuple(features), blanks)
 
 
 def _seen(examples: Any, n_features: int) -> list[Feature]:
