@@ -112,6 +112,8 @@ class _NumpyBlas:
     _NAMES = tuple(f"{prefix}openblas_{{}}{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "_64", "", "_"))
 
     def __init__(self) -> None:
+        self._get: Any
+        self._set: Any
         self._get, self._set = next(filter(None, map(self._functions, _loaded_openblas())), (None, None))
         self._before = 1
 

@@ -13,7 +13,7 @@ from fastexplain.engine.background import Background
 from fastexplain.engine.formulas.find import FormulaMemory
 from fastexplain.engine.formulas.known import FormulaModel, Game
 from fastexplain.engine.kernel.kernel_shap import KernelShapResult, formula_kernel_shap, remembering_kernel_shap
-from fastexplain.engine.links import LINKS, resolve_link
+from fastexplain.engine.links import resolve_link
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import ArtifactError, PredictionError
 from fastexplain.models.agreement import disagreement
@@ -157,12 +157,12 @@ class KernelMethod(Method):
             return self._nothing()
         result, outputs = self._explained(rows, n_threads) if self.model is None else self._known(rows, n_threads)
         predictions, probabilities = self._answers(rows, outputs)
-        values, base = self.players.placed(result.values), result.base_values
-        errors: Floats | None = self.players.placed(result.standard_errors)
+        values, errors = (self.players.placed(part) for part in (result.values, result.standard_errors))
+        base = result.base_values
         if self._both:
             values, errors = np.concatenate([-values, values], axis=2), np.concatenate([errors, errors], axis=2)
             base = np.concatenate([1.0 - base, base])
-        return Attributed(values, base, predictions, probabilities, errors)
+        return Attributed(values, base, predictions, probabilities, errors if errors.any() else None)
 
     @property
     def _both(self) -> bool:
@@ -239,9 +239,9 @@ class KernelMethod(Method):
         values = np.empty((0, self.players.n_values, len(base)))
         none = np.empty((0, self.outputs.shape[1]))
         if self.task == "regression":
-            return Attributed(values, base, predicted_values(self.options.rule, none), None, values.copy())
+            return Attributed(values, base, predicted_values(self.options.rule, none), None)
         probabilities = np.empty((0, max(2, none.shape[1]))) if self.options.probabilities else None
-        return Attributed(values, base, self.labels(np.empty(0, dtype=np.int64)), probabilities, values.copy())
+        return Attributed(values, base, self.labels(np.empty(0, dtype=np.int64)), probabilities)
 
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         options = self.options
@@ -262,6 +262,7 @@ class KernelMethod(Method):
             "path": self.path,
             "n_outputs": int(self.outputs.shape[1]),
             "n_values": int(self.players.n_values),
+            "plays_raw": self.n_raw is not None,
             "nsamples": None if options.nsamples == "auto" else int(options.nsamples),
             "link": options.link,
             "tol": float(options.tol),
@@ -291,7 +292,7 @@ class KernelMethod(Method):
                 )
         n_outputs = outputs.shape[1]
         n_classes = max(2, n_outputs) if task == "classification" else None
-        return cls(
+        method = cls(
             model,
             fields.text("path"),
             Background(rows, weights),
@@ -302,6 +303,11 @@ class KernelMethod(Method):
             classes=content.labels("classes", n_classes) if content.present("classes") else None,
             encoding=encoding,
         )
+        if fields.flag("plays_raw"):
+            method.n_raw = method.players.n_values
+        elif method.players.n_values != encoding.n_features:
+            raise fields.error("n_values", f"is {method.players.n_values}; the model takes {encoding.n_features}.")
+        return method
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_game": None}
@@ -319,7 +325,7 @@ def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | No
         raise fields.error("doubles", f"is true, of a model with {n_outputs} outputs.")
     return KernelOptions(
         fields.integer("nsamples", 2, MOST_SAMPLES) if fields.present("nsamples") else "auto",
-        fields.text("link", tuple(LINKS)),
+        fields.text("link", ("identity", "logit")),
         tol,
         fields.integer("seed", 0, 2**64 - 1),
         doubles,
@@ -342,7 +348,9 @@ def _players(fields: Fields, n_columns: int) -> Players:
     if not len(ends) or ends[-1] != n_columns or ends[0] < 0 or (np.diff(ends) < 0).any():
         raise ArtifactError(f"The array 'players.ends' must rise from 0 to {n_columns}.")
     if len(places) > len(ends) or len(np.unique(places)) != len(places):
-        raise ArtifactError(f"The array 'players.places' has {len(places)} entries for {len(ends)} players, or repeats.")
+        raise ArtifactError(
+            f"The array 'players.places' has {len(places)} entries of {len(ends)} players, or twice one."
+        )
     if len(places) and not (places.min() >= 0 and places.max() < n_values):
         raise ArtifactError(f"The array 'players.places' holds indices outside of 0..{n_values - 1}.")
     split = [each.astype(np.intp) for each in np.split(columns, ends[:-1])]

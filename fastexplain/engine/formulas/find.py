@@ -15,7 +15,7 @@ from fastexplain.engine.predict import PredictFunction
 from fastexplain.engine.progress import Bar, steps
 from fastexplain.models.agreement import agrees
 
-__all__ = ["Formula", "FormulaMemory", "find_formula"]
+__all__ = ["Formula", "FormulaMemory", "encoded_players", "find_formula"]
 
 # Arrays of a model up to this size are compared by their content.
 _DIGESTED_BYTES = 2**20
@@ -135,7 +135,7 @@ def _bound(
     settings: dict[str, Any],
 ) -> Formula:
     encoded = make_builder(seen.encode(builder.X), seen.encode(builder.background), **settings)
-    columns = _encoded_players(seen, players)
+    columns = encoded_players(seen, players)
     game = None if seen.model is None else seen.model.bind(encoded.background, weights, columns)
     return Formula(seen.path, encoded, predict.around(seen.predict), columns, game, None, seen.model)
 
@@ -252,7 +252,8 @@ class _Same:
         return id(self.held)
 
 
-def _encoded_players(seen: KnownFormula, players: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
+def encoded_players(seen: KnownFormula, players: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
+    """Columns of each player in encoded rows; a player whose columns the model drops has none."""
     if seen.columns_of is None:
         return players
     none = np.empty(0, dtype=np.intp)
