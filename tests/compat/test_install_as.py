@@ -134,7 +134,7 @@ assert TabularExplainer is fastexplain.TabularExplainer
 
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(
-        ValueError, match=r"no package 'interpret'; expected one of 'azureml.*', 'interpret_community', 'shap'"
+        ValueError, match=r"no package 'interpret'; expected one of 'azureml.*', 'interpret_c.*', 'shap'"
     ):
         fastexplain.install_as("interpret")
 
