@@ -17,7 +17,12 @@ if TYPE_CHECKING:
         UnsupportedModelException,
     )
     from fastexplain.scoring.explainer import ScoringExplainer
-    from fastexplain.scoring.explainers import LinearScoringExplainer, TreeScoringExplainer, scoring_explainer
+    from fastexplain.scoring.explainers import (
+        KernelScoringExplainer,
+        LinearScoringExplainer,
+        TreeScoringExplainer,
+        scoring_explainer,
+    )
     from fastexplain.scoring.reasons import Reason
     from fastexplain.scoring.saving import load, save
     from fastexplain.scoring.scores import Scores
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DirectoryExistsException",
     "InitDatasetMissingException",
+    "KernelScoringExplainer",
     "LinearScoringExplainer",
     "MissingRawTransformationsException",
     "Reason",
@@ -40,6 +46,7 @@ __all__ = [
 _EXPORTS = {
     "DirectoryExistsException": "fastexplain.scoring.exceptions",
     "InitDatasetMissingException": "fastexplain.scoring.exceptions",
+    "KernelScoringExplainer": "fastexplain.scoring.explainers",
     "LinearScoringExplainer": "fastexplain.scoring.explainers",
     "MissingRawTransformationsException": "fastexplain.scoring.exceptions",
     "Reason": "fastexplain.scoring.reasons",

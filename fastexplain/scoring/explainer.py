@@ -280,7 +280,9 @@ class ScoringExplainer:
     def _value_names(self, get_raw: bool | None) -> list[Any]:
         """Names of the features that have values; indices where there are none."""
         parts = self._parts
-        if self._gives_raw(get_raw) and parts.feature_map is not None:
+        if self._gives_raw(get_raw) and parts.method.n_raw is not None:
+            names, n = parts.raw_features, parts.method.n_raw
+        elif self._gives_raw(get_raw) and parts.feature_map is not None:
             names, n = parts.raw_features, parts.feature_map.n_raw
         elif parts.preprocessing is not None:
             names, n = parts.engineered_features, parts.preprocessing.n_engineered
@@ -323,6 +325,10 @@ class ScoringExplainer:
 
     def _gives_raw(self, get_raw: bool | None) -> bool:
         parts = self._parts
+        if parts.method.n_raw is not None:
+            if get_raw is False:
+                raise ValueError("get_raw=False asks for the model's columns, but raw features play as a whole here.")
+            return True
         if get_raw is None:
             return parts.preprocessing is not None
         if get_raw and parts.feature_map is None:

@@ -54,12 +54,15 @@ class Method(abc.ABC):
     task : {"classification", "regression"}
     classes : list or None
         Labels that predictions are.
+    n_raw : int or None
+        Values are of so many raw features already, which play as a whole; None: of the encoding's columns.
     """
 
     kind: ClassVar[str]
     encoding: RowEncoding
     task: str
     classes: list[Any] | None
+    n_raw: int | None = None
 
     @abc.abstractmethod
     def attribute(self, matrix: NDArray[np.floating[Any]], n_threads: int | None) -> Attributed:

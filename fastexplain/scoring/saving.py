@@ -165,9 +165,10 @@ def _from_content(content: Fields) -> ScoringParts:
                 f"makes {preprocessing.n_engineered} columns of {preprocessing.n_raw}; expected {encoding.n_features} "
                 f"of {n_given}.",
             )
-        if feature_map is None or feature_map.n_raw != n_given:
+        n_raw = method.n_raw if feature_map is None else feature_map.n_raw
+        if n_raw != n_given or (method.n_raw is not None and feature_map is not None):
             raise content.error("feature_map", f"does not say which of the {n_given} raw features columns came of.")
-    elif n_given != encoding.n_features:
+    elif n_given != encoding.n_features or method.n_raw is not None:
         raise content.error("features", f"lists {n_given} columns; the model takes {encoding.n_features}.")
     n_values = encoding.n_features if preprocessing is None else n_given
     subset = content.integers("subset", 0, n_values - 1) if content.present("subset") else None
