@@ -16,15 +16,24 @@ if TYPE_CHECKING:
         MissingRawTransformationsException,
         UnsupportedModelException,
     )
-    from fastexplain.scoring.explainer import Scores, ScoringExplainer
-    from fastexplain.scoring.explainers import LinearScoringExplainer, TreeScoringExplainer, scoring_explainer
+    from fastexplain.scoring.explainer import ScoringExplainer
+    from fastexplain.scoring.explainers import (
+        KernelScoringExplainer,
+        LinearScoringExplainer,
+        TreeScoringExplainer,
+        scoring_explainer,
+    )
+    from fastexplain.scoring.reasons import Reason
     from fastexplain.scoring.saving import load, save
+    from fastexplain.scoring.scores import Scores
 
 __all__ = [
     "DirectoryExistsException",
     "InitDatasetMissingException",
+    "KernelScoringExplainer",
     "LinearScoringExplainer",
     "MissingRawTransformationsException",
+    "Reason",
     "Scores",
     "ScoringExplainer",
     "TreeScoringExplainer",
@@ -37,9 +46,11 @@ __all__ = [
 _EXPORTS = {
     "DirectoryExistsException": "fastexplain.scoring.exceptions",
     "InitDatasetMissingException": "fastexplain.scoring.exceptions",
+    "KernelScoringExplainer": "fastexplain.scoring.explainers",
     "LinearScoringExplainer": "fastexplain.scoring.explainers",
     "MissingRawTransformationsException": "fastexplain.scoring.exceptions",
-    "Scores": "fastexplain.scoring.explainer",
+    "Reason": "fastexplain.scoring.reasons",
+    "Scores": "fastexplain.scoring.scores",
     "ScoringExplainer": "fastexplain.scoring.explainer",
     "TreeScoringExplainer": "fastexplain.scoring.explainers",
     "UnsupportedModelException": "fastexplain.scoring.exceptions",

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastexplain.engine.background import Background
 from fastexplain.engine.feature_map import FeatureMap
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers.kernel import KernelExplainer
 from fastexplain.explainers.linear import LinearExplainer
 from fastexplain.explainers.tabular import TabularExplainer
 from fastexplain.explainers.tree import TreeExplainer
 from fastexplain.models.trees.check import answers_agree
 from fastexplain.models.trees.stored import StoredTreeModel
 from fastexplain.rows.encoding import RowEncoding
+from fastexplain.rows.tables import count_columns
 from fastexplain.scoring.exceptions import InitDatasetMissingException
 from fastexplain.scoring.explainer import ScoringParts
 from fastexplain.scoring.linear import LinearMethod
 from fastexplain.scoring.method import Method
 from fastexplain.scoring.schema import Feature, FeatureSchema
 from fastexplain.scoring.tree import TreeMethod
+
+if TYPE_CHECKING:
+    from fastexplain.scoring.build_kernel import Steps
+    from fastexplain.scoring.preprocessing.table import Preprocessing
 
 __all__ = ["direct", "parts_of"]
 
@@ -72,31 +78,35 @@ def parts_of(
             "initialization_examples, some rows as they are before the transformations."
         )
     model_examples = examples if raw is None else None
-    method = _method(explainer, model_examples)
+    method, steps = _method(explainer, model_examples)
     if raw is not None:
         raw.table(examples)  # follows the transformations, where no rows were seen before
     names = explainer.features if raw is None else raw.raw_features if raw_features is None else list(raw_features)
-    n_features = method.encoding.n_features if raw is None else raw.n_raw
-    schema = _schema(names, n_features, examples)
+    n_features = method.encoding.n_features if steps is None else count_columns(examples)
+    n_features = n_features if raw is None else raw.n_raw
+    schema = _schema(names, n_features, examples, raw is None and method.encoding.library == "LightGBM")
     preprocessing = feature_map = None
     if raw is not None:
         from fastexplain.scoring.preprocessing.read import preprocessing_of
 
         columns = range(n_features) if names is None else names
         preprocessing = preprocessing_of(raw._transformer, columns, [feature.dtype for feature in schema.features])
-        feature_map = FeatureMap.of(raw.feature_map)
+        feature_map = FeatureMap.of(raw.feature_map) if method.n_raw is None else None
         engineered_features = raw.engineered_features if engineered_features is None else engineered_features
+    elif steps is not None:
+        preprocessing = _of_steps(steps, names, schema, explainer._background.data)
     elif feature_maps is not None:
         from fastexplain.explanation.numbers.feature_maps import combined_map
 
         feature_map = FeatureMap.of(combined_map(feature_maps))
-    method.encoding = replace(method.encoding, names=schema.names if raw is None else None)
+    takes_raw = preprocessing is not None
+    method.encoding = replace(method.encoding, names=None if takes_raw else schema.names)
     return ScoringParts(
         method,
         schema,
         preprocessing,
         feature_map,
-        None if raw is None and raw_features is None else _named(raw_features if raw_features is not None else names),
+        None if not takes_raw and raw_features is None else _named(raw_features if raw_features is not None else names),
         _named(engineered_features),
         None if explainer._subset is None else np.asarray(explainer._subset, dtype=np.int64),
     )
@@ -106,11 +116,30 @@ def _named(names: Sequence[Any] | None) -> list[Any] | None:
     return None if names is None else list(names)
 
 
-def _method(explainer: Any, examples: Any) -> Method:
+def _of_steps(steps: Steps, names: list[Any] | None, schema: FeatureSchema, rows: Any) -> Preprocessing:
+    """The steps of a pipeline that is explained as a whole; they are compared with the pipeline itself."""
+    from fastexplain.scoring.preprocessing.read import preprocessing_of
+    from fastexplain.scoring.schema import GivenRows
+
+    columns = range(schema.n_features) if names is None else names
+    table = preprocessing_of(steps.pipeline, columns, [feature.dtype for feature in schema.features])
+    found = table.transform(GivenRows(rows, len(rows)).columns())
+    expected = steps.encode(rows)
+    if found.shape != expected.shape or not np.array_equal(found, expected):
+        raise UnsupportedModelError("The steps of the pipeline, as data, do not give the numbers that they give.")
+    return table
+
+
+def _method(explainer: Any, examples: Any) -> tuple[Method, Steps | None]:
+    """What computes, and the steps of a pipeline that it plays through."""
     if isinstance(explainer, TreeExplainer):
-        return _tree(explainer, examples)
+        return _tree(explainer, examples), None
     if isinstance(explainer, LinearExplainer):
-        return _linear(explainer)
+        return _linear(explainer), None
+    if isinstance(explainer, KernelExplainer):
+        from fastexplain.scoring.build_kernel import kernel_method
+
+        return kernel_method(explainer)
     raise UnsupportedModelError(
         f"{type(explainer).__name__} has no scoring explainer; expected one of a tree ensemble or a linear model."
     )
@@ -151,9 +180,9 @@ def _linear(explainer: LinearExplainer) -> LinearMethod:
     return LinearMethod(coef, offset, explainer._mean, response, task, explainer.classes, encoding)
 
 
-def _schema(names: list[Any] | None, n_features: int, examples: Any) -> FeatureSchema:
+def _schema(names: list[Any] | None, n_features: int, examples: Any, blanks: bool) -> FeatureSchema:
     features = [_NOT_SEEN] * n_features if examples is None else _seen(examples, n_features)
-    return FeatureSchema(None if names is None else tuple(str(name) for name in names), tuple(features))
+    return FeatureSchema(None if names is None else tuple(str(name) for name in names), tuple(features), blanks)
 
 
 def _seen(examples: Any, n_features: int) -> list[Feature]:

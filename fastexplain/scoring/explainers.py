@@ -9,7 +9,7 @@ from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.scoring.explainer import ScoringExplainer
 from fastexplain.scoring.kinds import explainer_class
 
-__all__ = ["LinearScoringExplainer", "TreeScoringExplainer", "scoring_explainer"]
+__all__ = ["KernelScoringExplainer", "LinearScoringExplainer", "TreeScoringExplainer", "scoring_explainer"]
 
 
 class _OfExplainer(ScoringExplainer):
@@ -77,6 +77,15 @@ class LinearScoringExplainer(_OfExplainer):
     """Scores and explains by a linear model's coefficients."""
 
     kind = "linear"
+
+
+class KernelScoringExplainer(_OfExplainer):
+    """Scores and explains by Kernel SHAP: a model whose formula is known as arrays, any other one as a black box.
+
+    The artifact of a black box holds the background and options, and no model: `load` gives it one, ``predictor=``.
+    """
+
+    kind = "kernel"
 
 
 def scoring_explainer(explainer: Any, **options: Any) -> ScoringExplainer:

@@ -138,6 +138,10 @@ class Fields:
             raise self.error(name, f"is {_shown(values)}; expected whole numbers from {lowest} to {highest}.")
         return tuple(values)
 
+    def label(self, name: str) -> Any:
+        """A label, as `labels_as_json` wrote it."""
+        return self._label(name, self.take(name))
+
     def labels(self, name: str, length: int | None = None) -> list[Any]:
         """A list of labels, as `labels_as_json` wrote them."""
         values = self.items(name)

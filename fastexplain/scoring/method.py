@@ -54,16 +54,23 @@ class Method(abc.ABC):
     task : {"classification", "regression"}
     classes : list or None
         Labels that predictions are.
+    n_raw : int or None
+        Values are of so many raw features already, which play as a whole; None: of the encoding's columns.
     """
 
     kind: ClassVar[str]
     encoding: RowEncoding
     task: str
     classes: list[Any] | None
+    n_raw: int | None = None
 
     @abc.abstractmethod
     def attribute(self, matrix: NDArray[np.floating[Any]], n_threads: int | None) -> Attributed:
         """Values and predictions of rows (n_rows, n_features) in the encoding."""
+
+    def predicted(self, matrix: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Floats | None] | None:
+        """Predictions and probabilities alone, of a method whose values cost much more than these; None of others."""
+        return None
 
     @abc.abstractmethod
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -14,9 +14,12 @@ from fastexplain.exceptions import ArtifactError
 from fastexplain.models.trees.structure import MAX_FEATURES
 from fastexplain.rows.encoding import UNKNOWN, RowEncoding
 from fastexplain.scoring.artifact import read
+from fastexplain.scoring.exceptions import DirectoryExistsException
 from fastexplain.scoring.explainer import ScoringExplainer, ScoringParts
 from fastexplain.scoring.fields import Fields, labels_as_json
 from fastexplain.scoring.kinds import explainer_class, method_class
+from fastexplain.scoring.pickles import holds_pickle, read_pickle, write_pickle
+from fastexplain.scoring.reasons import ReasonTable
 from fastexplain.scoring.schema import Feature, FeatureSchema
 
 __all__ = ["load", "save"]
@@ -24,7 +27,13 @@ __all__ = ["load", "save"]
 _FLAGS = ("labels_in_arrays", "integers_as_float32", "allow_nan", "allow_inf", "float32")
 
 
-def save(scoring_explainer: ScoringExplainer, directory: str | os.PathLike[str], exist_ok: bool = False) -> str:
+def save(
+    scoring_explainer: ScoringExplainer,
+    directory: str | os.PathLike[str] = ".",
+    exist_ok: bool = False,
+    *,
+    format: str = "artifact",
+) -> str:
     """Write a scoring explainer as an artifact: numbers and plain data, which `load` reads without executing anything.
 
     Parameters
@@ -34,11 +43,14 @@ def save(scoring_explainer: ScoringExplainer, directory: str | os.PathLike[str],
         A directory to make, or a file that ends in ``.zip``.
     exist_ok : bool, default False
         Whether an artifact that is there already is replaced.
+    format : {"artifact", "pickle"}, default "artifact"
+        ``"pickle"`` writes ``scoring_explainer.pkl`` into the directory, for scripts that read it with ``joblib.load``,
+        as azureml-interpret's users have them. Whoever reads a pickle executes what its writer wants.
 
     Returns
     -------
     str
-        The artifact's id: a hash of everything in it.
+        The artifact's id: a hash of everything in it. Of a pickle, the file's path.
 
     Raises
     ------
@@ -49,14 +61,21 @@ def save(scoring_explainer: ScoringExplainer, directory: str | os.PathLike[str],
     OSError
         It cannot be written. Nothing is left of it then.
     """
+    if format not in ("artifact", "pickle"):
+        raise ValueError(f"format must be 'artifact' or 'pickle'; got {format!r}.")
+    if format == "pickle":
+        return write_pickle(scoring_explainer, directory, exist_ok)
     from fastexplain.scoring.artifact import write
 
     content, arrays = _to_content(scoring_explainer._parts)
-    identity: str = write(directory, content, arrays, exist_ok=exist_ok)
+    try:
+        identity: str = write(directory, content, arrays, exist_ok=exist_ok)
+    except FileExistsError as error:
+        raise DirectoryExistsException(str(error)) from error
     return identity
 
 
-def load(directory: str | os.PathLike[str], *, id: str | None = None) -> ScoringExplainer:
+def load(directory: str | os.PathLike[str], *, id: str | None = None, allow_pickle: bool = False) -> ScoringExplainer:
     """Read a scoring explainer that `save` wrote.
 
     Nothing in the files is executed, and every number is checked before it is used. Arrays of a directory are mapped,
@@ -69,6 +88,9 @@ def load(directory: str | os.PathLike[str], *, id: str | None = None) -> Scoring
         Directory or zip.
     id : str, optional
         The id that it must have.
+    allow_pickle : bool, default False
+        Whether ``scoring_explainer.pkl`` is read, where the directory holds one: that executes whatever its writer put
+        into it, so its writer must be trusted as if they sat at this machine.
 
     Returns
     -------
@@ -81,6 +103,8 @@ def load(directory: str | os.PathLike[str], *, id: str | None = None) -> Scoring
     OSError
         There is nothing to read.
     """
+    if holds_pickle(directory):
+        return read_pickle(directory, id, allow_pickle)
     artifact = read(directory, id=id)
     content = Fields(artifact.content, "content", artifact.arrays)
     try:
@@ -106,6 +130,7 @@ def _to_content(parts: ScoringParts) -> tuple[dict[str, Any], dict[str, NDArray[
         "raw_features": _texts(parts.raw_features),
         "engineered_features": _texts(parts.engineered_features),
         "subset": None if parts.subset is None else parts.subset.tolist(),
+        "reasons": parts.reasons.as_json(),
         "feature_map": None,
         "preprocessing": None,
     }
@@ -140,9 +165,10 @@ def _from_content(content: Fields) -> ScoringParts:
                 f"makes {preprocessing.n_engineered} columns of {preprocessing.n_raw}; expected {encoding.n_features} "
                 f"of {n_given}.",
             )
-        if feature_map is None or feature_map.n_raw != n_given:
+        n_raw = method.n_raw if feature_map is None else feature_map.n_raw
+        if n_raw != n_given or (method.n_raw is not None and feature_map is not None):
             raise content.error("feature_map", f"does not say which of the {n_given} raw features columns came of.")
-    elif n_given != encoding.n_features:
+    elif n_given != encoding.n_features or method.n_raw is not None:
         raise content.error("features", f"lists {n_given} columns; the model takes {encoding.n_features}.")
     n_values = encoding.n_features if preprocessing is None else n_given
     subset = content.integers("subset", 0, n_values - 1) if content.present("subset") else None
@@ -154,6 +180,7 @@ def _from_content(content: Fields) -> ScoringParts:
         list(content.texts("raw_features")) if content.present("raw_features") else None,
         list(content.texts("engineered_features")) if content.present("engineered_features") else None,
         None if subset is None else np.asarray(subset, dtype=np.int64),
+        ReasonTable.from_json(content.object("reasons")),
     )
 
 
@@ -214,7 +241,7 @@ def _schema_content(schema: FeatureSchema) -> dict[str, Any]:
         column = asdict(feature)
         column["categories"] = labels_as_json(feature.categories, f"column {i}")
         columns.append(column)
-    return {"names": None if schema.names is None else list(schema.names), "columns": columns}
+    return {"names": None if schema.names is None else list(schema.names), "columns": columns, "blanks": schema.blanks}
 
 
 def _schema_of(fields: Fields) -> FeatureSchema:
@@ -227,7 +254,8 @@ def _schema_of(fields: Fields) -> FeatureSchema:
         )
         for each in fields.objects("columns")
     )
-    return FeatureSchema(fields.texts("names", len(features)) if fields.present("names") else None, features)
+    names = fields.texts("names", len(features)) if fields.present("names") else None
+    return FeatureSchema(names, features, fields.flag("blanks"))
 
 
 def _map_of(fields: Fields, n_columns: int) -> FeatureMap:

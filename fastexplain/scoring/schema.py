@@ -88,10 +88,13 @@ class FeatureSchema:
     names : tuple of str, or None
         None: there are none, and columns count by position.
     features : tuple of Feature
+    blanks : bool
+        `names` have ``_`` where the rows' names may have blanks, as LightGBM writes them.
     """
 
     names: tuple[str, ...] | None
     features: tuple[Feature, ...]
+    blanks: bool = False
 
     @property
     def n_features(self) -> int:
@@ -159,6 +162,8 @@ class FeatureSchema:
         try:
             values = [row[name] for name in names]
         except KeyError:
+            if self.blanks and any(" " in name for name in row):
+                return self._mapping({name.replace(" ", "_"): value for name, value in row.items()})
             self._refuse_names(list(row))
             raise
         if len(row) != len(names):
@@ -188,6 +193,8 @@ class FeatureSchema:
 
     def _records(self, rows: Sequence[Mapping[Any, Any]]) -> GivenRows:
         names = self._known_names("dicts")
+        if self.blanks and any(" " in name for name in rows[0]):
+            rows = [{name.replace(" ", "_"): value for name, value in row.items()} for row in rows]
         for i, row in enumerate(rows):
             if not isinstance(row, Mapping):
                 raise TypeError(f"Row {i} is a {type(row).__name__}; the first row is a dict, so expected another one.")
@@ -204,6 +211,8 @@ class FeatureSchema:
         if not any(isinstance(name, str) for name in given):  # columns 0, 1, ...: by position
             self._check_width(len(given))
             return GivenRows(rows.to_numpy() if hasattr(rows, "to_numpy") else rows, n_rows)
+        if self.blanks and any(isinstance(name, str) and " " in name for name in given):
+            return self._table(_renamed(rows, [str(name).replace(" ", "_") for name in given]))
         self._refuse_names(given)
         names = list(self.names)
         return GivenRows(rows.select(names) if hasattr(rows, "select") else rows[names], n_rows)
@@ -232,6 +241,15 @@ class FeatureSchema:
                 f"The columns do not fit{where}; {'; '.join(parts)}. Expected the {self.n_features} columns "
                 f"{_listed(self.names)}, in any order."
             )
+
+
+def _renamed(table: Any, names: list[str]) -> Any:
+    """A table under other names: of pandas, Arrow or polars."""
+    if hasattr(table, "set_axis"):
+        return table.set_axis(names, axis=1)
+    if hasattr(table, "rename_columns"):
+        return table.rename_columns(names)
+    return table.rename(dict(zip(table.columns, names, strict=True)))
 
 
 def _is_column(value: Any) -> bool:

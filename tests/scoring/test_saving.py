@@ -18,7 +18,7 @@ from numpy.testing import assert_array_equal
 
 import fastexplain
 from fastexplain.exceptions import ArtifactError
-from fastexplain.scoring import ScoringExplainer, load, save, scoring_explainer
+from fastexplain.scoring import DirectoryExistsException, ScoringExplainer, load, save, scoring_explainer
 from tests.scoring.models import MODELS, TREES, X
 
 LIBRARIES = ("lightgbm", "narwhals", "numba", "pandas", "scipy", "sklearn", "tqdm", "xgboost")
@@ -51,7 +51,7 @@ def test_ids_and_taken_places(tmp_path: Path) -> None:
     save(scorer, tmp_path / "a")
     with pytest.raises(ArtifactError, match="id"):
         load(tmp_path / "a", id="0" * 64)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(DirectoryExistsException, match="exists already; pass exist_ok=True"):
         save(scorer, tmp_path / "a")
     save(scorer_of("ridge"), tmp_path / "a", exist_ok=True)
     assert load(tmp_path / "a").model_task == "regression"

@@ -121,12 +121,21 @@ class Answers:
             return np.zeros(len(raw), dtype=bool)
         near = _NEAR[self.arithmetic] * max(reach, 1e-300)
         if raw.shape[1] == 1:
-            return np.asarray(np.abs(raw[:, 0] - (0.5 if self.decision == "raw_over_half" else 0.0)) <= near)
+            return np.asarray(np.abs(raw[:, 0] - self._middle) <= near)
         top = np.partition(raw, -2, axis=1)[:, -2:]
         return np.asarray(top[:, 1] - top[:, 0] <= near)
 
+    @property
+    def _middle(self) -> float:
+        """The raw output between the two classes of a single one."""
+        return 0.5 if self.decision == "raw_over_half" else 0.0
+
+    def clear_classes(self, raw: Floats) -> NDArray[np.int64]:
+        """Index of the predicted class of each row that is not `unsure`: every link rises with the raw output."""
+        return (raw[:, 0] > self._middle).astype(np.int64) if raw.shape[1] == 1 else raw.argmax(axis=1)
+
     def classes(self, raw: Floats) -> NDArray[np.int64]:
-        """Index of the predicted class of each row, in the library's own arithmetic."""
+        """Index of the predicted class of each row, in the library's own arithmetic, of the library's own sums."""
         values = raw.astype(np.float32) if self.arithmetic == "float32" else raw
         if self.decision in ("largest", "largest_raw"):
             return (self._like_library(values) if self.decision == "largest" else values).argmax(axis=1)

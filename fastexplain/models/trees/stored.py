@@ -145,11 +145,11 @@ class StoredTreeModel(TreeModel):
         X : array of shape (n_rows, n_features)
             The rows, as `prepare` returns them.
         """
+        indices = self._answers.clear_classes(raw)
         unsure = self._answers.unsure(raw, self.reach)
         if unsure.any():
-            raw = raw.copy()
-            raw[unsure] = self.raw_predict_prepared(X[unsure])
-        return self._answers.classes(raw)
+            indices[unsure] = self._answers.classes(self.raw_predict_prepared(X[unsure]))
+        return indices
 
 
 def _reach(forest: Forest) -> float:
