@@ -12,7 +12,7 @@ from fastexplain.engine.background import Background, as_background
 from fastexplain.engine.formulas.find import encoded_players
 from fastexplain.engine.formulas.known import KnownFormula, as_float64, is_numeric, known_formula
 from fastexplain.engine.predict import PredictFunction
-from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.exceptions import PredictionError, UnsupportedModelError
 from fastexplain.explainers.kernel import KernelExplainer, partition
 from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.models.agreement import agrees
@@ -82,6 +82,11 @@ def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | Non
         classes=explainer.classes,
         encoding=RowEncoding(explainer._box.name, rows.shape[1], allow_nan=seen is None, allow_inf=seen is None),
     )
+    if model is None:
+        try:
+            method.take_predictor(explainer._box.target)
+        except PredictionError:  # it takes rows in another form: whoever loads the artifact gives a function of arrays
+            method.predictor = None
     if steps is not None or explainer._players is not None:
         method.n_raw = players.n_values
     return method, steps

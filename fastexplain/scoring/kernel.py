@@ -148,8 +148,24 @@ class KernelMethod(Method):
 
     @property
     def needs_predictor(self) -> bool:
-        """Whether nothing is known of the model, and nothing was given in its place."""
         return self.model is None and self.predictor is None
+
+    def take_predictor(self, predictor: Callable[[Any], Any]) -> None:
+        """Compute with a black box: a function of float64 rows (n_rows, n_features) that returns what the model did.
+
+        Raises
+        ------
+        ValueError
+            The method has a formula.
+        TypeError
+            `predictor` can neither be called nor predict.
+        PredictionError
+            It raises, or is not the model that was explained, by some rows of the background.
+        """
+        if self.model is not None:
+            super().take_predictor(predictor)
+        self.predictor = predictor
+        self._check_predictor()
 
     def attribute(self, matrix: NDArray[np.floating[Any]], n_threads: int | None) -> Attributed:
         rows = np.ascontiguousarray(matrix, dtype=np.float64)
@@ -187,8 +203,7 @@ class KernelMethod(Method):
     def _explained(self, rows: Floats, n_threads: int | None) -> tuple[KernelShapResult, Floats]:
         if self.predictor is None:
             raise PredictionError(
-                "This artifact holds no model: nothing but its predictions was known when it was made. Give it one, "
-                "load(path, predictor=function), a function of rows that returns what the model did."
+                "The model is a black box that takes other rows than arrays of numbers, and none was given in its place."
             )
         groups = None if self.players.are_columns else [c.tolist() for c in self.players.columns]
         result = remembering_kernel_shap(
@@ -207,14 +222,7 @@ class KernelMethod(Method):
     def _call(self) -> PredictFunction:
         return PredictFunction(self.predictor)
 
-    def check_predictor(self) -> None:
-        """Refuse a predictor that is not the model which was explained, by a few rows of the background.
-
-        Raises
-        ------
-        PredictionError
-            It raises, returns something else than numbers, or other numbers.
-        """
+    def _check_predictor(self) -> None:
         rows = self.background.data[:8].copy()
         call = self._call()
         found = disagreement(
@@ -276,7 +284,8 @@ class KernelMethod(Method):
     @classmethod
     def from_parts(cls, content: Fields, encoding: RowEncoding) -> KernelMethod:
         fields, task = content.object("model"), content.text("task", ("classification", "regression"))
-        rows = fields.array("background.rows", "float64", (None, encoding.n_features))
+        finite = fields.present("formula")  # what a black box makes of missing values is its own affair
+        rows = fields.array("background.rows", "float64", (None, encoding.n_features), finite=finite)
         weights = fields.array("background.weights", "float64", (len(rows),))
         outputs = fields.array("background.outputs", "float64", (len(rows), fields.integer("n_outputs", 1)))
         if not len(rows) or not ((weights >= 0).all() and abs(weights.sum() - 1.0) < 1e-6):
