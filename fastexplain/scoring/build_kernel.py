@@ -98,6 +98,12 @@ def _refuse_options(explainer: KernelExplainer) -> None:
             "explain_subset plays another game for each row, with all other features at the row's own values; a "
             "scoring explainer plays one. Leave explain_subset out."
         )
+    owner = PredictFunction(explainer._box.target).owner
+    if any("ThresholdClassifier" in cls.__name__ for cls in type(owner).__mro__):
+        raise UnsupportedModelError(
+            f"{type(owner).__name__} predicts by a threshold of its own, which a scoring explainer does not know. "
+            "Explain the model inside, estimator_."
+        )
     if explainer._grouped and explainer._players is None:
         raise UnsupportedModelError(
             "aggregate='group' with transformations that mix columns transforms every masked row; a scoring explainer "
@@ -146,7 +152,8 @@ def _options(
     box, task = explainer._box, explainer._explained.task
     probabilities = task == "classification" and box.units == "probability"
     own_outputs = outputs if model is None else model.predict(rows)
-    rule = rule_of(box.name, model, rows, own_outputs, explainer._explained.predict(given), task, box.classes)
+    answers = explainer._explained.predict(given)
+    rule = rule_of(box.name, model, rows, own_outputs, answers, task, box.classes, probabilities)
     return KernelOptions(
         explainer.nsamples, explainer.link, explainer.tol, explainer.seed, box.doubles, probabilities, rule
     )
@@ -160,6 +167,7 @@ def rule_of(
     answers: tuple[NDArray[Any], Floats | None],
     task: str,
     classes: Sequence[Any] | None,
+    probabilities: bool,
 ) -> str:
     """Which rule makes a model's own answers of outputs, by what it answers on some rows.
 
@@ -177,7 +185,7 @@ def rule_of(
                 return rule
     else:
         expected = _indices(predictions, classes)
-        for rule in class_rules(model, outputs.shape[1]):
+        for rule in class_rules(model, outputs.shape[1], probabilities):
             if np.array_equal(CLASS_RULES[rule](model, rows, outputs), expected):
                 return rule
     raise UnsupportedModelError(

@@ -19,7 +19,7 @@ from fastexplain.exceptions import ArtifactError, PredictionError
 from fastexplain.models.agreement import disagreement
 from fastexplain.models.trees.structure import MAX_FEATURES
 from fastexplain.rows.encoding import RowEncoding
-from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, class_rules, decided, predicted_values
+from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, answers_of, class_rules, no_answers
 from fastexplain.scoring.fields import Fields
 from fastexplain.scoring.formulas.parts import formula_from, formula_parts
 from fastexplain.scoring.formulas.reader import FormulaReader
@@ -172,7 +172,9 @@ class KernelMethod(Method):
         if not len(rows):
             return self._nothing()
         result, outputs = self._explained(rows, n_threads) if self.model is None else self._known(rows, n_threads)
-        predictions, probabilities = self._answers(rows, outputs)
+        predictions, probabilities = answers_of(
+            self, self.model, rows, outputs, self.options.rule, self.options.probabilities
+        )
         values, errors = (self.players.placed(part) for part in (result.values, result.standard_errors))
         base = result.base_values
         if self._both:
@@ -203,7 +205,8 @@ class KernelMethod(Method):
     def _explained(self, rows: Floats, n_threads: int | None) -> tuple[KernelShapResult, Floats]:
         if self.predictor is None:
             raise PredictionError(
-                "The model is a black box that takes other rows than arrays of numbers, and none was given in its place."
+                "The model is a black box that takes no arrays of numbers, and no function was given in its place: "
+                "save the explainer, and load it with predictor=."
             )
         groups = None if self.players.are_columns else [c.tolist() for c in self.players.columns]
         result = remembering_kernel_shap(
@@ -231,25 +234,12 @@ class KernelMethod(Method):
         if found is not None:
             raise PredictionError(f"{call.name} is not the model that was explained: {found}.")
 
-    def _answers(self, rows: Floats, outputs: Floats) -> tuple[NDArray[Any], Floats | None]:
-        rule = self.options.rule
-        if self.task == "regression":
-            return predicted_values(rule, outputs), None
-        predictions = self.labels(decided(rule, self.model, rows, outputs))
-        if not self.options.probabilities:
-            return predictions, None
-        return predictions, np.hstack([1.0 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
-
     def _nothing(self) -> Attributed:
         """Of no rows."""
         base = resolve_link(self.options.link)(self.background.weights @ self.outputs)
         base = np.concatenate([1.0 - base, base]) if self._both else base
         values = np.empty((0, self.players.n_values, len(base)))
-        none = np.empty((0, self.outputs.shape[1]))
-        if self.task == "regression":
-            return Attributed(values, base, predicted_values(self.options.rule, none), None)
-        probabilities = np.empty((0, max(2, none.shape[1]))) if self.options.probabilities else None
-        return Attributed(values, base, self.labels(np.empty(0, dtype=np.int64)), probabilities)
+        return Attributed(values, base, *no_answers(self, self.outputs.shape[1], self.options.probabilities))
 
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         options = self.options
@@ -326,10 +316,10 @@ def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | No
     tol = fields.number("tol")
     if tol < 0:
         raise fields.error("tol", f"is {tol!r}; expected a number of at least 0.")
-    rule = fields.text("rule", tuple(CLASS_RULES) if task == "classification" else VALUE_RULES)
-    if task == "classification" and rule not in class_rules(model, n_outputs):
-        raise fields.error("rule", f"is {rule!r}, of a model with {n_outputs} outputs that has no such rule.")
     doubles, probabilities = fields.flag("doubles"), fields.flag("probabilities")
+    rule = fields.text("rule", tuple(CLASS_RULES) if task == "classification" else VALUE_RULES)
+    if task == "classification" and rule not in class_rules(model, n_outputs, probabilities):
+        raise fields.error("rule", f"is {rule!r}, of a model with {n_outputs} outputs that has no such rule.")
     if doubles and (n_outputs != 1 or not probabilities):
         raise fields.error("doubles", f"is true, of a model with {n_outputs} outputs.")
     return KernelOptions(

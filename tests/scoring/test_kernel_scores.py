@@ -197,7 +197,7 @@ def test_missing_values_are_refused() -> None:
     _, scorer = explained(KERNEL_MODELS["svr"](), X[:30])
     row = X[40].copy()
     row[2] = np.nan
-    with pytest.raises(ValueError, match="NaN|missing"):
+    with pytest.raises(ValueError, match=r"NaN|missing"):
         scorer.score(row)
     assert scorer.score(X[:0]).values.shape == (0, 5, 1)
 
