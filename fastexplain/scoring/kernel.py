@@ -182,6 +182,18 @@ class KernelMethod(Method):
             base = np.concatenate([1.0 - base, base])
         return Attributed(values, base, predictions, probabilities, errors if errors.any() else None)
 
+    def predicted(self, matrix: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Floats | None] | None:
+        rows = np.ascontiguousarray(matrix, dtype=np.float64)
+        if not len(rows):
+            nothing = self._nothing()
+            return nothing.predictions, nothing.probabilities
+        return self._answers(rows, self._outputs(rows))
+
+    def _outputs(self, rows: Floats) -> Floats:
+        if self.model is not None:
+            return self.model.predict(rows)
+        return self._call()(rows.copy(), len(rows), self.outputs.shape[1])
+
     @property
     def _both(self) -> bool:
         return self.options.doubles and self.options.link == "identity"
@@ -220,7 +232,7 @@ class KernelMethod(Method):
             show_progress=False,
             **self.options.game,
         )
-        return result, self._call()(rows.copy(), len(rows), self.outputs.shape[1])
+        return result, self._outputs(rows)
 
     def _call(self) -> PredictFunction:
         return PredictFunction(self.predictor)

@@ -68,6 +68,10 @@ class Method(abc.ABC):
     def attribute(self, matrix: NDArray[np.floating[Any]], n_threads: int | None) -> Attributed:
         """Values and predictions of rows (n_rows, n_features) in the encoding."""
 
+    def predicted(self, matrix: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Floats | None] | None:
+        """Predictions and probabilities alone, of a method whose values cost much more than these; None of others."""
+        return None
+
     @abc.abstractmethod
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What it is made of: content that JSON can hold, and arrays by name."""
