@@ -16,7 +16,7 @@ from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, answers_of, 
 from fastexplain.scoring.fields import Fields
 from fastexplain.scoring.formulas.networks import network_from, network_parts
 from fastexplain.scoring.formulas.reader import FormulaReader
-from fastexplain.scoring.method import Attributed, Method
+from fastexplain.scoring.method import Attributed, Floats, Method
 
 __all__ = ["DeepMethod"]
 
@@ -67,10 +67,13 @@ class DeepMethod(Method):
         values, base = result.values, result.base_values
         if self.probabilities and values.shape[2] == 1:
             values, base = np.concatenate([-values, values], axis=2), np.concatenate([1.0 - base, base])
+        return Attributed(values, base, *self.predicted(rows))
+
+    def predicted(self, matrix: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Floats | None]:
+        rows = np.ascontiguousarray(matrix, dtype=np.float64)
         if not len(rows):
-            return Attributed(values, base, *no_answers(self, self.network.n_outputs, self.probabilities))
-        outputs = self.network.forward(rows)
-        return Attributed(values, base, *answers_of(self, None, rows, outputs, self.rule, self.probabilities))
+            return no_answers(self, self.network.n_outputs, self.probabilities)
+        return answers_of(self, None, rows, self.network.forward(rows), self.rule, self.probabilities)
 
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         network, arrays = network_parts(self.network)

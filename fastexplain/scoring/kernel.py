@@ -172,9 +172,7 @@ class KernelMethod(Method):
         if not len(rows):
             return self._nothing()
         result, outputs = self._explained(rows, n_threads) if self.model is None else self._known(rows, n_threads)
-        predictions, probabilities = answers_of(
-            self, self.model, rows, outputs, self.options.rule, self.options.probabilities
-        )
+        predictions, probabilities = self._answers(rows, outputs)
         values, errors = (self.players.placed(part) for part in (result.values, result.standard_errors))
         base = result.base_values
         if self._both:
@@ -188,6 +186,9 @@ class KernelMethod(Method):
             nothing = self._nothing()
             return nothing.predictions, nothing.probabilities
         return self._answers(rows, self._outputs(rows))
+
+    def _answers(self, rows: Floats, outputs: Floats) -> tuple[NDArray[Any], Floats | None]:
+        return answers_of(self, self.model, rows, outputs, self.options.rule, self.options.probabilities)
 
     def _outputs(self, rows: Floats) -> Floats:
         if self.model is not None:
