@@ -11,6 +11,7 @@ import numpy as np
 from fastexplain.engine.background import Background
 from fastexplain.engine.feature_map import FeatureMap
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers.deep import DeepExplainer
 from fastexplain.explainers.kernel import KernelExplainer
 from fastexplain.explainers.linear import LinearExplainer
 from fastexplain.explainers.mimic.explainer import MimicExplainer
@@ -173,9 +174,13 @@ def _method(explainer: Any, examples: Any) -> tuple[Method, Steps | None]:
         from fastexplain.scoring.build_kernel import kernel_method
 
         return kernel_method(explainer)
+    if isinstance(explainer, DeepExplainer):
+        from fastexplain.scoring.build_deep import deep_method
+
+        return deep_method(explainer), None
     raise UnsupportedModelError(
-        f"{type(explainer).__name__} has no scoring explainer; expected a Tabular-, Tree-, Linear-, Kernel- or "
-        "MimicExplainer."
+        f"{type(explainer).__name__} has no scoring explainer; expected a Tabular-, Tree-, Linear-, Kernel-, "
+        "Deep- or MimicExplainer."
     )
 
 

@@ -51,7 +51,8 @@ def mimic_method(explainer: MimicExplainer) -> Method:
     if task == "classification" and explainer._shap_values_output != ShapValuesOutput.DEFAULT:
         raise UnsupportedModelError(
             f"A MimicExplainer with shap_values_output={str(explainer._shap_values_output)!r} has no scoring "
-            "explainer: its values are stretched to the teacher's or the surrogate's probabilities. Build it with the default."
+            "explainer: its values are stretched to the teacher's or the surrogate's probabilities. Build it with "
+            "the default."
         )
     if isinstance(surrogate, TreeSurrogate):
         return TreeMethod(_trees(surrogate, task, explainer.classes))
