@@ -84,8 +84,9 @@ def test_nothing_is_found_in_what_was_written(tmp_path: Path, form: str) -> None
 
 
 def test_others_read_the_files(tmp_path: Path) -> None:
+    path = saved(tmp_path, "directory")
     for name, wanted in arrays().items():
-        array = np.load(saved(tmp_path, "directory", exist_ok=True) / f"{name}.npy", allow_pickle=False)
+        array = np.load(path / f"{name}.npy", allow_pickle=False)
         assert array.tobytes() == wanted.astype(array.dtype).tobytes()
     for form in ("zip", "stored zip"):
         with zipfile.ZipFile(saved(tmp_path, form, exist_ok=True)) as file:
@@ -110,3 +111,23 @@ read({str(path)!r})
 print({{name.partition(".")[0] for name in set(sys.modules) - known}} - sys.stdlib_module_names)
 """
     assert run_python(code) == "{'fastexplain'}\n"
+
+
+def test_arrays_that_nobody_touches_take_no_memory(tmp_path: Path) -> None:
+    write(tmp_path / "a", {}, {"a": np.arange(5e6), "b": np.arange(5e6)})  # 40 MB each
+    code = f"""
+from pathlib import Path
+from conftest import peak_bytes
+from fastexplain.scoring.artifact import read, write
+import numpy as np
+write({str(tmp_path / "small")!r}, {{}}, {{"a": np.arange(100)}})
+read({str(tmp_path / "small")!r})
+before = peak_bytes()
+found = read({str(tmp_path / "a")!r})
+print((peak_bytes() - before) / 1e6)
+found.arrays["a"].sum()
+print((peak_bytes() - before) / 1e6)
+"""
+    untouched, touched = map(float, run_python(code).split())
+    assert untouched < 4
+    assert touched < 44

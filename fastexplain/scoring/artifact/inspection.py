@@ -12,6 +12,7 @@ from fastexplain.scoring.artifact.limits import LIMITS, Limits
 from fastexplain.scoring.artifact.manifest import Manifest, canonical
 from fastexplain.scoring.artifact.place import MANIFEST
 from fastexplain.scoring.artifact.reading import Files, load_array, open_manifest, opened
+from fastexplain.scoring.artifact.zipped import ZipFiles
 
 __all__ = ["Finding", "schema", "show", "verify"]
 
@@ -40,16 +41,18 @@ def show(path: str | os.PathLike[str], *, limits: Limits = LIMITS) -> dict[str, 
     Returns
     -------
     dict
-        ``path``, ``container`` ("directory" or "zip"), ``id``, ``bytes`` (of all files, inflated), ``other_files``
-        (names beside those of the artifact), and ``manifest``, all of it.
+        ``path``, ``container`` ("directory" or "zip"), ``id``, ``bytes`` (of its files), ``stored_bytes`` (as they lie
+        there), ``other_files`` (names beside those of the artifact), and ``manifest``, all of it.
     """
     with opened(path, limits) as files:
         manifest = open_manifest(files, limits)
+        n_bytes = manifest.n_bytes + sum(spec.n_bytes for spec in manifest.arrays.values())
         return {
             "path": os.fspath(path),
             "container": files.kind,
             "id": manifest.id,
-            "bytes": manifest.n_bytes + sum(spec.n_bytes for spec in manifest.arrays.values()),
+            "bytes": n_bytes,
+            "stored_bytes": files.size if isinstance(files, ZipFiles) else n_bytes,
             "other_files": _others(files, manifest),
             "manifest": manifest.document,
         }
@@ -70,7 +73,7 @@ def verify(path: str | os.PathLike[str], *, id: str | None = None, limits: Limit
     try:
         with opened(path, limits) as files:
             manifest = open_manifest(files, limits)
-            return [*_findings(files, manifest, id)]
+            return [*_findings(files, manifest, id, limits)]
     except ArtifactError as error:  # nothing can be said of the rest
         return [_finding(error)]
 
@@ -79,19 +82,20 @@ def _finding(error: ArtifactError) -> Finding:
     return Finding(True, str(error), error.file, error.field)
 
 
-def _findings(files: Files, manifest: Manifest, id: str | None) -> list[Finding]:
+def _findings(files: Files, manifest: Manifest, id: str | None, limits: Limits) -> list[Finding]:
     found = []
     try:
         manifest.check_id(id, files.place.at(MANIFEST))
     except ArtifactError as error:
         found.append(_finding(error))
     place = files.place.at(MANIFEST)
-    if canonical(manifest.document) != files.manifest_bytes(LIMITS):
+    if canonical(manifest.document) != files.manifest_bytes(limits):
         text = "is not in canonical form: the same content, saved again, has another id"
         found.append(Finding(False, str(place.error(text)), MANIFEST, None))
+    is_zip = files.kind == "zip"
+    text = "the manifest names no such file" if is_zip else "lies beside the artifact's files, and is never read"
     found += [
-        Finding(files.kind == "zip", str(files.place.at(name).error("the manifest names no such file")), name, "name")
-        for name in _others(files, manifest)
+        Finding(is_zip, str(files.place.at(name).error(f"{text}.")), name, "name") for name in _others(files, manifest)
     ]
     for spec in manifest.arrays.values():
         try:

@@ -24,8 +24,8 @@ class Place(NamedTuple):
 
     def error(self, text: str, field: str | None = None) -> ArtifactError:
         """The error to raise; `text` says what was found, what was expected and what to do."""
+        parts = [self.path, *(part for part in (self.file, field) if part is not None and part != "file"), text]
         # names come from the file: shown so that they cannot write on a terminal what they like
-        parts = [self.path, *(part for part in (self.file, field) if part is not None), text]
         return ArtifactError(": ".join(map(printable, parts)), self.file, field)
 
 

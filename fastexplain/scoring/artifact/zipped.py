@@ -59,16 +59,16 @@ class ZipFiles:
     def __init__(self, path: str, file: IO[bytes], limits: Limits) -> None:
         self.place = Place(path)
         self._file = file
-        self._size = file.seek(0, os.SEEK_END)
-        if self._size > min(limits.total_bytes, LARGEST_ZIP):
+        self.size = file.seek(0, os.SEEK_END)
+        if self.size > min(limits.total_bytes, LARGEST_ZIP):
             raise self.place.error(
-                f"{self._size:,} bytes; at most {min(limits.total_bytes, LARGEST_ZIP):,} are read.", "size"
+                f"{self.size:,} bytes; at most {min(limits.total_bytes, LARGEST_ZIP):,} are read.", "size"
             )
         self.entries = self._directory(limits)
-        total, most = sum(entry.size for entry in self.entries.values()), limits.inflated(self._size)
+        total, most = sum(entry.size for entry in self.entries.values()), limits.inflated(self.size)
         if total > most:
             raise self.place.error(
-                f"would inflate from {self._size:,} to {total:,} bytes; at most {most:,} are made. "
+                f"would inflate from {self.size:,} to {total:,} bytes; at most {most:,} are made. "
                 "If you trust its source, pass larger `limits`.",
                 "size",
             )
@@ -128,13 +128,13 @@ class ZipFiles:
 
     def _directory(self, limits: Limits) -> dict[str, Entry]:
         place = self.place
-        if self._size < _END.size:
-            raise place.error(f"{self._size} bytes, which is no zip. {DAMAGED}", "size")
-        end = _END.unpack(self._read(self._size - _END.size, _END.size, place))
+        if self.size < _END.size:
+            raise place.error(f"{self.size} bytes, which is no zip. {DAMAGED}", "size")
+        end = _END.unpack(self._read(self.size - _END.size, _END.size, place))
         mark, disk, first_disk, here, n_entries, size, offset, comment = end
         if mark != _END_MARK or comment:
             raise place.error(f"does not end as a plain zip does: it is none, or was cut off. {DAMAGED}", "end")
-        if disk or first_disk or here != n_entries or offset + size != self._size - _END.size:
+        if disk or first_disk or here != n_entries or offset + size != self.size - _END.size:
             raise place.error(f"its directory is not where its end says, right before it. {DAMAGED}", "directory")
         if n_entries > limits.n_arrays + 1:
             raise place.error(f"{n_entries:,} entries; at most {limits.n_arrays + 1:,} are read.", "entries")
