@@ -327,7 +327,7 @@ class KernelMethod(Method):
 
 def least_samples(n_players: int) -> int:
     """Coalitions that games of so many players need: two for each, or all."""
-    return max(2, min(2 * n_players, 2 ** min(n_players, 30) - 2))
+    return max(2, min(2 * n_players, (1 << min(n_players, 30)) - 2))
 
 
 def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | None, n_players: int) -> KernelOptions:
