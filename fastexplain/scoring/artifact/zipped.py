@@ -32,6 +32,7 @@ _END = struct.Struct("<4s4H2IH")
 _LOCAL_MARK, _CENTRAL_MARK, _END_MARK = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _STORED, _DEFLATED = 0, 8
 _UNIX = 3
+_VERSION = 20  # of the format: 2.0, with deflate
 _MIDNIGHT = (0, 0x21)  # 1 January 1980: the same content gives the same zip
 # Level of deflate (1, 2), sizes behind the data (3), names in UTF-8 (11): all that writers of plain zips set.
 _KNOWN_FLAGS = 0x080E
@@ -185,9 +186,25 @@ def _parsed(directory: bytes, n_entries: int, place: Place) -> dict[str, Entry]:
         if at + _CENTRAL.size > len(directory):
             raise place.error(f"its directory ends before its {n_entries} entries. {DAMAGED}", "directory")
         fields = _CENTRAL.unpack_from(directory, at)
-        mark, made_by, _, flags, method, _, _, _, packed, size, n_name, n_extra, n_comment, disk, _, modes, offset = (
-            fields
-        )
+        (
+            mark,
+            made_by,
+            version,
+            flags,
+            method,
+            _,
+            _,
+            _,
+            packed,
+            size,
+            n_name,
+            n_extra,
+            n_comment,
+            disk,
+            _,
+            modes,
+            offset,
+        ) = fields
         raw_name = directory[at + _CENTRAL.size : at + _CENTRAL.size + n_name]
         at += _CENTRAL.size + n_name + n_extra + n_comment
         if mark != _CENTRAL_MARK or at > len(directory) or n_comment or disk:
@@ -213,7 +230,7 @@ def _entry_name(raw_name: bytes, entries: dict[str, Entry], place: Place) -> str
     return name
 
 
-def _check_entry(entry: Entry, flags: int, mode: int, place: Place) -> None:
+def _check_entry(entry: Entry, version: int, flags: int, mode: int, place: Place) -> None:
     place = place.at(entry.name)
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         what = "a symbolic link" if stat.S_ISLNK(mode) else "no regular file"
@@ -222,6 +239,8 @@ def _check_entry(entry: Entry, flags: int, mode: int, place: Place) -> None:
         raise place.error(f"{flags:#06x}: it is encrypted, or packed in a way that is not read. {DAMAGED}", "flags")
     if entry.method not in (_STORED, _DEFLATED):
         raise place.error(f"{entry.method}; expected {_STORED}, stored, or {_DEFLATED}, deflated. {DAMAGED}", "method")
+    if version > _VERSION:
+        raise place.error(f"{version}: it asks for more of the format than is read. {DAMAGED}", "version")
     if entry.method == _STORED and entry.packed != entry.size:
         raise place.error(f"stored, with {entry.packed:,} bytes for {entry.size:,}. {DAMAGED}", "size")
 
@@ -257,12 +276,13 @@ def write_zip(file: IO[bytes], contents: Iterable[tuple[str, list[Any]]], compre
         offset = file.tell()
         extra = b"" if compressed else _padding(offset + _LOCAL.size + len(name))
         common = (0, method, *_MIDNIGHT, crc, n_packed, size, len(name))
-        file.write(_LOCAL.pack(_LOCAL_MARK, 20, *common, len(extra)) + name.encode() + extra)
+        file.write(_LOCAL.pack(_LOCAL_MARK, _VERSION, *common, len(extra)) + name.encode() + extra)
         for part in packed:
             file.write(part)
         mode = (stat.S_IFREG | 0o644) << 16
         directory.append(
-            _CENTRAL.pack(_CENTRAL_MARK, _UNIX << 8 | 20, 20, *common, 0, 0, 0, 0, mode, offset) + name.encode()
+            _CENTRAL.pack(_CENTRAL_MARK, _UNIX << 8 | _VERSION, _VERSION, *common, 0, 0, 0, 0, mode, offset)
+            + name.encode()
         )
     begin = file.tell()
     file.write(b"".join(directory))
