@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from fastexplain.scoring.explainer import ScoringExplainer
     from fastexplain.scoring.explainers import (
+        DeepScoringExplainer,
         KernelScoringExplainer,
         LinearScoringExplainer,
         TreeScoringExplainer,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fastexplain.scoring.scores import Scores
 
 __all__ = [
+    "DeepScoringExplainer",
     "DirectoryExistsException",
     "InitDatasetMissingException",
     "KernelScoringExplainer",
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 _EXPORTS = {
+    "DeepScoringExplainer": "fastexplain.scoring.explainers",
     "DirectoryExistsException": "fastexplain.scoring.exceptions",
     "InitDatasetMissingException": "fastexplain.scoring.exceptions",
     "KernelScoringExplainer": "fastexplain.scoring.explainers",

@@ -12,7 +12,7 @@ from fastexplain.engine.background import Background, as_background
 from fastexplain.engine.formulas.find import encoded_players
 from fastexplain.engine.formulas.known import KnownFormula, as_float64, is_numeric, known_formula
 from fastexplain.engine.predict import PredictFunction
-from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.exceptions import PredictionError, UnsupportedModelError
 from fastexplain.explainers.kernel import KernelExplainer, partition
 from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.models.agreement import agrees
@@ -82,6 +82,11 @@ def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | Non
         classes=explainer.classes,
         encoding=RowEncoding(explainer._box.name, rows.shape[1], allow_nan=seen is None, allow_inf=seen is None),
     )
+    if model is None:
+        try:
+            method.take_predictor(explainer._box.target)
+        except PredictionError:  # it takes rows in another form: whoever loads the artifact gives a function of arrays
+            method.predictor = None
     if steps is not None or explainer._players is not None:
         method.n_raw = players.n_values
     return method, steps
@@ -92,6 +97,12 @@ def _refuse_options(explainer: KernelExplainer) -> None:
         raise UnsupportedModelError(
             "explain_subset plays another game for each row, with all other features at the row's own values; a "
             "scoring explainer plays one. Leave explain_subset out."
+        )
+    owner = PredictFunction(explainer._box.target).owner
+    if any("ThresholdClassifier" in cls.__name__ for cls in type(owner).__mro__):
+        raise UnsupportedModelError(
+            f"{type(owner).__name__} predicts by a threshold of its own, which a scoring explainer does not know. "
+            "Explain the model inside, estimator_."
         )
     if explainer._grouped and explainer._players is None:
         raise UnsupportedModelError(
@@ -141,7 +152,8 @@ def _options(
     box, task = explainer._box, explainer._explained.task
     probabilities = task == "classification" and box.units == "probability"
     own_outputs = outputs if model is None else model.predict(rows)
-    rule = rule_of(box.name, model, rows, own_outputs, explainer._explained.predict(given), task, box.classes)
+    answers = explainer._explained.predict(given)
+    rule = rule_of(box.name, model, rows, own_outputs, answers, task, box.classes, probabilities)
     return KernelOptions(
         explainer.nsamples, explainer.link, explainer.tol, explainer.seed, box.doubles, probabilities, rule
     )
@@ -155,6 +167,7 @@ def rule_of(
     answers: tuple[NDArray[Any], Floats | None],
     task: str,
     classes: Sequence[Any] | None,
+    probabilities: bool,
 ) -> str:
     """Which rule makes a model's own answers of outputs, by what it answers on some rows.
 
@@ -172,7 +185,7 @@ def rule_of(
                 return rule
     else:
         expected = _indices(predictions, classes)
-        for rule in class_rules(model, outputs.shape[1]):
+        for rule in class_rules(model, outputs.shape[1], probabilities):
             if np.array_equal(CLASS_RULES[rule](model, rows, outputs), expected):
                 return rule
     raise UnsupportedModelError(

@@ -129,7 +129,7 @@ class ScoringExplainer:
             The rows do not fit.
         """
         given = self._parts.schema.rows(evaluation_examples)
-        values = self._attributed(given, get_raw, None).values
+        values = self._attributed(self._matrix(given), get_raw, None).values
         if given.single:
             values = values[0]
         if self.model_task != "classification":
@@ -181,16 +181,25 @@ class ScoringExplainer:
             The rows do not fit, `top_k` is not positive, or `where` is not understood, with its place.
         """
         check_top(top_k, by)
-        condition = None if where is None else Condition(where)
-        result = self._attributed(self._parts.schema.rows(rows), get_raw, n_threads)
-        scores = Scores(
-            result.predictions, result.probabilities, result.values, result.base_values, result.standard_errors
-        )
-        if condition is not None:
-            chosen = np.flatnonzero(condition.holds(result.predictions, result.probabilities, self.classes))
-            errors = None if scores.standard_errors is None else scores.standard_errors[chosen]
-            scores = scores._replace(values=scores.values[chosen], standard_errors=errors, rows=chosen)
+        matrix = self._matrix(self._parts.schema.rows(rows))
+        if where is None:
+            scores = Scores.of(self._attributed(matrix, get_raw, n_threads))
+        else:
+            scores = self._chosen(matrix, Condition(where), get_raw, n_threads)
         return scores if top_k is None else strongest(scores, top_k, by)
+
+    def _chosen(
+        self, matrix: NDArray[np.floating[Any]], condition: Condition, get_raw: bool | None, n_threads: int | None
+    ) -> Scores:
+        """Scores of all rows, with the values of those for which a condition holds."""
+        early = self._parts.method.predicted(matrix)
+        if early is not None:
+            chosen = np.flatnonzero(condition.holds(*early, self.classes))
+            some = Scores.of(self._attributed(matrix[chosen], get_raw, n_threads), chosen)
+            return some._replace(predictions=early[0], probabilities=early[1])
+        result = self._attributed(matrix, get_raw, n_threads)
+        chosen = np.flatnonzero(condition.holds(result.predictions, result.probabilities, self.classes))
+        return Scores.of(result.over(lambda numbers: numbers[chosen]), chosen)
 
     def with_reasons(
         self, *, groups: Mapping[str, Sequence[Any]] | None = None, texts: Mapping[Any, Any] | None = None
@@ -257,7 +266,7 @@ class ScoringExplainer:
         table = ReasonTable(known.groups if groups is None else groups, known.texts if texts is None else texts)
         given = self._parts.schema.rows(rows)
         names = self._value_names(get_raw)
-        wrong_way = self._against(self._attributed(given, get_raw, None).values, against)
+        wrong_way = self._against(self._attributed(self._matrix(given), get_raw, None).values, against)
         columns = given.columns() if len(names) == self._parts.schema.n_features else []
         found = reasons_of(table, names, wrong_way, columns, k)
         return found[0] if given.single else found
@@ -307,7 +316,7 @@ class ScoringExplainer:
         array of shape (n_rows, n_features, n_outputs)
             `out`, where it was given.
         """
-        values = self._attributed(self._parts.schema.rows(rows), get_raw, None).values
+        values = self._attributed(self._matrix(self._parts.schema.rows(rows)), get_raw, None).values
         if out is None:
             return values
         if out.shape != values.shape or out.dtype != np.float64:
@@ -315,9 +324,9 @@ class ScoringExplainer:
         out[...] = values
         return out
 
-    def _attributed(self, given: GivenRows, get_raw: bool | None, n_threads: int | None) -> Attributed:
+    def _attributed(self, matrix: NDArray[np.floating[Any]], get_raw: bool | None, n_threads: int | None) -> Attributed:
         raw = self._gives_raw(get_raw)
-        result = self._parts.method.attribute(self._matrix(given), n_threads)
+        result = self._parts.method.attribute(matrix, n_threads)
         if raw and self._parts.feature_map is not None:
             result = result.over(self._parts.feature_map.mapped)
         subset = self._parts.subset

@@ -19,7 +19,7 @@ from fastexplain.exceptions import ArtifactError, PredictionError
 from fastexplain.models.agreement import disagreement
 from fastexplain.models.trees.structure import MAX_FEATURES
 from fastexplain.rows.encoding import RowEncoding
-from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, class_rules, decided, predicted_values
+from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, answers_of, class_rules, no_answers
 from fastexplain.scoring.fields import Fields
 from fastexplain.scoring.formulas.parts import formula_from, formula_parts
 from fastexplain.scoring.formulas.reader import FormulaReader
@@ -148,8 +148,24 @@ class KernelMethod(Method):
 
     @property
     def needs_predictor(self) -> bool:
-        """Whether nothing is known of the model, and nothing was given in its place."""
         return self.model is None and self.predictor is None
+
+    def take_predictor(self, predictor: Callable[[Any], Any]) -> None:
+        """Compute with a black box: a function of float64 rows (n_rows, n_features) that returns what the model did.
+
+        Raises
+        ------
+        ValueError
+            The method has a formula.
+        TypeError
+            `predictor` can neither be called nor predict.
+        PredictionError
+            It raises, or is not the model that was explained, by some rows of the background.
+        """
+        if self.model is not None:
+            super().take_predictor(predictor)
+        self.predictor = predictor
+        self._check_predictor()
 
     def attribute(self, matrix: NDArray[np.floating[Any]], n_threads: int | None) -> Attributed:
         rows = np.ascontiguousarray(matrix, dtype=np.float64)
@@ -163,6 +179,21 @@ class KernelMethod(Method):
             values, errors = np.concatenate([-values, values], axis=2), np.concatenate([errors, errors], axis=2)
             base = np.concatenate([1.0 - base, base])
         return Attributed(values, base, predictions, probabilities, errors if errors.any() else None)
+
+    def predicted(self, matrix: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Floats | None] | None:
+        rows = np.ascontiguousarray(matrix, dtype=np.float64)
+        if not len(rows):
+            nothing = self._nothing()
+            return nothing.predictions, nothing.probabilities
+        return self._answers(rows, self._outputs(rows))
+
+    def _answers(self, rows: Floats, outputs: Floats) -> tuple[NDArray[Any], Floats | None]:
+        return answers_of(self, self.model, rows, outputs, self.options.rule, self.options.probabilities)
+
+    def _outputs(self, rows: Floats) -> Floats:
+        if self.model is not None:
+            return self.model.predict(rows)
+        return self._call()(rows.copy(), len(rows), self.outputs.shape[1])
 
     @property
     def _both(self) -> bool:
@@ -187,8 +218,8 @@ class KernelMethod(Method):
     def _explained(self, rows: Floats, n_threads: int | None) -> tuple[KernelShapResult, Floats]:
         if self.predictor is None:
             raise PredictionError(
-                "This artifact holds no model: nothing but its predictions was known when it was made. Give it one, "
-                "load(path, predictor=function), a function of rows that returns what the model did."
+                "The model is a black box that takes no arrays of numbers, and no function was given in its place: "
+                "save the explainer, and load it with predictor=."
             )
         groups = None if self.players.are_columns else [c.tolist() for c in self.players.columns]
         result = remembering_kernel_shap(
@@ -202,19 +233,12 @@ class KernelMethod(Method):
             show_progress=False,
             **self.options.game,
         )
-        return result, self._call()(rows.copy(), len(rows), self.outputs.shape[1])
+        return result, self._outputs(rows)
 
     def _call(self) -> PredictFunction:
         return PredictFunction(self.predictor)
 
-    def check_predictor(self) -> None:
-        """Refuse a predictor that is not the model which was explained, by a few rows of the background.
-
-        Raises
-        ------
-        PredictionError
-            It raises, returns something else than numbers, or other numbers.
-        """
+    def _check_predictor(self) -> None:
         rows = self.background.data[:8].copy()
         call = self._call()
         found = disagreement(
@@ -223,25 +247,12 @@ class KernelMethod(Method):
         if found is not None:
             raise PredictionError(f"{call.name} is not the model that was explained: {found}.")
 
-    def _answers(self, rows: Floats, outputs: Floats) -> tuple[NDArray[Any], Floats | None]:
-        rule = self.options.rule
-        if self.task == "regression":
-            return predicted_values(rule, outputs), None
-        predictions = self.labels(decided(rule, self.model, rows, outputs))
-        if not self.options.probabilities:
-            return predictions, None
-        return predictions, np.hstack([1.0 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
-
     def _nothing(self) -> Attributed:
         """Of no rows."""
         base = resolve_link(self.options.link)(self.background.weights @ self.outputs)
         base = np.concatenate([1.0 - base, base]) if self._both else base
         values = np.empty((0, self.players.n_values, len(base)))
-        none = np.empty((0, self.outputs.shape[1]))
-        if self.task == "regression":
-            return Attributed(values, base, predicted_values(self.options.rule, none), None)
-        probabilities = np.empty((0, max(2, none.shape[1]))) if self.options.probabilities else None
-        return Attributed(values, base, self.labels(np.empty(0, dtype=np.int64)), probabilities)
+        return Attributed(values, base, *no_answers(self, self.outputs.shape[1], self.options.probabilities))
 
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         options = self.options
@@ -276,7 +287,8 @@ class KernelMethod(Method):
     @classmethod
     def from_parts(cls, content: Fields, encoding: RowEncoding) -> KernelMethod:
         fields, task = content.object("model"), content.text("task", ("classification", "regression"))
-        rows = fields.array("background.rows", "float64", (None, encoding.n_features))
+        finite = fields.present("formula")  # what a black box makes of missing values is its own affair
+        rows = fields.array("background.rows", "float64", (None, encoding.n_features), finite=finite)
         weights = fields.array("background.weights", "float64", (len(rows),))
         outputs = fields.array("background.outputs", "float64", (len(rows), fields.integer("n_outputs", 1)))
         if not len(rows) or not ((weights >= 0).all() and abs(weights.sum() - 1.0) < 1e-6):
@@ -317,10 +329,10 @@ def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | No
     tol = fields.number("tol")
     if tol < 0:
         raise fields.error("tol", f"is {tol!r}; expected a number of at least 0.")
-    rule = fields.text("rule", tuple(CLASS_RULES) if task == "classification" else VALUE_RULES)
-    if task == "classification" and rule not in class_rules(model, n_outputs):
-        raise fields.error("rule", f"is {rule!r}, of a model with {n_outputs} outputs that has no such rule.")
     doubles, probabilities = fields.flag("doubles"), fields.flag("probabilities")
+    rule = fields.text("rule", tuple(CLASS_RULES) if task == "classification" else VALUE_RULES)
+    if task == "classification" and rule not in class_rules(model, n_outputs, probabilities):
+        raise fields.error("rule", f"is {rule!r}, of a model with {n_outputs} outputs that has no such rule.")
     if doubles and (n_outputs != 1 or not probabilities):
         raise fields.error("doubles", f"is true, of a model with {n_outputs} outputs.")
     return KernelOptions(

@@ -68,6 +68,10 @@ class Method(abc.ABC):
     def attribute(self, matrix: NDArray[np.floating[Any]], n_threads: int | None) -> Attributed:
         """Values and predictions of rows (n_rows, n_features) in the encoding."""
 
+    def predicted(self, matrix: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Floats | None] | None:
+        """Predictions and probabilities alone, of a method whose values cost much more than these; None of others."""
+        return None
+
     @abc.abstractmethod
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What it is made of: content that JSON can hold, and arrays by name."""
@@ -83,6 +87,21 @@ class Method(abc.ABC):
             Of the whole artifact; what `parts` returned is its field ``"model"``.
         encoding : RowEncoding
         """
+
+    @property
+    def needs_predictor(self) -> bool:
+        """Whether the model is a black box, of which an artifact holds nothing, and none was given in its place."""
+        return False
+
+    def take_predictor(self, predictor: Callable[[Any], Any]) -> None:
+        """Compute with a model that the caller gives.
+
+        Raises
+        ------
+        ValueError
+            The method has a model of its own.
+        """
+        raise ValueError("predictor= is for artifacts of black boxes; this one holds its model. Leave it out.")
 
     def labels(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """Labels of the classes of these indices; the indices where there are no labels."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -75,7 +76,13 @@ def save(
     return identity
 
 
-def load(directory: str | os.PathLike[str], *, id: str | None = None, allow_pickle: bool = False) -> ScoringExplainer:
+def load(
+    directory: str | os.PathLike[str],
+    *,
+    id: str | None = None,
+    predictor: Callable[[Any], Any] | None = None,
+    allow_pickle: bool = False,
+) -> ScoringExplainer:
     """Read a scoring explainer that `save` wrote.
 
     Nothing in the files is executed, and every number is checked before it is used. Arrays of a directory are mapped,
@@ -88,6 +95,9 @@ def load(directory: str | os.PathLike[str], *, id: str | None = None, allow_pick
         Directory or zip.
     id : str, optional
         The id that it must have.
+    predictor : callable, optional
+        The model of an artifact that holds none, as that of a function that Kernel SHAP explained: takes float64 rows
+        (n_rows, n_features) as the model did, and returns what it returned. A few rows of the background are compared.
     allow_pickle : bool, default False
         Whether ``scoring_explainer.pkl`` is read, where the directory holds one: that executes whatever its writer put
         into it, so its writer must be trusted as if they sat at this machine.
@@ -99,7 +109,12 @@ def load(directory: str | os.PathLike[str], *, id: str | None = None, allow_pick
     Raises
     ------
     ArtifactError
-        Damaged, forged, of a newer version, or of another id; the message names file and field.
+        Damaged, forged, of a newer version, or of another id; the message names file and field. Or it holds no model,
+        and none is given.
+    PredictionError
+        `predictor` raises, or predicts otherwise than the model that was explained.
+    ValueError
+        `predictor` is given for an artifact that holds its model.
     OSError
         There is nothing to read.
     """
@@ -114,6 +129,14 @@ def load(directory: str | os.PathLike[str], *, id: str | None = None, allow_pick
     except (ValueError, TypeError) as error:  # what the parts themselves refuse
         raise ArtifactError(f"{artifact.path} is no artifact that fastexplain wrote: {error}") from error
     explainer._id = artifact.id
+    method = explainer._parts.method
+    if predictor is not None:
+        method.take_predictor(predictor)
+    if method.needs_predictor:
+        raise ArtifactError(
+            f"{artifact.path} holds no model: it was made of a black box. Give it one, load(path, predictor=function), "
+            "a function of rows that returns what the model did."
+        )
     return explainer
 
 

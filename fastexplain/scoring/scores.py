@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.scoring.method import Floats
+from fastexplain.scoring.method import Attributed, Floats
 
 __all__ = ["ORDERS", "Scores", "check_top", "strongest"]
 
@@ -40,6 +40,19 @@ class Scores(NamedTuple):
     standard_errors: Floats | None = None
     top: NDArray[np.int64] | None = None
     rows: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, result: Attributed, rows: NDArray[np.int64] | None = None) -> Scores:
+        """Of what a method returned, with the rows that are explained, where those are some."""
+        return cls(
+            result.predictions,
+            result.probabilities,
+            result.values,
+            result.base_values,
+            result.standard_errors,
+            None,
+            rows,
+        )
 
 
 def check_top(top_k: Any, by: str) -> None:
