@@ -185,35 +185,15 @@ def _parsed(directory: bytes, n_entries: int, place: Place) -> dict[str, Entry]:
     for _ in range(n_entries):
         if at + _CENTRAL.size > len(directory):
             raise place.error(f"its directory ends before its {n_entries} entries. {DAMAGED}", "directory")
-        fields = _CENTRAL.unpack_from(directory, at)
-        (
-            mark,
-            made_by,
-            version,
-            flags,
-            method,
-            _,
-            _,
-            _,
-            packed,
-            size,
-            n_name,
-            n_extra,
-            n_comment,
-            disk,
-            _,
-            modes,
-            offset,
-        ) = fields
+        mark, made_by, version, flags, method, _, _, _, packed, size, *more = _CENTRAL.unpack_from(directory, at)
+        n_name, n_extra, n_comment, disk, _, modes, offset = more
         raw_name = directory[at + _CENTRAL.size : at + _CENTRAL.size + n_name]
         at += _CENTRAL.size + n_name + n_extra + n_comment
         if mark != _CENTRAL_MARK or at > len(directory) or n_comment or disk:
             raise place.error(f"its directory is not one of a plain zip. {DAMAGED}", "directory")
         name = _entry_name(raw_name, entries, place)
-        _check_entry(
-            Entry(name, method, packed, size, offset), flags, modes >> 16 if made_by >> 8 == _UNIX else 0, place
-        )
         entries[name] = Entry(name, method, packed, size, offset)
+        _check_entry(entries[name], version, flags, modes >> 16 if made_by >> 8 == _UNIX else 0, place)
     if at != len(directory):
         raise place.error(f"its directory has {len(directory) - at} bytes after its last entry. {DAMAGED}", "directory")
     return entries
