@@ -3,8 +3,8 @@
     python tests/fuzz/artifact_fuzz.py manifest|zip|array --seconds 600
 
 changes files of the corpus at random and has the reader look at them. Whatever it raises but ArtifactError ends the
-run, and so does an answer that another reader (json, zipfile, numpy.load) would not give. With `--atheris`, where that is
-installed, coverage guides the changes; further arguments are libFuzzer's, such as a folder for what it finds.
+run, and so does an answer that another reader (json, zipfile, numpy.load) would not give. With `--atheris`, where that
+is installed, coverage guides the changes; further arguments are libFuzzer's, such as a folder for what it finds.
 `test_fuzz.py` runs a few seconds of each.
 """
 
