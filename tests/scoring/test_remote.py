@@ -135,9 +135,8 @@ def test_a_black_box_behind_a_url(server: Any, tmp_path: Path) -> None:
         return np.where(rows[:, 0] > rows[:, 1], rows[:, 2], -1.0)
 
     handler, host = server
-    handler.answers["/v1/models/m:predict"] = lambda content: {
-        "predictions": model(np.array(content["instances"])).tolist()
-    }
+    path = "/v1/models/m:predict"
+    handler.answers[path] = lambda content: {"predictions": model(np.array(content["instances"])).tolist()}
     scorer = scoring_explainer(fastexplain.KernelExplainer(model, ROWS, is_function=True))
     save(scorer, tmp_path / "a")
     loaded = load(tmp_path / "a", predictor=f"{host}/v1/models/m")
