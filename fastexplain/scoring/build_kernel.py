@@ -20,7 +20,7 @@ from fastexplain.rows.encoding import RowEncoding
 from fastexplain.rows.tables import count_columns
 from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, class_rules, predicted_values
 from fastexplain.scoring.formulas.parts import is_storable
-from fastexplain.scoring.kernel import MOST_SAMPLES, KernelMethod, KernelOptions, Players
+from fastexplain.scoring.kernel import MOST_SAMPLES, KernelMethod, KernelOptions, Players, least_samples
 from fastexplain.scoring.method import Floats
 
 __all__ = ["Steps", "kernel_method", "rule_of"]
@@ -71,6 +71,9 @@ def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | Non
     players = _players(explainer, seen, count_columns(background.data))
     model = None if seen is None else seen.model
     options = _options(explainer, model, rows, background.data, outputs)
+    least = least_samples(len(players.columns))
+    if options.nsamples != "auto" and not least <= int(options.nsamples) <= MOST_SAMPLES:
+        raise UnsupportedModelError(f"nsamples is {options.nsamples}; expected 'auto', or {least} to {MOST_SAMPLES}.")
     method = KernelMethod(
         model,
         "black_box" if seen is None else seen.path,
@@ -109,8 +112,6 @@ def _refuse_options(explainer: KernelExplainer) -> None:
             "aggregate='group' with transformations that mix columns transforms every masked row; a scoring explainer "
             "does not. Use aggregate='sum'."
         )
-    if explainer.nsamples != "auto" and not 2 <= int(explainer.nsamples) <= MOST_SAMPLES:
-        raise UnsupportedModelError(f"nsamples is {explainer.nsamples}; a scoring explainer takes 2 to {MOST_SAMPLES}.")
 
 
 def _formula(predict: PredictFunction, background: Background) -> KnownFormula | None:

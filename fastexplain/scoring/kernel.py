@@ -25,10 +25,10 @@ from fastexplain.scoring.formulas.parts import formula_from, formula_parts
 from fastexplain.scoring.formulas.reader import FormulaReader
 from fastexplain.scoring.method import Attributed, Floats, Method
 
-__all__ = ["MOST_SAMPLES", "KernelMethod", "KernelOptions", "Players"]
+__all__ = ["MOST_SAMPLES", "KernelMethod", "KernelOptions", "Players", "least_samples"]
 
 # Coalitions of one row: more are no one's wish, and memory is taken for them.
-MOST_SAMPLES = 2**24
+MOST_SAMPLES = 2**20
 # Largest part of a prediction by which a predictor may differ from the model that was explained.
 _SAME_MODEL = 1e-4
 
@@ -302,15 +302,15 @@ class KernelMethod(Method):
                     f"is of {model.n_features} columns and {model.n_outputs} outputs; expected {encoding.n_features} "
                     f"and {outputs.shape[1]}.",
                 )
-        n_outputs = outputs.shape[1]
+        n_outputs, players = outputs.shape[1], _players(fields, encoding.n_features)
         n_classes = max(2, n_outputs) if task == "classification" else None
         method = cls(
             model,
             fields.text("path"),
             Background(rows, weights),
             outputs,
-            _players(fields, encoding.n_features),
-            _options(fields, task, n_outputs, model),
+            players,
+            _options(fields, task, n_outputs, model, len(players.columns)),
             task=task,
             classes=content.labels("classes", n_classes) if content.present("classes") else None,
             encoding=encoding,
@@ -325,7 +325,12 @@ class KernelMethod(Method):
         return {**self.__dict__, "_game": None}
 
 
-def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | None) -> KernelOptions:
+def least_samples(n_players: int) -> int:
+    """Coalitions that games of so many players need: two for each, or all."""
+    return max(2, min(2 * n_players, (1 << min(n_players, 30)) - 2))
+
+
+def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | None, n_players: int) -> KernelOptions:
     tol = fields.number("tol")
     if tol < 0:
         raise fields.error("tol", f"is {tol!r}; expected a number of at least 0.")
@@ -336,7 +341,7 @@ def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | No
     if doubles and (n_outputs != 1 or not probabilities):
         raise fields.error("doubles", f"is true, of a model with {n_outputs} outputs.")
     return KernelOptions(
-        fields.integer("nsamples", 2, MOST_SAMPLES) if fields.present("nsamples") else "auto",
+        fields.integer("nsamples", least_samples(n_players), MOST_SAMPLES) if fields.present("nsamples") else "auto",
         fields.text("link", ("identity", "logit")),
         tol,
         fields.integer("seed", 0, 2**64 - 1),
