@@ -367,6 +367,10 @@ def _table(fields: Fields, encoding: RowEncoding) -> TableForm:
     names, dtypes = form.texts("names", encoding.n_features), form.items("dtypes")
     if len(dtypes) != len(names) or not all(isinstance(dtype, str) for dtype in dtypes):
         raise form.error("dtypes", f"has {len(dtypes)} entries for {len(names)} columns, or such that are no text.")
+    rows = fields.array("background.rows", "float64", (None, encoding.n_features), finite=False)
+    for i, labels in encoding.categories.items():
+        if not np.isin(rows[:, i][~np.isnan(rows[:, i])], np.arange(len(labels))).all():
+            raise ArtifactError(f"The array 'background.rows' holds other numbers than labels' in column {i}.")
     return TableForm(names, tuple(dtypes), encoding.categories)
 
 
