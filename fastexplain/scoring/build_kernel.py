@@ -25,7 +25,7 @@ from fastexplain.scoring.kernel import MOST_SAMPLES, KernelMethod, KernelOptions
 from fastexplain.scoring.method import Floats
 from fastexplain.scoring.tables import TableForm
 
-__all__ = ["Steps", "kernel_method", "rule_of"]
+__all__ = ["Steps", "black_box_method", "kernel_method", "rule_of"]
 
 # Largest part of a prediction by which a rule may miss the model's own: rounding of another order of sums.
 _ROUNDING = 1e-4
@@ -65,7 +65,7 @@ def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | Non
         steps = None if pipeline is None else Steps(pipeline, seen.encode)
         seen = None if pipeline is None else seen
     if seen is None:
-        return _black_box(explainer, background, outputs), None
+        return black_box_method(explainer), None
     rows = np.array(seen.encode(background.data), order="C")
     players = _players(explainer, seen, count_columns(background.data))
     options = _options(explainer, seen.model, rows, background.data, outputs, players)
@@ -86,8 +86,16 @@ def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | Non
     return method, steps
 
 
-def _black_box(explainer: KernelExplainer, background: Background, outputs: Floats) -> KernelMethod:
-    """The method of a model of which nothing is known; it has the model itself until it is saved."""
+def black_box_method(explainer: KernelExplainer) -> KernelMethod:
+    """The method of a model of which nothing is known; it has the model itself until it is saved.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Rows hold other things than numbers, in something else than a pandas table; or as `kernel_method`.
+    """
+    background = as_background(explainer._background.data, explainer._background.weights)
+    outputs = explainer._box.outputs(background.data)
     data, name, table = background.data, explainer._box.name, None
     encoding = RowEncoding(name, count_columns(data))
     if is_numeric(data):
