@@ -87,17 +87,13 @@ inline int count(const Hits& hits) {
 inline void add_where(const Hits& hits, double x, Vector<double>* sums) {
   for (int i = 0; i < 2; ++i) sums[i] += _mm256_and_pd(_mm256_castsi256_pd(hits.of[i]), _mm256_set1_pd(x));
 }
-inline void add_either(const Hits& hits, double x, const Hits& others, double y, Vector<double>* sums) {
-  for (int i = 0; i < 2; ++i)
-    sums[i] += _mm256_or_pd(_mm256_and_pd(_mm256_castsi256_pd(hits.of[i]), _mm256_set1_pd(x)),
-                            _mm256_and_pd(_mm256_castsi256_pd(others.of[i]), _mm256_set1_pd(y)));
-}
 
 #include "background_body.inc"
 #include "dense_body.inc"
 #include "elimination_body.inc"
 #include "expand_chunk.inc"
 #include "kernel_body.inc"
+#include "pair_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
 #include "replace_body.inc"
@@ -107,8 +103,8 @@ inline void add_either(const Hits& hits, double x, const Hits& others, double y,
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2",          kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
+const KernelTable kKernels = {"avx2",          kTreeKernels,    kBackgroundKernels, kPatternKernels, kPairKernels,
+                              kReplaceKernels, kProductKernels, kSubsetKernels,     kDenseKernels,   kEliminationKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

@@ -80,9 +80,6 @@ inline int count(Hits hits) { return __builtin_popcount(hits); }
 inline void add_where(Hits hits, double x, Vector<double>* sums) {
   *sums = _mm512_mask_add_pd(*sums, hits, *sums, _mm512_set1_pd(x));
 }
-inline void add_either(Hits hits, double x, Hits others, double y, Vector<double>* sums) {
-  *sums += _mm512_mask_mov_pd(_mm512_maskz_mov_pd(hits, _mm512_set1_pd(x)), others, _mm512_set1_pd(y));
-}
 
 inline void expand_chunk(const double* from, std::uint32_t mask, double* to) {
   _mm512_store_pd(to, _mm512_maskz_expand_pd(static_cast<__mmask8>(mask), _mm512_loadu_pd(from)));
@@ -98,6 +95,7 @@ inline void expand_chunk(const double* from, std::uint32_t mask, float* to) {
 #include "dense_body.inc"
 #include "elimination_body.inc"
 #include "kernel_body.inc"
+#include "pair_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
 #include "replace_body.inc"
@@ -107,8 +105,8 @@ inline void expand_chunk(const double* from, std::uint32_t mask, float* to) {
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512",        kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
+const KernelTable kKernels = {"avx512",        kTreeKernels,    kBackgroundKernels, kPatternKernels, kPairKernels,
+                              kReplaceKernels, kProductKernels, kSubsetKernels,     kDenseKernels,   kEliminationKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

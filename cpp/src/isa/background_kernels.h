@@ -12,9 +12,8 @@ namespace fastexplain {
 inline constexpr int kMaxBlockWords = kTileWords;
 // Places that are worked on together.
 inline constexpr int kPlaceOctet = 8;
-// Most places of a tree whose features have their own: a word has a bit for each. More than kFewPlaces cost more than they
-// gain, unless values are by background row.
-inline constexpr int kMostOwnPlaces = 64, kFewPlaces = 16;
+// Most places of a tree whose features have their own: more cost more than they gain.
+inline constexpr int kMostOwnPlaces = 16;
 
 // Features have places, by which what the walk knows of them is kept. Where a tree has few, each has a place of its own; else
 // a place is a position among the distinct features of a path, and its feature changes as the walk goes on.
@@ -67,7 +66,7 @@ struct BackgroundTask {
   double* lost;     // [place + 1][leaf output]
   char* frames;     // kBackgroundFrameBytes for each level
   // In and out. gained: where features have their own places what the tree attributes to them is added, else zero before and
-  // after. By background row, [row][place]: its own, without weights.
+  // after.
   double* gained;  // [leaf output][place]
   double* sums;    // [leaf output][feature]
   std::int64_t n_features;
@@ -88,7 +87,6 @@ struct BackgroundBitsTask {
 
 struct BackgroundKernels {
   void (*explain)(const BackgroundTask&);
-  void (*explain_each)(const BackgroundTask&);  // by background row; for one leaf output, and features with their own places
   void (*bits)(const BackgroundBitsTask&);
 };
 

@@ -85,15 +85,13 @@ inline int count(Hits hits) { return __builtin_popcount(hits); }
 inline void add_where(Hits hits, double x, Vector<double>* sums) {
   for (int i = 0; i < 4; ++i) sums[i] += Vector<double>{hits >> 2 * i & 1 ? x : 0, hits >> 2 * i & 2 ? x : 0};
 }
-inline void add_either(Hits hits, double x, Hits others, double y, Vector<double>* sums) {
-  for (int i = 0; i < 8; ++i) sums[i / 2][i % 2] += hits >> i & 1 ? x : others >> i & 1 ? y : 0;
-}
 
 #include "background_body.inc"
 #include "dense_body.inc"
 #include "elimination_body.inc"
 #include "expand_chunk.inc"
 #include "kernel_body.inc"
+#include "pair_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
 #include "replace_body.inc"
@@ -103,8 +101,8 @@ inline void add_either(Hits hits, double x, Hits others, double y, Vector<double
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline",      kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
+const KernelTable kKernels = {"baseline",      kTreeKernels,    kBackgroundKernels, kPatternKernels, kPairKernels,
+                              kReplaceKernels, kProductKernels, kSubsetKernels,     kDenseKernels,   kEliminationKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "isa/kernels.h"
+#include "tree/pair_weights.h"
 
 namespace fastexplain {
 namespace {
@@ -44,6 +45,19 @@ void encode_rows(const Encoding& encoding, const RowsView& rows, const std::int6
 
 }  // namespace
 
+// What a thread needs.
+struct BackgroundWalk::Scratch {
+  AlignedBuffer<char> frames;
+  AlignedBuffer<double> gained, of_leaf, lost;
+  AlignedBuffer<std::uint64_t> violated, violated_levels, ways;
+  AlignedBuffer<std::uint8_t> row_violates;
+  // Of a block of rows.
+  AlignedBuffer<char> tile;
+  AlignedBuffer<std::int32_t> codes;   // [row][column, wrapping or not]
+  AlignedBuffer<double> sums, totals;  // [row][output][feature]
+  AlignedBuffer<double> weights;       // [row][background row], of pairs
+};
+
 EncodedBackground::EncodedBackground(const Encoding& encoding, const RowsView& rows, const double* weights)
     : tile_bytes_(encoding.tile_bytes()) {
   std::vector<std::int64_t> kept;
@@ -76,10 +90,10 @@ int EncodedBackground::rows_in(std::int64_t tile) const {
 
 BackgroundWalk::BackgroundWalk(const ForestView& forest, std::shared_ptr<const Encoding> encoding,
                                const std::vector<TreePart>& parts, std::shared_ptr<const EncodedBackground> background,
-                               std::int32_t most_own_places, std::size_t kept_bytes, int n_threads)
+                               std::size_t kept_bytes, int n_threads)
     : encoding_(std::move(encoding)), background_(std::move(background)), trees_(parts.size()) {
   parallel_for(static_cast<std::int64_t>(parts.size()), n_threads, [&](std::int64_t i, int) {
-    trees_[i] = compile_background_tree(forest, *encoding_, parts[i], expectation(forest, parts[i].tree), most_own_places);
+    trees_[i] = compile_background_tree(forest, *encoding_, parts[i], expectation(forest, parts[i].tree));
   });
   std::erase_if(trees_, [](const BackgroundTree& tree) { return tree.splits.empty(); });
   std::vector<std::size_t> work;
@@ -130,7 +144,7 @@ std::size_t BackgroundWalk::memory() const {
   return bytes;
 }
 
-void BackgroundWalk::allocate(WalkScratch& scratch) const {
+void BackgroundWalk::allocate(Scratch& scratch) const {
   const std::size_t n_places = max_places_, n_leaf = encoding_->n_leaf_outputs;
   scratch.frames.resize(static_cast<std::size_t>(max_levels_ + 1) * kBackgroundFrameBytes);
   scratch.of_leaf.resize(n_places);
@@ -145,7 +159,7 @@ void BackgroundWalk::allocate(WalkScratch& scratch) const {
   std::fill_n(scratch.row_violates.get(), n_places, std::uint8_t{0});
 }
 
-BackgroundTask BackgroundWalk::task_of(std::int64_t number, std::int64_t tile, const WalkScratch& scratch) const {
+BackgroundTask BackgroundWalk::task_of(std::int64_t number, std::int64_t tile, const Scratch& scratch) const {
   const BackgroundTree& tree = trees_[number];
   const bool own_places = !tree.features.empty();
   BackgroundTask task{};
@@ -172,7 +186,7 @@ BackgroundTask BackgroundWalk::task_of(std::int64_t number, std::int64_t tile, c
   return task;
 }
 
-const std::uint64_t* BackgroundWalk::ways_of(std::int64_t number, std::int64_t tile, const WalkScratch& scratch) const {
+const std::uint64_t* BackgroundWalk::ways_of(std::int64_t number, std::int64_t tile, const Scratch& scratch) const {
   if (!ways_[number].empty())  // all tiles before are full
     return ways_[number].data() + tile * kMaxBlockWords * static_cast<std::int64_t>(trees_[number].splits.size());
   find_ways(trees_[number], tile, scratch.ways.get());
@@ -182,28 +196,37 @@ const std::uint64_t* BackgroundWalk::ways_of(std::int64_t number, std::int64_t t
 // One call of explain: sizes, and the two ways of sharing the work.
 class BackgroundWalk::Call {
  public:
-  Call(const BackgroundWalk& walk, const RowsView& rows, const ValuesView& values)
+  Call(const BackgroundWalk& walk, const RowsView& rows, const ValuesView& values, const PairWeights* pairs)
       : walk_(walk),
         encoding_(*walk.encoding_),
         background_(*walk.background_),
         kernels_(active_kernels().background),
         rows_(rows),
         values_(values),
+        pairs_(pairs),
         row_codes_(2 * encoding_.columns.size()),
         row_sums_(static_cast<std::size_t>(encoding_.n_outputs) * encoding_.features.size()),
         n_bundles_(static_cast<std::int64_t>(walk.bundles_.size()) - 1) {}
 
   void run(int n_threads, const InterruptCheck& check) const {
-    const std::int64_t block_rows = std::clamp<std::int64_t>(rows_.n_rows / (4 * n_threads), 1, kMaxBlockRows);
+    const std::int64_t block_rows = std::clamp<std::int64_t>(rows_.n_rows / (4 * n_threads), 1, most_block_rows());
     const std::int64_t n_blocks = (rows_.n_rows + block_rows - 1) / block_rows;
     const std::size_t partial = static_cast<std::size_t>(rows_.n_rows * n_bundles_) * row_sums_ * sizeof(double);
-    if (n_threads > 1 && n_blocks < 2 * n_threads && n_bundles_ > 1 && partial <= kMaxPartialBytes)
+    if (n_threads > 1 && n_blocks < 2 * n_threads && n_bundles_ > 1 && partial <= kMaxPartialBytes && pairs_ == nullptr)
       run_by_bundles(block_rows, n_blocks, n_threads, check);
     else
       run_by_rows(block_rows, n_blocks, n_threads, check);
   }
 
  private:
+  // As many as have weights of their pairs in the second cache level.
+  std::int64_t most_block_rows() const {
+    constexpr std::int64_t kWeightBytes = 1 << 20;
+    if (pairs_ == nullptr) return kMaxBlockRows;
+    const std::int64_t row_bytes = background_.n_rows() * static_cast<std::int64_t>(sizeof(double));
+    return std::clamp<std::int64_t>(kWeightBytes / row_bytes, 1, kMaxBlockRows);
+  }
+
   void run_by_rows(std::int64_t block_rows, std::int64_t n_blocks, int n_threads, const InterruptCheck& check) const {
     std::vector<std::unique_ptr<Scratch>> scratch(n_threads);
     parallel_for(
@@ -249,12 +272,6 @@ class BackgroundWalk::Call {
     }
   }
 
-  struct Scratch : WalkScratch {
-    AlignedBuffer<char> tile;
-    AlignedBuffer<std::int32_t> codes;   // [row][column, wrapping or not]
-    AlignedBuffer<double> sums, totals;  // [row][output][feature]
-  };
-
   std::unique_ptr<Scratch> allocate(std::int64_t block_rows) const {
     auto scratch = std::make_unique<Scratch>();
     walk_.allocate(*scratch);
@@ -262,6 +279,7 @@ class BackgroundWalk::Call {
     scratch->codes.resize(static_cast<std::size_t>(block_rows) * row_codes_);
     scratch->sums.resize(static_cast<std::size_t>(block_rows) * row_sums_);
     scratch->totals.resize(static_cast<std::size_t>(block_rows) * row_sums_);
+    if (pairs_ != nullptr) scratch->weights.resize(static_cast<std::size_t>(block_rows * background_.n_rows()));
     return scratch;
   }
 
@@ -271,6 +289,11 @@ class BackgroundWalk::Call {
     encoding_.encode(until, begin, scratch.tile.get());
     for (std::int64_t row = 0; row < end - begin; ++row)
       row_codes(encoding_, scratch.tile.get(), row, scratch.codes.get() + row * row_codes_);
+    if (pairs_ == nullptr) return;
+    double margins[kMaxBlockRows];
+    pairs_->find_margins(scratch.tile.get(), static_cast<int>(end - begin), margins);
+    for (std::int64_t row = 0; row < end - begin; ++row)
+      pairs_->weigh(begin + row, margins[row], scratch.weights.get() + row * background_.n_rows(), 1);
   }
 
   // Attributions of one bundle of trees for the block's rows, [row][output][feature].
@@ -286,6 +309,7 @@ class BackgroundWalk::Call {
     for (std::int64_t row = 0; row < n_rows; ++row) {
       checkpoint();
       task.codes = scratch.codes.get() + row * row_codes_;
+      if (pairs_ != nullptr) task.weights = scratch.weights.get() + row * background_.n_rows() + tile * kTileRows;
       task.sums = sums + row * row_sums_ + static_cast<std::size_t>(tree.output) * encoding_.features.size();
       kernels_.explain(task);
       if (!tree.features.empty()) hand_in(tree, task);
@@ -316,13 +340,15 @@ class BackgroundWalk::Call {
   const BackgroundKernels& kernels_;
   const RowsView& rows_;
   const ValuesView& values_;
+  const PairWeights* const pairs_;
   const std::size_t row_codes_, row_sums_;
   const std::int64_t n_bundles_;
 };
 
-void BackgroundWalk::explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check) const {
+void BackgroundWalk::explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check,
+                             const PairWeights* pairs) const {
   if (rows.n_rows == 0 || empty()) return;
-  Call(*this, rows, values).run(std::max(n_threads, 1), check);
+  Call(*this, rows, values, pairs).run(std::max(n_threads, 1), check);
 }
 
 }  // namespace fastexplain
