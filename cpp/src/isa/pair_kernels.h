@@ -10,7 +10,7 @@
 namespace fastexplain {
 
 // Rows that are explained together, in lanes while weights of pairs are summed.
-inline constexpr int kPairRows = 32;
+inline constexpr int kJointRows = 32;
 
 // Numbers in a list that have the pattern p are bounds[p] .. bounds[p + 1] - 1 of it.
 struct PatternBuckets {
@@ -31,16 +31,16 @@ struct PairLeafTask {
   double* entries;  // in and out, [state of the row][state of the background row][kOctet]
 };
 
-// One group, and up to kPairRows rows.
+// One group, and up to kJointRows rows.
 struct PairSumTask {
-  const double* weights;       // of pairs, [background row][kPairRows]
+  const double* weights;       // of pairs, [background row][kJointRows]
   const std::uint32_t* order;  // background rows by their state
   const std::uint32_t* bounds;
   std::size_t n_others;         // states that these rows have
   const double* entries;        // as of PairLeafTask
   const std::uint16_t* states;  // of the rows
   int n_rows;
-  double* by_state;  // scratch, [n_others][kPairRows]
+  double* by_state;  // scratch, [n_others][kJointRows]
   const std::int32_t* features;
   int n_features;  // of the group, in the order of its lanes
   double* totals;  // in and out, [row][stride]

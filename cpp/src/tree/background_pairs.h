@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "fastexplain/parallel.h"
 #include "fastexplain/tree/forest.h"
@@ -37,6 +36,8 @@ class BackgroundPairs {
   std::size_t memory() const;
 
  private:
+  class Call;
+
   std::shared_ptr<const Encoding> encoding_;
   std::shared_ptr<const EncodedBackground> background_;
   RawOutputs outputs_;

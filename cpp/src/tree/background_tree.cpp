@@ -1,6 +1,7 @@
 #include "tree/background_tree.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <utility>
 
@@ -12,14 +13,16 @@ constexpr std::int32_t kNoChild = BackgroundSplit::kNoChild;
 // Depth first with an explicit stack: a degenerate tree may be thousands of levels deep.
 class Compiler {
  public:
-  Compiler(const ForestView& forest, const Encoding& encoding, const TreePart& part, const std::vector<double>& less)
+  Compiler(const ForestView& forest, const Encoding& encoding, const TreePart& part, const std::vector<double>& less,
+           std::int32_t most_own_places)
       : forest_(forest),
         encoding_(encoding),
         root_(forest.tree_offsets[part.tree]),
         less_(less),
+        most_own_places_(most_own_places),
         place_(encoding.features.size(), -1),
         own_place_(encoding.features.size(), -1) {
-    if (static_cast<std::int64_t>(encoding.features.size()) <= kMostOwnPlaces) {  // the same places in all trees
+    if (static_cast<std::int64_t>(encoding.features.size()) <= most_own_places) {  // the same places in all trees
       std::iota(own_place_.begin(), own_place_.end(), 0);
       tree_.features = own_place_;
     }
@@ -30,13 +33,14 @@ class Compiler {
 
   BackgroundTree compile() {
     if (!forest_.is_leaf(root_) && !is_cut_off(root_)) walk();
-    const bool own_places = static_cast<std::int64_t>(tree_.features.size()) <= kMostOwnPlaces;
+    const bool own_places = static_cast<std::int64_t>(tree_.features.size()) <= most_own_places_;
     if (own_places)
       give_own_places();
     else
       tree_.features.clear();
     const auto n_places = own_places ? static_cast<std::int32_t>(tree_.features.size()) : tree_.n_distinct;
-    tree_.n_places = (n_places + kPlaceOctet - 1) / kPlaceOctet * kPlaceOctet;
+    const std::int32_t n_octets = (n_places + kPlaceOctet - 1) / kPlaceOctet;
+    tree_.n_places = kPlaceOctet * (own_places ? static_cast<std::int32_t>(std::bit_ceil<std::uint32_t>(n_octets)) : n_octets);
     tree_.splits.shrink_to_fit();
     tree_.sets.shrink_to_fit();
     tree_.leaf_values.shrink_to_fit();
@@ -159,6 +163,7 @@ class Compiler {
   const Encoding& encoding_;
   const std::int64_t root_;
   const std::vector<double>& less_;
+  const std::int32_t most_own_places_;
   // Of each feature the forest splits on: position on the path, or -1 where it is not on it; and number in the tree.
   std::vector<std::int32_t> place_, own_place_;
   std::vector<std::int32_t> own_places_;  // of each split's feature
@@ -185,8 +190,8 @@ std::size_t BackgroundTree::memory() const {
 }
 
 BackgroundTree compile_background_tree(const ForestView& forest, const Encoding& encoding, const TreePart& part,
-                                       const std::vector<double>& less) {
-  return Compiler(forest, encoding, part, less).compile();
+                                       const std::vector<double>& less, std::int32_t most_own_places) {
+  return Compiler(forest, encoding, part, less, most_own_places).compile();
 }
 
 void row_codes(const Encoding& encoding, const void* tile, std::int64_t row, std::int32_t* codes) {

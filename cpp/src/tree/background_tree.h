@@ -20,16 +20,16 @@ struct BackgroundTree {
   std::vector<std::int32_t> features;     // [place], where they have
   std::int32_t n_levels = 0;
   std::int32_t n_distinct = 0;  // most distinct features on a path
-  std::int32_t n_places = 0;    // rounded up to whole octets
+  std::int32_t n_places = 0;    // rounded up to whole octets, and to a power of two of them where features have their own
   std::int32_t output = 0;      // that the tree adds to, if it has one leaf output
 
   std::size_t memory() const;
 };
 
 // Subtrees that are cut off have no value. Leaf values are taken less `less`, [leaf output]. Features have their own places
-// where the tree has at most kMostOwnPlaces of them.
+// where the tree has at most most_own_places of them.
 BackgroundTree compile_background_tree(const ForestView& forest, const Encoding& encoding, const TreePart& part,
-                                       const std::vector<double>& less);
+                                       const std::vector<double>& less, std::int32_t most_own_places);
 
 // Codes of the encoded row `row` of a tile as splits number them: [2 * column + (missing goes left)].
 void row_codes(const Encoding& encoding, const void* tile, std::int64_t row, std::int32_t* codes);

@@ -6,13 +6,12 @@
 #include <utility>
 
 #include "isa/kernels.h"
-#include "tree/pair_weights.h"
 
 namespace fastexplain {
 namespace {
 
 // Rows that go through a tree one after the other, while it is in the cache.
-constexpr std::int64_t kMaxBlockRows = 64;
+constexpr std::int64_t kMaxBlockRows = kPairRows;
 // The largest buffer for sums of bundles that several threads work on.
 constexpr std::size_t kMaxPartialBytes = 16u << 20;
 // Paths of more distinct features have their shares computed leaf by leaf: 1 MB of them are kept.
@@ -44,19 +43,6 @@ void encode_rows(const Encoding& encoding, const RowsView& rows, const std::int6
 }
 
 }  // namespace
-
-// What a thread needs.
-struct BackgroundWalk::Scratch {
-  AlignedBuffer<char> frames;
-  AlignedBuffer<double> gained, of_leaf, lost;
-  AlignedBuffer<std::uint64_t> violated, violated_levels, ways;
-  AlignedBuffer<std::uint8_t> row_violates;
-  // Of a block of rows.
-  AlignedBuffer<char> tile;
-  AlignedBuffer<std::int32_t> codes;   // [row][column, wrapping or not]
-  AlignedBuffer<double> sums, totals;  // [row][output][feature]
-  AlignedBuffer<double> weights;       // [row][background row], of pairs
-};
 
 EncodedBackground::EncodedBackground(const Encoding& encoding, const RowsView& rows, const double* weights)
     : tile_bytes_(encoding.tile_bytes()) {
@@ -90,10 +76,10 @@ int EncodedBackground::rows_in(std::int64_t tile) const {
 
 BackgroundWalk::BackgroundWalk(const ForestView& forest, std::shared_ptr<const Encoding> encoding,
                                const std::vector<TreePart>& parts, std::shared_ptr<const EncodedBackground> background,
-                               std::size_t kept_bytes, int n_threads)
+                               std::int32_t most_own_places, std::size_t kept_bytes, int n_threads)
     : encoding_(std::move(encoding)), background_(std::move(background)), trees_(parts.size()) {
   parallel_for(static_cast<std::int64_t>(parts.size()), n_threads, [&](std::int64_t i, int) {
-    trees_[i] = compile_background_tree(forest, *encoding_, parts[i], expectation(forest, parts[i].tree));
+    trees_[i] = compile_background_tree(forest, *encoding_, parts[i], expectation(forest, parts[i].tree), most_own_places);
   });
   std::erase_if(trees_, [](const BackgroundTree& tree) { return tree.splits.empty(); });
   std::vector<std::size_t> work;
@@ -144,7 +130,7 @@ std::size_t BackgroundWalk::memory() const {
   return bytes;
 }
 
-void BackgroundWalk::allocate(Scratch& scratch) const {
+void BackgroundWalk::allocate(WalkScratch& scratch) const {
   const std::size_t n_places = max_places_, n_leaf = encoding_->n_leaf_outputs;
   scratch.frames.resize(static_cast<std::size_t>(max_levels_ + 1) * kBackgroundFrameBytes);
   scratch.of_leaf.resize(n_places);
@@ -159,7 +145,7 @@ void BackgroundWalk::allocate(Scratch& scratch) const {
   std::fill_n(scratch.row_violates.get(), n_places, std::uint8_t{0});
 }
 
-BackgroundTask BackgroundWalk::task_of(std::int64_t number, std::int64_t tile, const Scratch& scratch) const {
+BackgroundTask BackgroundWalk::task_of(std::int64_t number, std::int64_t tile, const WalkScratch& scratch) const {
   const BackgroundTree& tree = trees_[number];
   const bool own_places = !tree.features.empty();
   BackgroundTask task{};
@@ -186,7 +172,26 @@ BackgroundTask BackgroundWalk::task_of(std::int64_t number, std::int64_t tile, c
   return task;
 }
 
-const std::uint64_t* BackgroundWalk::ways_of(std::int64_t number, std::int64_t tile, const Scratch& scratch) const {
+PairWalkTask BackgroundWalk::pairs_task_of(std::int64_t number, std::int64_t tile, const WalkScratch& scratch) const {
+  const BackgroundTree& tree = trees_[number];
+  PairWalkTask task{};
+  task.splits = tree.splits.data();
+  task.left = ways_of(number, tile, scratch);
+  task.sets = tree.sets.data();
+  task.leaf_values = tree.leaf_values.data();
+  task.weights = background_->weights(tile);
+  task.shares = shares_.data();
+  task.n_shares = n_shares_;
+  task.wide_codes = encoding_->wide_codes;
+  task.n_background = background_->rows_in(tile);
+  task.n_words = background_->words_in(tile);
+  task.n_leaf_outputs = encoding_->n_leaf_outputs;
+  task.n_places = tree.n_places;
+  task.frames = scratch.frames.get();
+  return task;
+}
+
+const std::uint64_t* BackgroundWalk::ways_of(std::int64_t number, std::int64_t tile, const WalkScratch& scratch) const {
   if (!ways_[number].empty())  // all tiles before are full
     return ways_[number].data() + tile * kMaxBlockWords * static_cast<std::int64_t>(trees_[number].splits.size());
   find_ways(trees_[number], tile, scratch.ways.get());
@@ -196,37 +201,30 @@ const std::uint64_t* BackgroundWalk::ways_of(std::int64_t number, std::int64_t t
 // One call of explain: sizes, and the two ways of sharing the work.
 class BackgroundWalk::Call {
  public:
-  Call(const BackgroundWalk& walk, const RowsView& rows, const ValuesView& values, const PairWeights* pairs)
+  Call(const BackgroundWalk& walk, const RowsView& rows, const ValuesView& values)
       : walk_(walk),
         encoding_(*walk.encoding_),
         background_(*walk.background_),
         kernels_(active_kernels().background),
         rows_(rows),
         values_(values),
-        pairs_(pairs),
         row_codes_(2 * encoding_.columns.size()),
         row_sums_(static_cast<std::size_t>(encoding_.n_outputs) * encoding_.features.size()),
         n_bundles_(static_cast<std::int64_t>(walk.bundles_.size()) - 1) {}
 
   void run(int n_threads, const InterruptCheck& check) const {
-    const std::int64_t block_rows = std::clamp<std::int64_t>(rows_.n_rows / (4 * n_threads), 1, most_block_rows());
+    // The more rows, the less the trees cost a row; but threads should not wait for each other.
+    const std::int64_t n_turns = n_threads > 1 ? 2 * n_threads : 1;
+    const std::int64_t block_rows = std::clamp<std::int64_t>(rows_.n_rows / n_turns, 1, kMaxBlockRows);
     const std::int64_t n_blocks = (rows_.n_rows + block_rows - 1) / block_rows;
     const std::size_t partial = static_cast<std::size_t>(rows_.n_rows * n_bundles_) * row_sums_ * sizeof(double);
-    if (n_threads > 1 && n_blocks < 2 * n_threads && n_bundles_ > 1 && partial <= kMaxPartialBytes && pairs_ == nullptr)
+    if (n_threads > 1 && n_blocks < 2 * n_threads && n_bundles_ > 1 && partial <= kMaxPartialBytes)
       run_by_bundles(block_rows, n_blocks, n_threads, check);
     else
       run_by_rows(block_rows, n_blocks, n_threads, check);
   }
 
  private:
-  // As many as have weights of their pairs in the second cache level.
-  std::int64_t most_block_rows() const {
-    constexpr std::int64_t kWeightBytes = 1 << 20;
-    if (pairs_ == nullptr) return kMaxBlockRows;
-    const std::int64_t row_bytes = background_.n_rows() * static_cast<std::int64_t>(sizeof(double));
-    return std::clamp<std::int64_t>(kWeightBytes / row_bytes, 1, kMaxBlockRows);
-  }
-
   void run_by_rows(std::int64_t block_rows, std::int64_t n_blocks, int n_threads, const InterruptCheck& check) const {
     std::vector<std::unique_ptr<Scratch>> scratch(n_threads);
     parallel_for(
@@ -272,14 +270,26 @@ class BackgroundWalk::Call {
     }
   }
 
+  struct Scratch : WalkScratch {
+    AlignedBuffer<char> tile;
+    AlignedBuffer<std::int32_t> codes;   // [row][column, wrapping or not]
+    AlignedBuffer<double> sums, totals;  // [row][output][feature]
+    AlignedBuffer<std::uint32_t> pair_rows, pair_places, waiting_rows, waiting_places;
+    AlignedBuffer<double> pairs_gained;  // [row][leaf output][place]
+  };
+
   std::unique_ptr<Scratch> allocate(std::int64_t block_rows) const {
     auto scratch = std::make_unique<Scratch>();
     walk_.allocate(*scratch);
     scratch->tile.resize(encoding_.tile_bytes());
+    std::fill_n(scratch->tile.get(), encoding_.tile_bytes(), char{0});  // places without a row need a code, too
+    const std::int64_t n_pairs = block_rows * std::min<std::int64_t>(background_.n_rows(), kTileRows);
+    for (auto* buffer : {&scratch->pair_rows, &scratch->pair_places}) buffer->resize(n_pairs + kPairSlack);
+    for (auto* buffer : {&scratch->waiting_rows, &scratch->waiting_places}) buffer->resize(most_waiting(n_pairs, kFewPlaces));
+    scratch->pairs_gained.resize(block_rows * encoding_.n_leaf_outputs * kFewPlaces);
     scratch->codes.resize(static_cast<std::size_t>(block_rows) * row_codes_);
     scratch->sums.resize(static_cast<std::size_t>(block_rows) * row_sums_);
     scratch->totals.resize(static_cast<std::size_t>(block_rows) * row_sums_);
-    if (pairs_ != nullptr) scratch->weights.resize(static_cast<std::size_t>(block_rows * background_.n_rows()));
     return scratch;
   }
 
@@ -289,11 +299,6 @@ class BackgroundWalk::Call {
     encoding_.encode(until, begin, scratch.tile.get());
     for (std::int64_t row = 0; row < end - begin; ++row)
       row_codes(encoding_, scratch.tile.get(), row, scratch.codes.get() + row * row_codes_);
-    if (pairs_ == nullptr) return;
-    double margins[kMaxBlockRows];
-    pairs_->find_margins(scratch.tile.get(), static_cast<int>(end - begin), margins);
-    for (std::int64_t row = 0; row < end - begin; ++row)
-      pairs_->weigh(begin + row, margins[row], scratch.weights.get() + row * background_.n_rows(), 1);
   }
 
   // Attributions of one bundle of trees for the block's rows, [row][output][feature].
@@ -305,24 +310,35 @@ class BackgroundWalk::Call {
 
   void explain_tile(std::int64_t number, std::int64_t tile, std::int64_t n_rows, Scratch& scratch, double* sums) const {
     const BackgroundTree& tree = walk_.trees_[number];
+    if (!tree.features.empty()) return explain_pairs(number, tile, n_rows, scratch, sums);
     BackgroundTask task = walk_.task_of(number, tile, scratch);
     for (std::int64_t row = 0; row < n_rows; ++row) {
       checkpoint();
       task.codes = scratch.codes.get() + row * row_codes_;
-      if (pairs_ != nullptr) task.weights = scratch.weights.get() + row * background_.n_rows() + tile * kTileRows;
       task.sums = sums + row * row_sums_ + static_cast<std::size_t>(tree.output) * encoding_.features.size();
       kernels_.explain(task);
-      if (!tree.features.empty()) hand_in(tree, task);
     }
   }
 
-  // Of a tree whose features have their own places.
-  void hand_in(const BackgroundTree& tree, const BackgroundTask& task) const {
-    for (int k = 0; k < task.n_leaf_outputs; ++k) {
-      double* const gained = task.gained + k * task.n_places;
-      for (std::size_t place = 0; place < tree.features.size(); ++place)
-        task.sums[k * task.n_features + tree.features[place]] += gained[place];
-      std::fill_n(gained, task.n_places, 0.0);
+  // A tree whose features have their own places.
+  void explain_pairs(std::int64_t number, std::int64_t tile, std::int64_t n_rows, Scratch& scratch, double* sums) const {
+    checkpoint();
+    const BackgroundTree& tree = walk_.trees_[number];
+    PairWalkTask task = walk_.pairs_task_of(number, tile, scratch);
+    task.codes = scratch.tile.get();
+    task.n_rows = static_cast<int>(n_rows);
+    task.pairs = {scratch.pair_rows.get(), scratch.pair_places.get()};
+    task.waiting = {scratch.waiting_rows.get(), scratch.waiting_places.get()};
+    task.gained = scratch.pairs_gained.get();
+    std::fill_n(task.gained, n_rows * task.n_leaf_outputs * task.n_places, 0.0);
+    kernels_.explain_pairs(task);
+    const std::size_t n_used = encoding_.features.size();
+    for (std::int64_t row = 0; row < n_rows; ++row) {
+      for (int k = 0; k < task.n_leaf_outputs; ++k) {
+        const double* gained = task.gained + (row * task.n_leaf_outputs + k) * task.n_places;
+        double* to = sums + row * row_sums_ + (tree.output + k) * n_used;
+        for (std::size_t place = 0; place < tree.features.size(); ++place) to[tree.features[place]] += gained[place];
+      }
     }
   }
 
@@ -340,15 +356,13 @@ class BackgroundWalk::Call {
   const BackgroundKernels& kernels_;
   const RowsView& rows_;
   const ValuesView& values_;
-  const PairWeights* const pairs_;
   const std::size_t row_codes_, row_sums_;
   const std::int64_t n_bundles_;
 };
 
-void BackgroundWalk::explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check,
-                             const PairWeights* pairs) const {
+void BackgroundWalk::explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check) const {
   if (rows.n_rows == 0 || empty()) return;
-  Call(*this, rows, values, pairs).run(std::max(n_threads, 1), check);
+  Call(*this, rows, values).run(std::max(n_threads, 1), check);
 }
 
 }  // namespace fastexplain

@@ -1,6 +1,7 @@
-// Interventional Tree SHAP by walks: each explained row goes through each tree together with the background rows, as bits, that
-// can still be told apart from it. Costs what the pairs of a row and a background row have in common leave over: fit for deep
-// trees, and for backgrounds of up to some thousand rows. isa/background_body.inc has the walk.
+// Interventional Tree SHAP by walks: explained rows go through each tree together with the background rows that can still be
+// told apart from them: as pairs, a block of rows at a time, where the tree's features are few (isa/pair_walk_body.inc); else
+// row by row, with the background rows as bits (isa/background_body.inc). Costs what the pairs of a row and a background row
+// have in common leave over: fit for deep trees, and for backgrounds of up to some thousand rows.
 #pragma once
 
 #include <cstddef>
@@ -41,34 +42,43 @@ class EncodedBackground {
   AlignedBuffer<char> codes_;
 };
 
-class PairWeights;
+// What a thread needs for walks.
+struct WalkScratch {
+  AlignedBuffer<char> frames;
+  AlignedBuffer<double> gained, of_leaf, lost;
+  AlignedBuffer<std::uint64_t> violated, violated_levels, ways;
+  AlignedBuffer<std::uint8_t> row_violates;
+};
 
 class BackgroundWalk {
  public:
-  // kept_bytes: what may be kept of the background's ways through the trees, one bit per split and background row; the ways
-  // through trees beyond are found again in each call.
+  // most_own_places: see compile_background_tree. kept_bytes: what may be kept of the background's ways through the trees, one
+  // bit per split and background row; the ways through trees beyond are found again in each call.
   BackgroundWalk(const ForestView& forest, std::shared_ptr<const Encoding> encoding, const std::vector<TreePart>& parts,
-                 std::shared_ptr<const EncodedBackground> background, std::size_t kept_bytes, int n_threads);
+                 std::shared_ptr<const EncodedBackground> background, std::int32_t most_own_places, std::size_t kept_bytes,
+                 int n_threads);
 
   bool empty() const { return trees_.empty(); }
 
   // Adds the attributions to values. The bits do not depend on n_threads, on the other rows, or on the instruction set.
-  // pairs: what each pair counts for; null: the background row's weight.
-  void explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check,
-               const PairWeights* pairs = nullptr) const;
+  void explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check) const;
+
+  // For those that walk by themselves.
+  const std::vector<BackgroundTree>& trees() const { return trees_; }
+  void allocate(WalkScratch& scratch) const;
+  // A walk through a tree, but for the row's codes and the sums.
+  BackgroundTask task_of(std::int64_t tree, std::int64_t tile, const WalkScratch& scratch) const;
+  // The same for trees whose features have their own places, few of them.
+  PairWalkTask pairs_task_of(std::int64_t tree, std::int64_t tile, const WalkScratch& scratch) const;
 
   std::size_t memory() const;
 
  private:
   class Call;
-  struct Scratch;
 
-  void allocate(Scratch& scratch) const;
-  // A walk through a tree, but for the row's codes and the sums.
-  BackgroundTask task_of(std::int64_t tree, std::int64_t tile, const Scratch& scratch) const;
   void keep_ways(std::size_t kept_bytes, int n_threads);
   void find_ways(const BackgroundTree& tree, std::int64_t tile, std::uint64_t* left) const;
-  const std::uint64_t* ways_of(std::int64_t tree, std::int64_t tile, const Scratch& scratch) const;
+  const std::uint64_t* ways_of(std::int64_t tree, std::int64_t tile, const WalkScratch& scratch) const;
 
   std::shared_ptr<const Encoding> encoding_;
   std::shared_ptr<const EncodedBackground> background_;

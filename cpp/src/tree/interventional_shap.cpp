@@ -94,7 +94,7 @@ class InterventionalShap::Impl {
       tables_ = std::make_unique<TablesOf<float>>(forest, encoding_, *background_, options, n_threads, rest);
     else
       tables_ = std::make_unique<TablesOf<double>>(forest, encoding_, *background_, options, n_threads, rest);
-    walk_ = std::make_unique<BackgroundWalk>(forest, encoding_, rest, background_, options.kept_bytes, n_threads);
+    walk_ = std::make_unique<BackgroundWalk>(forest, encoding_, rest, background_, kFewPlaces, options.kept_bytes, n_threads);
   }
 
   void explain(const RowsView& rows, const ValuesView& values, int n_threads, const InterruptCheck& check) const {

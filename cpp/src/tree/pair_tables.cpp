@@ -16,10 +16,10 @@ constexpr std::int64_t kTurnBytes = 6 << 20;
 constexpr std::size_t kBatchEntries = (512 << 10) / (kOctet * sizeof(double));
 constexpr std::size_t kMostBatchGroups = 32;
 
-// Rows in whole tiles, or, of many background rows, in whole blocks of kPairRows.
+// Rows in whole tiles, or, of many background rows, in whole blocks of kJointRows.
 std::int64_t turn_rows(std::int64_t row_bytes) {
   const std::int64_t rows = kTurnBytes / row_bytes;
-  return rows / (rows < kTileRows ? kPairRows : kTileRows) * (rows < kTileRows ? kPairRows : kTileRows);
+  return rows / (rows < kTileRows ? kJointRows : kTileRows) * (rows < kTileRows ? kJointRows : kTileRows);
 }
 
 }  // namespace
@@ -148,7 +148,7 @@ class PairTables::Call {
         workers_(n_threads) {
     const auto n_tiles = static_cast<std::size_t>((std::min(tables.turn_rows_, rows.n_rows) + kTileRows - 1) / kTileRows);
     const auto n_rows =
-        static_cast<std::size_t>(std::min(tables.turn_rows_, rows.n_rows) + kPairRows - 1) / kPairRows * kPairRows;
+        static_cast<std::size_t>(std::min(tables.turn_rows_, rows.n_rows) + kJointRows - 1) / kJointRows * kJointRows;
     bytes_.resize(n_tiles * n_columns_ * kTileRows);
     if (tables.patterns_.needs_words()) words_.resize(n_tiles * n_columns_ * kTileRows);
     weights_.resize(n_rows * n_background_);
@@ -187,7 +187,7 @@ class PairTables::Call {
     auto& mine = workers_[number];
     if (!mine) {
       mine = std::make_unique<Worker>();
-      mine->by_state.resize(std::size_t{tables_.most_others_} * kPairRows);
+      mine->by_state.resize(std::size_t{tables_.most_others_} * kJointRows);
       mine->words.resize(n_columns_ * kTileRows);
     }
     return *mine;
@@ -210,15 +210,17 @@ class PairTables::Call {
     double margins[kTileRows];
     pairs_.find_margins(words, static_cast<int>(n_rows), margins);
     for (std::int64_t row = 0; row < n_rows; ++row)
-      pairs_.weigh(begin + first + row, margins[row], lane_of(first + row), kPairRows);
-    for (std::int64_t row = n_rows; row % kPairRows != 0; ++row)  // lanes without a row
-      for (std::size_t other = 0; other < n_background_; ++other) lane_of(first + row)[other * kPairRows] = 0;
+      for (std::size_t other = 0; other < n_background_; ++other)
+        lane_of(first + row)[other * kJointRows] =
+            pairs_.of_pair(begin + first + row, margins[row], static_cast<std::int64_t>(other));
+    for (std::int64_t row = n_rows; row % kJointRows != 0; ++row)  // lanes without a row
+      for (std::size_t other = 0; other < n_background_; ++other) lane_of(first + row)[other * kJointRows] = 0;
     std::fill_n(totals_.get() + first * n_used_, n_rows * n_used_, 0.0);
   }
 
-  // Weights of the pairs of a row of the turn, [background row] in steps of kPairRows.
+  // Weights of the pairs of a row of the turn, [background row] in steps of kJointRows.
   double* lane_of(std::int64_t row) const {
-    return weights_.get() + row / kPairRows * kPairRows * n_background_ + row % kPairRows;
+    return weights_.get() + row / kJointRows * kJointRows * n_background_ + row % kJointRows;
   }
 
   void explain_wave(std::size_t wave, std::int64_t n_rows, const InterruptCheck& check) {
@@ -232,14 +234,14 @@ class PairTables::Call {
     parallel_for(
         static_cast<std::int64_t>(n_groups), n_threads_,
         [&](std::int64_t i, int worker) { fill(first_group + i, n_rows, filled_[i], worker_of(worker)); }, check);
-    const std::int64_t share = (n_rows / (4 * n_threads_) + kPairRows - 1) / kPairRows * kPairRows;
-    const std::int64_t block_rows = std::clamp<std::int64_t>(share, kPairRows, kTileRows);
+    const std::int64_t share = (n_rows / (4 * n_threads_) + kJointRows - 1) / kJointRows * kJointRows;
+    const std::int64_t block_rows = std::clamp<std::int64_t>(share, kJointRows, kTileRows);
     parallel_for((n_rows + block_rows - 1) / block_rows, n_threads_,
                  [&](std::int64_t block, int worker) {
                    const std::int64_t begin = block * block_rows, end = std::min(begin + block_rows, n_rows);
                    for (auto batch = wave; batch < last_batch; ++batch) {
-                     for (auto row = begin; row < end; row += kPairRows)
-                       add_rows(tables_.batches_[batch], first_group, row, std::min<std::int64_t>(row + kPairRows, end),
+                     for (auto row = begin; row < end; row += kJointRows)
+                       add_rows(tables_.batches_[batch], first_group, row, std::min<std::int64_t>(row + kJointRows, end),
                                 worker_of(worker));
                      checkpoint();
                    }
@@ -256,7 +258,7 @@ class PairTables::Call {
                                     table.row_states.get() + row);
   }
 
-  // At most kPairRows rows, which lie side by side, through the tables of a batch.
+  // At most kJointRows rows, which lie side by side, through the tables of a batch.
   void add_rows(const Batch& batch, std::size_t first_group, std::int64_t begin, std::int64_t end, Worker& worker) {
     PairSumTask task{};
     task.weights = lane_of(begin);
@@ -299,7 +301,7 @@ class PairTables::Call {
   // Of a turn.
   AlignedBuffer<std::int8_t> bytes_;
   AlignedBuffer<std::int16_t> words_;  // where columns need them
-  AlignedBuffer<double> weights_;      // [block of kPairRows][background row][kPairRows]
+  AlignedBuffer<double> weights_;      // [block of kJointRows][background row][kJointRows]
   AlignedBuffer<double> totals_;       // [row][feature]
 };
 

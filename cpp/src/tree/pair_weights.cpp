@@ -4,11 +4,9 @@
 
 namespace fastexplain {
 
-void PairWeights::weigh(std::int64_t row, double margin, double* to, std::size_t stride) const {
-  const double label = transform_.labels == nullptr ? 0 : transform_.labels[row];
-  for (std::size_t other = 0; other < others_.size(); ++other)
-    to[other * stride] =
-        weights_[other] * rescaling(transform_, margin + transform_.offset, others_[other] + transform_.offset, label);
+double PairWeights::of_pair(std::int64_t row, double margin, std::int64_t other) const {
+  const double label = transform_.labels == nullptr ? 0 : transform_.labels[row], offset = transform_.offset;
+  return weights_[other] * rescaling(transform_, margin + offset, others_[other] + offset, label);
 }
 
 }  // namespace fastexplain

@@ -2,7 +2,6 @@
 // rescaled by a factor that its two margins decide, so that it is part of the pair's weight.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -23,8 +22,8 @@ class PairWeights {
   // Sums of the trees for the first n_rows rows of an encoded tile.
   void find_margins(const void* tile, int n_rows, double* margins) const { outputs_.predict(tile, n_rows, margins); }
 
-  // Weights of a row's pairs, every stride-th number: the row-th of the call, whose labels these are.
-  void weigh(std::int64_t row, double margin, double* to, std::size_t stride) const;
+  // Of a row's pair with a background row: the row-th of the call, whose labels these are.
+  double of_pair(std::int64_t row, double margin, std::int64_t other) const;
 
  private:
   const OutputTransform& transform_;

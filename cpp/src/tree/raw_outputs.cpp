@@ -22,7 +22,7 @@ const double* leaf_values_of(const BackgroundTree& tree, const std::int32_t* cod
 RawOutputs::RawOutputs(const ForestView& forest, std::shared_ptr<const Encoding> encoding, int n_threads)
     : encoding_(std::move(encoding)), trees_(forest.n_trees), constant_(forest.n_outputs, 0.0) {
   parallel_for(forest.n_trees, n_threads, [&](std::int64_t i, int) {
-    trees_[i] = compile_background_tree(forest, *encoding_, {i, {}}, std::vector<double>(forest.n_leaf_outputs, 0.0));
+    trees_[i] = compile_background_tree(forest, *encoding_, {i, {}}, std::vector<double>(forest.n_leaf_outputs, 0.0), 0);
   });
   const std::int32_t n_leaf = forest.n_leaf_outputs;
   for (std::int64_t i = 0; i < forest.n_trees; ++i) {

@@ -131,7 +131,7 @@ TEST_CASE("subtrees that are cut off have the value zero") {
   std::int64_t root_of_cut = -1;
   for (std::int64_t node = 1; node < with.view().tree_offsets[1]; ++node)
     if (!with.view().is_leaf(node) && with.view().threshold[node] == 0.5) root_of_cut = node;
-  const BackgroundWalk walk(with.view(), encoding, {{0, {root_of_cut}}}, encoded, 1 << 20, 1);
+  const BackgroundWalk walk(with.view(), encoding, {{0, {root_of_cut}}}, encoded, kFewPlaces, 1 << 20, 1);
   std::vector<double> values(4, 0.0);
   walk.explain(view_of(rows, 2), {values.data(), 2, 2, 1}, 1, {});
   CHECK(largest_difference(values, explain_against(without, rows, background, weights)) < 1e-12);
