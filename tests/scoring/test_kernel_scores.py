@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +209,7 @@ def test_missing_values_are_refused() -> None:
 
 SCRIPT = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
@@ -216,6 +220,7 @@ sys.meta_path.insert(0, Blocked())
 import numpy as np
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from fastexplain.scoring import load
 
@@ -297,3 +302,57 @@ def test_forged_arrays(name: str, array: str, change: Any, message: str, tmp_pat
     write(tmp_path / "b", good.content, arrays)
     with pytest.raises(ArtifactError, match=message):
         load(tmp_path / "b")
+
+
+def of_table(table: Any) -> Any:
+    """A function of tables with text, whole numbers and missing values."""
+    assert table["kind"].dtype == MIXED["kind"].dtype
+    warm = table["colour"].isin(["red"]).to_numpy().astype(float)
+    return warm * table["size"].to_numpy() + table["age"].fillna(0.5).to_numpy() + (table["kind"] == "a").to_numpy()
+
+
+MIXED = TABLE.assign(kind=TABLE["kind"].astype("category"), count=np.arange(len(TABLE)) % 5)
+
+
+def test_black_boxes_of_tables(tmp_path: Path) -> None:
+    """Labels are kept as numbers, and given back as a table; labels that were never seen are refused."""
+    explainer, scorer = explained(of_table, MIXED[:40])
+    assert_same(explainer, scorer, MIXED[40:60])
+    save(scorer, tmp_path / "a")
+    loaded = load(tmp_path / "a", predictor=of_table)
+    assert_same(explainer, loaded, MIXED[40:60])
+    one = MIXED.iloc[44].to_dict()
+    np.testing.assert_allclose(loaded.score(one).values, scorer.score(MIXED[44:45]).values, atol=1e-15)
+    with pytest.raises(ValueError, match=r"'colour'.*'pink'"):
+        loaded.score({**one, "colour": "pink"})
+    assert_same(explainer, pickle.loads(pickle.dumps(loaded)), MIXED[40:42])
+
+
+def test_black_boxes_of_tables_of_numbers(tmp_path: Path) -> None:
+    numbers = MIXED[["size", "count"]]
+    explainer, scorer = explained(lambda table: table["size"] * table["count"], numbers[:30])
+    assert_same(explainer, scorer, numbers[40:50])
+    save(scorer, tmp_path / "a")
+    assert_same(explainer, load(tmp_path / "a", predictor=lambda t: t["size"] * t["count"]), numbers[40:50])
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_other_processes_and_threads(start: str, tmp_path: Path) -> None:
+    if start not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this platform does not {start}")
+    _, scorer = explained(fitted(svc(probability=True), WIDE_MARGIN > 0, WIDE)(), WIDE[:25])
+    expected = scorer.score(WIDE[30:32]).values
+    assert_array_equal(pickle.loads(pickle.dumps(scorer)).score(WIDE[30:32]).values, expected)
+    context: Any = multiprocessing.get_context(start)
+    queue = context.Queue()
+    process = context.Process(target=_put, args=(scorer, queue))
+    process.start()
+    assert_array_equal(queue.get(timeout=120), expected)
+    process.join()
+    with ThreadPoolExecutor(4) as pool:
+        for values in pool.map(lambda _: scorer.score(WIDE[30:32]).values, range(8)):
+            assert_array_equal(values, expected)
+
+
+def _put(scorer: Any, queue: Any) -> None:
+    queue.put(scorer.score(WIDE[30:32]).values)
