@@ -11,8 +11,10 @@ import numpy as np
 from fastexplain.engine.background import Background
 from fastexplain.engine.feature_map import FeatureMap
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.explainers.deep import DeepExplainer
 from fastexplain.explainers.kernel import KernelExplainer
 from fastexplain.explainers.linear import LinearExplainer
+from fastexplain.explainers.mimic.explainer import MimicExplainer
 from fastexplain.explainers.tabular import TabularExplainer
 from fastexplain.explainers.tree import TreeExplainer
 from fastexplain.models.trees.check import answers_agree
@@ -28,6 +30,7 @@ from fastexplain.scoring.tree import TreeMethod
 
 if TYPE_CHECKING:
     from fastexplain.scoring.build_kernel import Steps
+    from fastexplain.scoring.build_mimic import Encoded
     from fastexplain.scoring.preprocessing.table import Preprocessing
 
 __all__ = ["direct", "parts_of"]
@@ -82,19 +85,22 @@ def parts_of(
     if raw is not None:
         raw.table(examples)  # follows the transformations, where no rows were seen before
     names = explainer.features if raw is None else raw.raw_features if raw_features is None else list(raw_features)
-    n_features = method.encoding.n_features if steps is None else count_columns(examples)
+    encoded = _encoded(explainer, names)
+    n_features = method.encoding.n_features if steps is None and encoded is None else count_columns(examples)
     n_features = n_features if raw is None else raw.n_raw
     schema = _schema(names, n_features, examples, raw is None and method.encoding.library == "LightGBM")
     preprocessing = feature_map = None
     if raw is not None:
-        from fastexplain.scoring.preprocessing.read import preprocessing_of
-
-        columns = range(n_features) if names is None else names
-        preprocessing = preprocessing_of(raw._transformer, columns, [feature.dtype for feature in schema.features])
+        preprocessing = _of_transformations(raw._transformer, names, schema)
         feature_map = FeatureMap.of(raw.feature_map) if method.n_raw is None else None
         engineered_features = raw.engineered_features if engineered_features is None else engineered_features
     elif steps is not None:
         preprocessing = _of_steps(steps, names, schema, explainer._background.data)
+    elif encoded is not None:
+        if feature_maps is not None:
+            raise ValueError("feature_maps are not for a surrogate that encodes categories itself.")
+        preprocessing = _of_transformations(encoded.transformations, names, schema)
+        feature_map = encoded.feature_map
     elif feature_maps is not None:
         from fastexplain.explanation.numbers.feature_maps import combined_map
 
@@ -116,13 +122,37 @@ def _named(names: Sequence[Any] | None) -> list[Any] | None:
     return None if names is None else list(names)
 
 
-def _of_steps(steps: Steps, names: list[Any] | None, schema: FeatureSchema, rows: Any) -> Preprocessing:
-    """The steps of a pipeline that is explained as a whole; they are compared with the pipeline itself."""
+def _encoded(explainer: Any, names: list[Any] | None) -> Encoded | None:
+    """What a surrogate makes of categories, where it does."""
+    if not isinstance(explainer, MimicExplainer):
+        return None
+    from fastexplain.scoring.build_mimic import surrogate_rows
+
+    if explainer._index_names:
+        raise UnsupportedModelError(
+            "A MimicExplainer with reset_index='reset' has no scoring explainer: it reads the index."
+        )
+    encoded = surrogate_rows(explainer._rows, list(range(explainer._rows.n_columns)) if names is None else names)
+    if encoded is not None and explainer._raw is not None:
+        raise UnsupportedModelError(
+            "A surrogate that encodes categories after transformations has no scoring explainer; let the "
+            "transformations make numbers of them."
+        )
+    return encoded
+
+
+def _of_transformations(transformer: Any, names: list[Any] | None, schema: FeatureSchema) -> Preprocessing:
     from fastexplain.scoring.preprocessing.read import preprocessing_of
-    from fastexplain.scoring.schema import GivenRows
 
     columns = range(schema.n_features) if names is None else names
-    table = preprocessing_of(steps.pipeline, columns, [feature.dtype for feature in schema.features])
+    return preprocessing_of(transformer, columns, [feature.dtype for feature in schema.features])
+
+
+def _of_steps(steps: Steps, names: list[Any] | None, schema: FeatureSchema, rows: Any) -> Preprocessing:
+    """The steps of a pipeline that is explained as a whole; they are compared with the pipeline itself."""
+    from fastexplain.scoring.schema import GivenRows
+
+    table = _of_transformations(steps.pipeline, names, schema)
     found = table.transform(GivenRows(rows, len(rows)).columns())
     expected = steps.encode(rows)
     if found.shape != expected.shape or not np.array_equal(found, expected):
@@ -136,12 +166,21 @@ def _method(explainer: Any, examples: Any) -> tuple[Method, Steps | None]:
         return _tree(explainer, examples), None
     if isinstance(explainer, LinearExplainer):
         return _linear(explainer), None
+    if isinstance(explainer, MimicExplainer):
+        from fastexplain.scoring.build_mimic import mimic_method
+
+        return mimic_method(explainer), None
     if isinstance(explainer, KernelExplainer):
         from fastexplain.scoring.build_kernel import kernel_method
 
         return kernel_method(explainer)
+    if isinstance(explainer, DeepExplainer):
+        from fastexplain.scoring.build_deep import deep_method
+
+        return deep_method(explainer), None
     raise UnsupportedModelError(
-        f"{type(explainer).__name__} has no scoring explainer; expected one of a tree ensemble or a linear model."
+        f"{type(explainer).__name__} has no scoring explainer; expected a Tabular-, Tree-, Linear-, Kernel-, "
+        "Deep- or MimicExplainer."
     )
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from fastexplain.engine.formulas.additive import AdditiveModel
 from fastexplain.engine.formulas.kernel_machine import KernelMachine
 from fastexplain.engine.formulas.support_vectors import SupportVectorModel
+from fastexplain.scoring.method import Method
 
-__all__ = ["CLASS_RULES", "VALUE_RULES", "class_rules", "decided", "predicted_values"]
+__all__ = ["CLASS_RULES", "VALUE_RULES", "answers_of", "class_rules", "no_answers", "predicted_values"]
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +61,7 @@ CLASS_RULES: dict[str, Callable[[Any, Floats, Floats], NDArray[np.int64]]] = {
 VALUE_RULES = ("outputs", "sign", "sign_or_zero")
 
 
-def class_rules(model: Any, n_outputs: int) -> list[str]:
+def class_rules(model: Any, n_outputs: int, probabilities: bool) -> list[str]:
     """Rules that a model, or None for a black box, may follow; the most exact one first."""
     rules = []
     if isinstance(model, AdditiveModel):
@@ -68,12 +69,27 @@ def class_rules(model: Any, n_outputs: int) -> list[str]:
     pairs = isinstance(model, KernelMachine) and model.n_classes is not None
     if pairs or (isinstance(model, SupportVectorModel) and model.response in ("votes", "probabilities")):
         rules.append("votes")
-    return [*rules, *(("positive", "above_half") if n_outputs == 1 else ("largest",))]
+    return [*rules, "largest" if n_outputs > 1 else "above_half" if probabilities else "positive"]
 
 
-def decided(rule: str, model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:
-    """Indices of the classes that are predicted."""
-    return CLASS_RULES[rule](model, rows, outputs)
+def answers_of(
+    method: Method, model: Any, rows: Floats, outputs: Floats, rule: str, probabilities: bool
+) -> tuple[NDArray[Any], Floats | None]:
+    """Predictions, and probabilities where the outputs are those, of one class or of all."""
+    if method.task == "regression":
+        return predicted_values(rule, outputs), None
+    predictions = method.labels(CLASS_RULES[rule](model, rows, outputs))
+    if not probabilities:
+        return predictions, None
+    return predictions, np.hstack([1.0 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+
+
+def no_answers(method: Method, n_outputs: int, probabilities: bool) -> tuple[NDArray[Any], Floats | None]:
+    """Of no rows."""
+    if method.task == "regression":
+        return np.empty((0, n_outputs) if n_outputs > 1 else 0), None
+    none = np.empty((0, max(2, n_outputs))) if probabilities else None
+    return method.labels(np.empty(0, dtype=np.int64)), none
 
 
 def predicted_values(rule: str, outputs: Floats) -> NDArray[Any]:

@@ -9,7 +9,13 @@ from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.scoring.explainer import ScoringExplainer
 from fastexplain.scoring.kinds import explainer_class
 
-__all__ = ["KernelScoringExplainer", "LinearScoringExplainer", "TreeScoringExplainer", "scoring_explainer"]
+__all__ = [
+    "DeepScoringExplainer",
+    "KernelScoringExplainer",
+    "LinearScoringExplainer",
+    "TreeScoringExplainer",
+    "scoring_explainer",
+]
 
 
 class _OfExplainer(ScoringExplainer):
@@ -86,6 +92,27 @@ class KernelScoringExplainer(_OfExplainer):
     """
 
     kind = "kernel"
+
+
+class DeepScoringExplainer(_OfExplainer):
+    """Scores and explains by DeepLIFT of a network's layers. Parameters as of azureml-interpret's class.
+
+    A network of layers that are not known cannot be kept as data: `UnsupportedModelException` names the layer.
+    `serializer`, which saved models as code, is not needed for the others, and does not help with that one.
+    """
+
+    kind = "deep"
+
+    def __init__(
+        self,
+        original_explainer: Any,
+        initialization_examples: Any = None,
+        serializer: Any = None,
+        feature_maps: list[Any] | None = None,
+        raw_features: Sequence[Any] | None = None,
+        engineered_features: Sequence[Any] | None = None,
+    ) -> None:
+        super().__init__(original_explainer, initialization_examples, feature_maps, raw_features, engineered_features)
 
 
 def scoring_explainer(explainer: Any, **options: Any) -> ScoringExplainer:

@@ -19,16 +19,17 @@ from fastexplain.exceptions import ArtifactError, PredictionError
 from fastexplain.models.agreement import disagreement
 from fastexplain.models.trees.structure import MAX_FEATURES
 from fastexplain.rows.encoding import RowEncoding
-from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, class_rules, decided, predicted_values
+from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, answers_of, class_rules, no_answers
 from fastexplain.scoring.fields import Fields
 from fastexplain.scoring.formulas.parts import formula_from, formula_parts
 from fastexplain.scoring.formulas.reader import FormulaReader
 from fastexplain.scoring.method import Attributed, Floats, Method
+from fastexplain.scoring.tables import InTable, TableForm
 
-__all__ = ["MOST_SAMPLES", "KernelMethod", "KernelOptions", "Players"]
+__all__ = ["MOST_SAMPLES", "KernelMethod", "KernelOptions", "Players", "least_samples"]
 
 # Coalitions of one row: more are no one's wish, and memory is taken for them.
-MOST_SAMPLES = 2**24
+MOST_SAMPLES = 2**20
 # Largest part of a prediction by which a predictor may differ from the model that was explained.
 _SAME_MODEL = 1e-4
 
@@ -119,7 +120,9 @@ class KernelMethod(Method):
     players : Players
     options : KernelOptions
     predictor : callable, optional
-        Rows (n_rows, n_features) -> outputs, of a black box.
+        Rows -> outputs, of a black box.
+    table : TableForm, optional
+        What `predictor` takes; default: arrays of float64.
     task, classes, encoding
         As in `Method`.
     """
@@ -139,17 +142,34 @@ class KernelMethod(Method):
         classes: list[Any] | None,
         encoding: RowEncoding,
         predictor: Callable[[Any], Any] | None = None,
+        table: TableForm | None = None,
     ) -> None:
         self.model, self.path, self.background, self.outputs = model, path, background, outputs
-        self.players, self.options, self.predictor = players, options, predictor
+        self.players, self.options, self.predictor, self.table = players, options, predictor, table
         self.task, self.classes, self.encoding = task, classes, encoding
         self._game: Game | None = None
         self._memory = FormulaMemory()
 
     @property
     def needs_predictor(self) -> bool:
-        """Whether nothing is known of the model, and nothing was given in its place."""
         return self.model is None and self.predictor is None
+
+    def take_predictor(self, predictor: Callable[[Any], Any]) -> None:
+        """Compute with a black box: a function of rows as the model took them that returns what the model did.
+
+        Raises
+        ------
+        ValueError
+            The method has a formula.
+        TypeError
+            `predictor` can neither be called nor predict.
+        PredictionError
+            It raises, or is not the model that was explained, by some rows of the background.
+        """
+        if self.model is not None:
+            super().take_predictor(predictor)
+        self.predictor = predictor
+        self._check_predictor()
 
     def attribute(self, matrix: NDArray[np.floating[Any]], n_threads: int | None) -> Attributed:
         rows = np.ascontiguousarray(matrix, dtype=np.float64)
@@ -170,6 +190,9 @@ class KernelMethod(Method):
             nothing = self._nothing()
             return nothing.predictions, nothing.probabilities
         return self._answers(rows, self._outputs(rows))
+
+    def _answers(self, rows: Floats, outputs: Floats) -> tuple[NDArray[Any], Floats | None]:
+        return answers_of(self, self.model, rows, outputs, self.options.rule, self.options.probabilities)
 
     def _outputs(self, rows: Floats) -> Floats:
         if self.model is not None:
@@ -199,13 +222,13 @@ class KernelMethod(Method):
     def _explained(self, rows: Floats, n_threads: int | None) -> tuple[KernelShapResult, Floats]:
         if self.predictor is None:
             raise PredictionError(
-                "This artifact holds no model: nothing but its predictions was known when it was made. Give it one, "
-                "load(path, predictor=function), a function of rows that returns what the model did."
+                "The model is a black box that answers otherwise on the rows that are kept, and no function was given "
+                "in its place: save the explainer, and load it with predictor=."
             )
         groups = None if self.players.are_columns else [c.tolist() for c in self.players.columns]
         result = remembering_kernel_shap(
             self._memory,
-            self.predictor,
+            self.predictor if self.table is None else InTable(self._function(), self.table),
             rows,
             self.background.data,
             groups=groups,
@@ -216,17 +239,14 @@ class KernelMethod(Method):
         )
         return result, self._outputs(rows)
 
+    def _function(self) -> Callable[[Any], Any]:
+        return PredictFunction(self.predictor).function
+
     def _call(self) -> PredictFunction:
-        return PredictFunction(self.predictor)
+        call = PredictFunction(self.predictor)
+        return call if self.table is None else PredictFunction.named(InTable(call.function, self.table), call.name)
 
-    def check_predictor(self) -> None:
-        """Refuse a predictor that is not the model which was explained, by a few rows of the background.
-
-        Raises
-        ------
-        PredictionError
-            It raises, returns something else than numbers, or other numbers.
-        """
+    def _check_predictor(self) -> None:
         rows = self.background.data[:8].copy()
         call = self._call()
         found = disagreement(
@@ -235,25 +255,12 @@ class KernelMethod(Method):
         if found is not None:
             raise PredictionError(f"{call.name} is not the model that was explained: {found}.")
 
-    def _answers(self, rows: Floats, outputs: Floats) -> tuple[NDArray[Any], Floats | None]:
-        rule = self.options.rule
-        if self.task == "regression":
-            return predicted_values(rule, outputs), None
-        predictions = self.labels(decided(rule, self.model, rows, outputs))
-        if not self.options.probabilities:
-            return predictions, None
-        return predictions, np.hstack([1.0 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
-
     def _nothing(self) -> Attributed:
         """Of no rows."""
         base = resolve_link(self.options.link)(self.background.weights @ self.outputs)
         base = np.concatenate([1.0 - base, base]) if self._both else base
         values = np.empty((0, self.players.n_values, len(base)))
-        none = np.empty((0, self.outputs.shape[1]))
-        if self.task == "regression":
-            return Attributed(values, base, predicted_values(self.options.rule, none), None)
-        probabilities = np.empty((0, max(2, none.shape[1]))) if self.options.probabilities else None
-        return Attributed(values, base, self.labels(np.empty(0, dtype=np.int64)), probabilities)
+        return Attributed(values, base, *no_answers(self, self.outputs.shape[1], self.options.probabilities))
 
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         options = self.options
@@ -282,13 +289,15 @@ class KernelMethod(Method):
             "doubles": bool(options.doubles),
             "probabilities": bool(options.probabilities),
             "rule": options.rule,
+            "table": None if self.table is None else self.table.as_json(),
         }
         return content, arrays
 
     @classmethod
     def from_parts(cls, content: Fields, encoding: RowEncoding) -> KernelMethod:
         fields, task = content.object("model"), content.text("task", ("classification", "regression"))
-        rows = fields.array("background.rows", "float64", (None, encoding.n_features))
+        finite = fields.present("formula")  # what a black box makes of missing values is its own affair
+        rows = fields.array("background.rows", "float64", (None, encoding.n_features), finite=finite)
         weights = fields.array("background.weights", "float64", (len(rows),))
         outputs = fields.array("background.outputs", "float64", (len(rows), fields.integer("n_outputs", 1)))
         if not len(rows) or not ((weights >= 0).all() and abs(weights.sum() - 1.0) < 1e-6):
@@ -302,19 +311,21 @@ class KernelMethod(Method):
                     f"is of {model.n_features} columns and {model.n_outputs} outputs; expected {encoding.n_features} "
                     f"and {outputs.shape[1]}.",
                 )
-        n_outputs = outputs.shape[1]
+        n_outputs, players = outputs.shape[1], _players(fields, encoding.n_features)
         n_classes = max(2, n_outputs) if task == "classification" else None
         method = cls(
             model,
             fields.text("path"),
             Background(rows, weights),
             outputs,
-            _players(fields, encoding.n_features),
-            _options(fields, task, n_outputs, model),
+            players,
+            _options(fields, task, n_outputs, model, len(players.columns)),
             task=task,
             classes=content.labels("classes", n_classes) if content.present("classes") else None,
             encoding=encoding,
         )
+        if fields.present("table"):
+            method.table = _table(fields, encoding)
         if fields.flag("plays_raw"):
             method.n_raw = method.players.n_values
         elif method.players.n_values != encoding.n_features:
@@ -325,18 +336,23 @@ class KernelMethod(Method):
         return {**self.__dict__, "_game": None}
 
 
-def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | None) -> KernelOptions:
+def least_samples(n_players: int) -> int:
+    """Coalitions that games of so many players need: two for each, or all."""
+    return max(2, min(2 * n_players, (1 << min(n_players, 30)) - 2))
+
+
+def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | None, n_players: int) -> KernelOptions:
     tol = fields.number("tol")
     if tol < 0:
         raise fields.error("tol", f"is {tol!r}; expected a number of at least 0.")
-    rule = fields.text("rule", tuple(CLASS_RULES) if task == "classification" else VALUE_RULES)
-    if task == "classification" and rule not in class_rules(model, n_outputs):
-        raise fields.error("rule", f"is {rule!r}, of a model with {n_outputs} outputs that has no such rule.")
     doubles, probabilities = fields.flag("doubles"), fields.flag("probabilities")
+    rule = fields.text("rule", tuple(CLASS_RULES) if task == "classification" else VALUE_RULES)
+    if task == "classification" and rule not in class_rules(model, n_outputs, probabilities):
+        raise fields.error("rule", f"is {rule!r}, of a model with {n_outputs} outputs that has no such rule.")
     if doubles and (n_outputs != 1 or not probabilities):
         raise fields.error("doubles", f"is true, of a model with {n_outputs} outputs.")
     return KernelOptions(
-        fields.integer("nsamples", 2, MOST_SAMPLES) if fields.present("nsamples") else "auto",
+        fields.integer("nsamples", least_samples(n_players), MOST_SAMPLES) if fields.present("nsamples") else "auto",
         fields.text("link", ("identity", "logit")),
         tol,
         fields.integer("seed", 0, 2**64 - 1),
@@ -344,6 +360,18 @@ def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | No
         probabilities,
         rule,
     )
+
+
+def _table(fields: Fields, encoding: RowEncoding) -> TableForm:
+    form = fields.object("table")
+    names, dtypes = form.texts("names", encoding.n_features), form.items("dtypes")
+    if len(dtypes) != len(names) or not all(isinstance(dtype, str) for dtype in dtypes):
+        raise form.error("dtypes", f"has {len(dtypes)} entries for {len(names)} columns, or such that are no text.")
+    rows = fields.array("background.rows", "float64", (None, encoding.n_features), finite=False)
+    for i, labels in encoding.categories.items():
+        if not np.isin(rows[:, i][~np.isnan(rows[:, i])], np.arange(len(labels))).all():
+            raise ArtifactError(f"The array 'background.rows' holds other numbers than labels' in column {i}.")
+    return TableForm(names, tuple(dtypes), encoding.categories)
 
 
 def _players(fields: Fields, n_columns: int) -> Players:

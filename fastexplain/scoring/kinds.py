@@ -22,6 +22,7 @@ class _Kind(NamedTuple):
 KINDS = {
     "tree": _Kind("fastexplain.scoring.tree:TreeMethod", "fastexplain.scoring.explainers:TreeScoringExplainer"),
     "linear": _Kind("fastexplain.scoring.linear:LinearMethod", "fastexplain.scoring.explainers:LinearScoringExplainer"),
+    "deep": _Kind("fastexplain.scoring.deep:DeepMethod", "fastexplain.scoring.explainers:DeepScoringExplainer"),
     "kernel": _Kind("fastexplain.scoring.kernel:KernelMethod", "fastexplain.scoring.explainers:KernelScoringExplainer"),
 }
 

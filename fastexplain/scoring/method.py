@@ -88,6 +88,21 @@ class Method(abc.ABC):
         encoding : RowEncoding
         """
 
+    @property
+    def needs_predictor(self) -> bool:
+        """Whether the model is a black box, of which an artifact holds nothing, and none was given in its place."""
+        return False
+
+    def take_predictor(self, predictor: Callable[[Any], Any]) -> None:
+        """Compute with a model that the caller gives.
+
+        Raises
+        ------
+        ValueError
+            The method has a model of its own.
+        """
+        raise ValueError("predictor= is for artifacts of black boxes; this one holds its model. Leave it out.")
+
     def labels(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """Labels of the classes of these indices; the indices where there are no labels."""
         return indices if self.classes is None else _label_array(self.classes)[indices]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fastexplain.scoring import (
+    DeepScoringExplainer,
     DirectoryExistsException,
     InitDatasetMissingException,
+    KernelScoringExplainer,
     LinearScoringExplainer,
     MissingRawTransformationsException,
     TreeScoringExplainer,
@@ -14,8 +16,10 @@ from fastexplain.scoring import (
 )
 
 __all__ = [
+    "DeepScoringExplainer",
     "DirectoryExistsException",
     "InitDatasetMissingException",
+    "KernelScoringExplainer",
     "LinearScoringExplainer",
     "MissingRawTransformationsException",
     "TreeScoringExplainer",
