@@ -14,18 +14,21 @@ from fastexplain.engine.formulas.known import KnownFormula, as_float64, is_numer
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import PredictionError, UnsupportedModelError
 from fastexplain.explainers.kernel import KernelExplainer, partition
+from fastexplain.explainers.mimic.explainer import MimicExplainer
 from fastexplain.explainers.raw.pipelines import taken_apart
+from fastexplain.explainers.tabular import TabularExplainer
 from fastexplain.models.agreement import agrees
 from fastexplain.rows.encoding import RowEncoding
 from fastexplain.rows.kinds import is_pandas
 from fastexplain.rows.tables import count_columns
 from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, class_rules, predicted_values
+from fastexplain.scoring.exceptions import InitDatasetMissingException
 from fastexplain.scoring.formulas.parts import is_storable
 from fastexplain.scoring.kernel import MOST_SAMPLES, KernelMethod, KernelOptions, Players, least_samples
 from fastexplain.scoring.method import Floats
 from fastexplain.scoring.tables import TableForm
 
-__all__ = ["Steps", "black_box_method", "kernel_method", "rule_of"]
+__all__ = ["Steps", "as_kernel_explainer", "black_box_method", "kernel_method", "rule_of"]
 
 # Largest part of a prediction by which a rule may miss the model's own: rounding of another order of sums.
 _ROUNDING = 1e-4
@@ -44,6 +47,40 @@ class Steps(NamedTuple):
 
     pipeline: Any
     encode: Callable[[Any], Floats]
+
+
+def as_kernel_explainer(original: Any, examples: Any = None) -> KernelExplainer:
+    """A `KernelExplainer`, the one inside a `TabularExplainer`, or a new one of an explainer's model.
+
+    Raises
+    ------
+    InitDatasetMissingException
+        A new one is needed, and there are no rows to hide features behind.
+    UnsupportedModelError
+        The explainer is one of a surrogate.
+    """
+    explainer = original.explainer if isinstance(original, TabularExplainer) else original
+    if isinstance(explainer, KernelExplainer):
+        return explainer
+    if isinstance(explainer, MimicExplainer):
+        raise UnsupportedModelError(
+            "A MimicExplainer explains by its surrogate, trees or a linear model: scoring_explainer(explainer) "
+            "chooses that one's. KernelExplainer(model, rows) explains the model itself."
+        )
+    rows = explainer.initialization_examples if examples is None else examples
+    if rows is None:
+        raise InitDatasetMissingException(
+            "An initialization dataset is required: the explainer has no rows to hide features behind. Pass "
+            "initialization_examples."
+        )
+    return KernelExplainer(
+        original.model,
+        rows,
+        features=None if explainer._raw is not None else explainer.features,
+        classes=explainer.classes,
+        transformations=explainer.transformations,
+        allow_all_transformations=explainer.allow_all_transformations,
+    )
 
 
 def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | None]:
