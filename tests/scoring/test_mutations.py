@@ -23,15 +23,6 @@ N_CHANGES = 150
 FORESTS = ["lightgbm three", "xgboost binary", "forest regression"]
 FORMULAS = ["svc three", "kernel ridge", "neighbors three", "mlp binary", "gaussian bayes", "voting", "forest"]
 FORMULAS += ["voting trees"]
-    "svc three",
-    "kernel ridge",
-    "neighbors three",
-    "mlp binary",
-    "gaussian bayes",
-    "voting",
-    "forest",
-    "voting trees",
-]
 
 
 def places(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
