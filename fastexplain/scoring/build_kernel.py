@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +21,10 @@ from fastexplain.explainers.tabular import TabularExplainer
 from fastexplain.models.agreement import agrees
 from fastexplain.rows.encoding import RowEncoding
 from fastexplain.rows.kinds import is_pandas
-from fastexplain.rows.tables import count_columns
+from fastexplain.rows.tables import count_columns, slice_rows
 from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, class_rules, predicted_values
 from fastexplain.scoring.exceptions import InitDatasetMissingException
-from fastexplain.scoring.formulas.parts import is_storable
+from fastexplain.scoring.formulas.parts import is_storable, stored
 from fastexplain.scoring.kernel import MOST_SAMPLES, KernelMethod, KernelOptions, Players, least_samples
 from fastexplain.scoring.method import Floats
 from fastexplain.scoring.tables import TableForm
@@ -95,7 +96,7 @@ def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | Non
     background = as_background(explainer._background.data, explainer._background.weights)
     predict = PredictFunction(explainer._box.target)
     outputs = explainer._box.outputs(background.data)
-    seen = _formula(predict, background)
+    seen = _formula(explainer, predict, background)
     steps = None
     if seen is not None and seen.columns_of is not None:
         pipeline = _pipeline(explainer)
@@ -206,16 +207,18 @@ def _refuse_options(explainer: KernelExplainer) -> None:
         )
 
 
-def _formula(predict: PredictFunction, background: Background) -> KnownFormula | None:
+def _formula(explainer: KernelExplainer, predict: PredictFunction, background: Background) -> KnownFormula | None:
     """What the explainer's own calls find, where an artifact can hold it."""
 
     def probed(rows: Any) -> Floats:
         return predict(rows, rows.shape[0])
 
     seen = known_formula(predict.owner, predict.method, probed, background.data, background.data)
-    if seen is None or seen.model is None or not is_storable(seen.model):
+    if seen is None or seen.model is None:
         return None
-    return seen
+    plain = seen.columns_of is None and explainer._players is None and explainer.link == "identity"
+    closed = plain and seen.model.bind(seen.encode(slice_rows(background.data, 0, 1))).closed_form
+    return replace(seen, model=stored(seen.model)) if is_storable(seen.model, in_closed_form=closed) else None
 
 
 def _pipeline(explainer: KernelExplainer) -> Any:

@@ -194,7 +194,9 @@ LIBRARIES = "narwhals,numba,pandas,scipy,sklearn,threadpoolctl,torch,tqdm"
 def test_another_process_needs_numpy_alone(tmp_path: Path) -> None:
     """Enumerated, sampled and closed forms; without threadpoolctl, NumPy's library is asked itself."""
     expected = {}
-    for i, name in enumerate(["svc three", "gaussian process", "gaussian bayes", "mlp binary", "calibrated", "voting"]):
+    for i, name in enumerate(
+        ["svc three", "gaussian process", "gaussian bayes", "mlp binary", "calibrated", "voting", "forest"]
+    ):
         expected[f"small{i}"] = explained(KERNEL_MODELS[name](), X[:30])[1], X[30:40]
     for i, model in enumerate([svc(probability=True), mlp("MLPClassifier")]):
         expected[f"wide{i}"] = explained(fitted(model, WIDE_MARGIN > 0, WIDE)(), WIDE[:25])[1], WIDE[30:34]
