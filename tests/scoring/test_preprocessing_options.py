@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from typing import Any
@@ -236,3 +237,10 @@ def test_missing_values_of_pandas() -> None:
     for made in (lambda: table.transform_row([pd.NA]), lambda: table.transform([["a", pd.NA]])):
         with pytest.raises(ValueError, match="Column 'w': <NA> cannot be compared; pass missing values as None or NaN"):
             made()
+
+
+def test_names_of_any_kind_go_into_json() -> None:
+    names = [np.int64(3), ("a", "b"), 1.5, "x", None]
+    table = preprocessing_of(StandardScaler().fit(np.eye(5)), names, ["float64"] * 5)
+    assert table.raw_names == [3, "('a', 'b')", "1.5", "x", None]
+    assert json.loads(json.dumps(table.to_parts()[0]))["raw"][0] == {"name": 3, "type": "float64"}
