@@ -244,3 +244,17 @@ def test_names_of_any_kind_go_into_json() -> None:
     table = preprocessing_of(StandardScaler().fit(np.eye(5)), names, ["float64"] * 5)
     assert table.raw_names == [3, "('a', 'b')", "1.5", "x", None]
     assert json.loads(json.dumps(table.to_parts()[0]))["raw"][0] == {"name": 3, "type": "float64"}
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_infinite_values_in_place_of_missing_ones(value: float) -> None:
+    filled = SimpleImputer(strategy="constant", fill_value=value).fit(NUMBERS)
+    assert_same(filled, NUMBERS, NUMBERS)
+    words = pd.DataFrame({"w": pd.Series([1, "a", math.nan], dtype=object)})
+    assert_same(SimpleImputer(strategy="constant", fill_value=value).fit(words), words, words[:1])
+
+
+def test_infinity_that_stands_for_missing_values() -> None:
+    frame = pd.DataFrame({"n": [1, 2, 3]})
+    filled = SimpleImputer(strategy="constant", missing_values=math.inf).fit(frame)
+    assert_same(filled, frame, frame)
