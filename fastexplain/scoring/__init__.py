@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         scoring_explainer,
     )
     from fastexplain.scoring.reasons import Reason
-    from fastexplain.scoring.saving import load, save
+    from fastexplain.scoring.remote import RemotePredictor
+    from fastexplain.scoring.saving import content_schema, load, save
     from fastexplain.scoring.scores import Scores
 
 __all__ = [
@@ -36,10 +37,12 @@ __all__ = [
     "LinearScoringExplainer",
     "MissingRawTransformationsException",
     "Reason",
+    "RemotePredictor",
     "Scores",
     "ScoringExplainer",
     "TreeScoringExplainer",
     "UnsupportedModelException",
+    "content_schema",
     "load",
     "save",
     "scoring_explainer",
@@ -53,10 +56,12 @@ _EXPORTS = {
     "LinearScoringExplainer": "fastexplain.scoring.explainers",
     "MissingRawTransformationsException": "fastexplain.scoring.exceptions",
     "Reason": "fastexplain.scoring.reasons",
+    "RemotePredictor": "fastexplain.scoring.remote",
     "Scores": "fastexplain.scoring.scores",
     "ScoringExplainer": "fastexplain.scoring.explainer",
     "TreeScoringExplainer": "fastexplain.scoring.explainers",
     "UnsupportedModelException": "fastexplain.scoring.exceptions",
+    "content_schema": "fastexplain.scoring.saving",
     "load": "fastexplain.scoring.saving",
     "save": "fastexplain.scoring.saving",
     "scoring_explainer": "fastexplain.scoring.explainers",

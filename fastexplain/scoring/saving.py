@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from fastexplain.scoring.pickles import holds_pickle, read_pickle, write_pickle
 from fastexplain.scoring.reasons import ReasonTable
 from fastexplain.scoring.schema import Feature, FeatureSchema
 
-__all__ = ["load", "save"]
+__all__ = ["content_schema", "load", "save"]
 
 _FLAGS = ("labels_in_arrays", "integers_as_float32", "allow_nan", "allow_inf", "float32")
 
@@ -80,7 +82,7 @@ def load(
     directory: str | os.PathLike[str],
     *,
     id: str | None = None,
-    predictor: Callable[[Any], Any] | None = None,
+    predictor: Callable[[Any], Any] | str | None = None,
     allow_pickle: bool = False,
 ) -> ScoringExplainer:
     """Read a scoring explainer that `save` wrote.
@@ -95,9 +97,11 @@ def load(
         Directory or zip.
     id : str, optional
         The id that it must have.
-    predictor : callable, optional
-        The model of an artifact that holds none, as that of a function that Kernel SHAP explained: takes float64 rows
-        (n_rows, n_features) as the model did, and returns what it returned. A few rows of the background are compared.
+    predictor : callable or str, optional
+        The model of an artifact that holds none, as that of a function that Kernel SHAP explained: takes rows as the
+        model did, float64 arrays (n_rows, n_features), or pandas tables where it was explained on these, and returns
+        what it returned. Or a URL where it answers by KServe's protocol V1 or V2; see `RemotePredictor`. A few rows of
+        the background are compared.
     allow_pickle : bool, default False
         Whether ``scoring_explainer.pkl`` is read, where the directory holds one: that executes whatever its writer put
         into it, so its writer must be trusted as if they sat at this machine.
@@ -130,14 +134,24 @@ def load(
         raise ArtifactError(f"{artifact.path} is no artifact that fastexplain wrote: {error}") from error
     explainer._id = artifact.id
     method = explainer._parts.method
+    if isinstance(predictor, str):
+        from fastexplain.scoring.remote import RemotePredictor  # with what HTTP needs
+
+        predictor = RemotePredictor(predictor)
     if predictor is not None:
         method.take_predictor(predictor)
     if method.needs_predictor:
         raise ArtifactError(
             f"{artifact.path} holds no model: it was made of a black box. Give it one, load(path, predictor=function), "
-            "a function of rows that returns what the model did."
+            "a function of rows that returns what the model did, or the URL of a server that does."
         )
     return explainer
+
+
+def content_schema() -> dict[str, Any]:
+    """The JSON Schema of an artifact's content; that of its manifest is `fastexplain.scoring.artifact.schema`."""
+    found: dict[str, Any] = json.loads(Path(__file__).with_name("content_schema.json").read_text(encoding="utf-8"))
+    return found
 
 
 def _to_content(parts: ScoringParts) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

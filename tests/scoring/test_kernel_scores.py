@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +16,16 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVR
 
 import fastexplain
-from fastexplain.exceptions import ArtifactError, PredictionError
+from fastexplain.exceptions import ArtifactError
 from fastexplain.scoring import KernelScoringExplainer, ScoringExplainer, load, save, scoring_explainer
+from fastexplain.scoring.artifact import read, write
 from tests.scoring.kernel_models import KERNEL_MODELS, WIDE, WIDE_MARGIN, fitted, mlp, rows_of, svc
 from tests.scoring.models import BINARY, MARGIN, X
 
@@ -86,52 +89,6 @@ def test_sampled_values(model: Any, options: dict[str, Any], tmp_path: Path) -> 
         assert_array_equal(scorer.score(WIDE[30]).values, alone.values)
     finally:
         fastexplain.set_num_threads(None)
-
-
-def interaction(rows: Any) -> Any:
-    return np.sin(rows[:, 0]) * rows[:, 1] + rows[:, 2]
-
-
-def shares(rows: Any) -> Any:
-    p = 1 / (1 + np.exp(-interaction(rows)))
-    return np.stack([1 - p, p], axis=1)
-
-
-BOXES: dict[str, Any] = {
-    "function": interaction,
-    "shares": shares,
-    "boosting": fitted(HistGradientBoostingClassifier(max_iter=5), X[:, 0] > 0),
-    "components": fitted(make_pipeline(PCA(3), Ridge()), X[:, 0]),
-}
-
-
-@pytest.mark.parametrize("name", BOXES)
-def test_black_boxes_are_given_at_load(name: str, tmp_path: Path) -> None:
-    box = BOXES[name]() if name in ("boosting", "components") else BOXES[name]
-    explainer, scorer = explained(box, X[:30])
-    assert_same(explainer, scorer, X[30:40])
-    save(scorer, tmp_path / "a")
-    with pytest.raises(ArtifactError, match=r"holds no model.*load\(path, predictor=function\)"):
-        load(tmp_path / "a")
-    predict = getattr(box, "predict_proba", getattr(box, "predict", box))
-    loaded = load(tmp_path / "a", predictor=predict)
-    assert_same(explainer, loaded, X[30:40])
-    assert loaded.classes == scorer.classes
-    with pytest.raises(PredictionError, match="not the model that was explained"):
-        load(tmp_path / "a", predictor=lambda rows: 1.001 * np.asarray(predict(rows)))
-    with pytest.raises(PredictionError, match="columns"):
-        load(tmp_path / "a", predictor=lambda rows: np.ones((len(rows), 7)))
-    if name == "boosting":
-        assert_array_equal(loaded.score(X).predictions, box.predict(X))
-
-
-def test_predictors_that_are_not_needed_or_no_function(tmp_path: Path) -> None:
-    save(explained(KERNEL_MODELS["svr"](), X[:30])[1], tmp_path / "a")
-    with pytest.raises(ValueError, match="holds its model"):
-        load(tmp_path / "a", predictor=interaction)
-    save(explained(interaction, X[:30])[1], tmp_path / "b")
-    with pytest.raises(TypeError):
-        load(tmp_path / "b", predictor=3)  # type: ignore[arg-type]
 
 
 TABLE = pd.DataFrame(
@@ -204,6 +161,7 @@ def test_missing_values_are_refused() -> None:
 
 SCRIPT = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
@@ -214,6 +172,7 @@ sys.meta_path.insert(0, Blocked())
 import numpy as np
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from fastexplain.scoring import load
 
@@ -237,3 +196,102 @@ def test_another_process_needs_numpy_alone(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path), LIBRARIES], check=True, timeout=300)
     for name, (scorer, rows) in expected.items():
         assert_array_equal(np.load(tmp_path / name / "values.npy"), scorer.score(rows).values)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (["formula", "family"], "os.system", "formula.family is 'os.system'; expected one of"),
+        (["formula", "kernel"], "precomputed", "formula.kernel is 'precomputed'"),
+        (["formula", "n_classes"], 4, "formula.n_classes is 4, of a model with 3 decisions"),
+        (["formula", "degree"], 0, "formula.degree is 0"),
+        (["formula", "response"], "identity", "formula is of 5 columns and 3 outputs|rule is 'votes'"),
+        (["rule"], "positive", "model.rule is 'positive', of a model with 3 outputs"),
+        (["doubles"], True, "model.doubles is true, of a model with 3 outputs"),
+        (["link"], "probit", "model.link is 'probit'"),
+        (["nsamples"], 10**9, "model.nsamples is 1000000000; expected a whole number from 10 to"),
+        (["nsamples"], 3, "model.nsamples is 3; expected a whole number from 10 to"),
+        (["seed"], -1, "model.seed is -1"),
+        (["tol"], -0.5, "model.tol is -0.5"),
+        (["n_values"], 3, "model.n_values is 3; the model takes 5"),
+        (["n_outputs"], 2, r"'background.outputs' has shape \(20, 3\)"),
+    ],
+)
+def test_forged_content(where: list[str], value: Any, message: str, tmp_path: Path) -> None:
+    save(explained(KERNEL_MODELS["svc three"](), X[:20])[1], tmp_path / "a")
+    good = read(tmp_path / "a")
+    content = json.loads(json.dumps(good.content))
+    holder = content["model"]
+    for key in where[:-1]:
+        holder = holder[key]
+    holder[where[-1]] = value
+    write(tmp_path / "b", content, dict(good.arrays))
+    with pytest.raises(ArtifactError, match=message):
+        load(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "change", "message"),
+    [
+        ("svc three", "background.weights", lambda a: a * 2, "do not add up to 1"),
+        ("svc three", "background.rows", lambda a: a[:0], r"'background.weights' has shape|0 rows"),
+        ("svc three", "background.rows", lambda a: a * np.nan, "'background.rows' holds NaN"),
+        ("svc three", "formula.coefficients", lambda a: a[:, 1:], "'formula.coefficients' has shape"),
+        ("svc three", "formula.vectors", lambda a: a[:, 1:], "formula is of 4 columns"),
+        ("gaussian bayes", "formula.variance", lambda a: a * 0, "'formula.variance' holds numbers that are not"),
+        ("mlp binary", "formula.weight1", lambda a: a[1:], "'formula.weight1' has shape"),
+        ("neighbors three", "formula.targets", lambda a: a[1:], "'formula.targets' has shape"),
+        ("kernel ridge", "formula.scale0", lambda a: -a, "'formula.scale0' holds negative numbers"),
+        ("voting", "formula.weights", lambda a: a[1:], "'formula.weights' has shape"),
+        ("voting", "formula.1.coef", lambda a: a[:, 1:], "differ in columns and outputs"),
+    ],
+)
+def test_forged_arrays(name: str, array: str, change: Any, message: str, tmp_path: Path) -> None:
+    save(explained(KERNEL_MODELS[name](), X[:20])[1], tmp_path / "a")
+    good = read(tmp_path / "a")
+    arrays = dict(good.arrays)
+    arrays[array] = change(np.array(arrays[array]))
+    write(tmp_path / "b", good.content, arrays)
+    with pytest.raises(ArtifactError, match=message):
+        load(tmp_path / "b")
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_other_processes_and_threads(start: str, tmp_path: Path) -> None:
+    if start not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this platform does not {start}")
+    _, scorer = explained(fitted(svc(probability=True), WIDE_MARGIN > 0, WIDE)(), WIDE[:25])
+    expected = scorer.score(WIDE[30:32]).values
+    assert_array_equal(pickle.loads(pickle.dumps(scorer)).score(WIDE[30:32]).values, expected)
+    context: Any = multiprocessing.get_context(start)
+    queue = context.Queue()
+    process = context.Process(target=_put, args=(scorer, queue))
+    process.start()
+    assert_array_equal(queue.get(timeout=120), expected)
+    process.join()
+    with ThreadPoolExecutor(4) as pool:
+        for values in pool.map(lambda _: scorer.score(WIDE[30:32]).values, range(8)):
+            assert_array_equal(values, expected)
+
+
+def _put(scorer: Any, queue: Any) -> None:
+    queue.put(scorer.score(WIDE[30:32]).values)
+
+
+def test_networks_of_torch(tmp_path: Path) -> None:
+    nn = pytest.importorskip("torch").nn
+    model = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3), nn.Softmax(dim=1))
+    explainer, scorer = explained(model, X[:30])
+    save(scorer, tmp_path / "a")
+    loaded = load(tmp_path / "a")
+    assert_same(explainer, loaded, X[30:40])
+    assert loaded.score(X).predictions.tolist() == list(explainer.explain_local(X).eval_y_predicted)
+
+
+def test_a_threshold_of_ones_own_is_refused() -> None:
+    selection = pytest.importorskip("sklearn.model_selection")
+    if not hasattr(selection, "FixedThresholdClassifier"):
+        pytest.skip("scikit-learn 1.5 has the first of these")
+    model = selection.FixedThresholdClassifier(LogisticRegression(), threshold=0.9).fit(X, X[:, 0] > 0)
+    with pytest.raises(fastexplain.UnsupportedModelError, match="threshold of its own"):
+        scoring_explainer(fastexplain.KernelExplainer(model, X[:30]))
