@@ -93,7 +93,7 @@ fuzz-forest: $(VENV)/.tools
 	  -DFASTEXPLAIN_BUILD_FUZZ=ON -DCMAKE_CXX_COMPILER=$(FUZZ_CXX) -DFASTEXPLAIN_SANITIZE=address $(call debug_flags,-O1)
 	$(BIN)/cmake --build $(BUILD)/fuzz
 	mkdir -p $(BUILD)/fuzz/found
-	$(BUILD)/fuzz/fuzz_forest -max_total_time=$(FUZZ_SECONDS) -max_len=2048 $(BUILD)/fuzz/found tests/fuzz/corpus_forest
+	$(BUILD)/fuzz/fuzz_forest -max_total_time=$(FUZZ_SECONDS) -max_len=2048 $(BUILD)/fuzz/found tests/fuzz/corpus/forest
 comma := ,
 debug_flags = -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='$(1)'
 
