@@ -222,3 +222,17 @@ def test_float32_comes_out_where_scikit_learn_gives_it() -> None:
     frame = NUMBERS.astype(np.float32)
     assert table_of(StandardScaler().fit(frame), frame).dtype == np.float32
     assert table_of(StandardScaler().fit(frame), NUMBERS).dtype == np.float64
+
+
+def test_missing_values_of_pandas() -> None:
+    frame = pd.DataFrame({"n": pd.array([1, None, 4], dtype="Int64")})
+    assert_same(StandardScaler().fit(frame), frame, frame)
+    words = pd.DataFrame({"w": pd.Series(["a", "b", pd.NA], dtype=object)})
+    filled = SimpleImputer(strategy="most_frequent", missing_values=pd.NA)
+    assert_same(make_pipeline(filled, OneHotEncoder()).fit(words), words, words)
+    table = table_of(
+        make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()).fit(WORDS[["w"]]), WORDS[["w"]]
+    )
+    for made in (lambda: table.transform_row([pd.NA]), lambda: table.transform([["a", pd.NA]])):
+        with pytest.raises(ValueError, match="Column 'w': <NA> cannot be compared; pass missing values as None or NaN"):
+            made()
