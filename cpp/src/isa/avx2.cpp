@@ -93,6 +93,10 @@ inline void add_either(const Hits& hits, double x, const Hits& others, double y,
                             _mm256_and_pd(_mm256_castsi256_pd(others.of[i]), _mm256_set1_pd(y)));
 }
 
+inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::uint64_t> b) {
+  return reinterpret_cast<Vector<std::uint64_t>>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+}
+
 #include "background_body.inc"
 #include "dense_body.inc"
 #include "elimination_body.inc"
@@ -100,6 +104,7 @@ inline void add_either(const Hits& hits, double x, const Hits& others, double y,
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
+#include "random_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
 #include "subset_body.inc"
@@ -108,7 +113,7 @@ inline void add_either(const Hits& hits, double x, const Hits& others, double y,
 
 extern const KernelTable kKernels;
 const KernelTable kKernels = {"avx2",          kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
+                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels, kRandomKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

@@ -94,12 +94,17 @@ inline void expand_chunk(const double* from, std::uint32_t mask, float* to) {
   _mm512_store_ps(to, _mm512_maskz_expand_ps(static_cast<__mmask16>(mask), numbers));
 }
 
+inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::uint64_t> b) {
+  return reinterpret_cast<Vector<std::uint64_t>>(_mm512_mul_epu32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+}
+
 #include "background_body.inc"
 #include "dense_body.inc"
 #include "elimination_body.inc"
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
+#include "random_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
 #include "subset_body.inc"
@@ -108,7 +113,7 @@ inline void expand_chunk(const double* from, std::uint32_t mask, float* to) {
 
 extern const KernelTable kKernels;
 const KernelTable kKernels = {"avx512",        kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
+                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels, kRandomKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

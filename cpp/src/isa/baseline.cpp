@@ -89,6 +89,14 @@ inline void add_either(Hits hits, double x, Hits others, double y, Vector<double
   for (int i = 0; i < 8; ++i) sums[i / 2][i % 2] += hits >> i & 1 ? x : others >> i & 1 ? y : 0;
 }
 
+inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::uint64_t> b) {
+#if defined(__SSE2__)
+  return reinterpret_cast<Vector<std::uint64_t>>(_mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+#else
+  return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF);
+#endif
+}
+
 #include "background_body.inc"
 #include "dense_body.inc"
 #include "elimination_body.inc"
@@ -96,6 +104,7 @@ inline void add_either(Hits hits, double x, Hits others, double y, Vector<double
 #include "kernel_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
+#include "random_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
 #include "subset_body.inc"
@@ -104,7 +113,7 @@ inline void add_either(Hits hits, double x, Hits others, double y, Vector<double
 
 extern const KernelTable kKernels;
 const KernelTable kKernels = {"baseline",      kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels};
+                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels, kRandomKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

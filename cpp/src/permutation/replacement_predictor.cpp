@@ -217,7 +217,7 @@ ReplacementPredictor::Run ReplacementPredictor::run_for(const ReplacementPlan& p
 
 void ReplacementPredictor::replace(const double* x, const double* by_column, const ReplacementPlan& plan, const double* base,
                                    double* out, int n_threads, const InterruptCheck& check) const {
-  if (words_ != nullptr) return words_->replace(by_column, plan, base, rounder_, out, n_threads, check);
+  if (words_ != nullptr) return words_->replace(x, plan, base, rounder_, out, n_threads, check);
   std::vector<std::int64_t> value_at(forest_.n_features, 0);
   std::int64_t n_values = 0;
   for (std::int64_t f = 0; f < forest_.n_features; ++f) {
@@ -263,6 +263,7 @@ void ReplacementPredictor::replace(const double* x, const double* by_column, con
 
 void ReplacementPredictor::predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
                                    const InterruptCheck& check) const {
+  if (words_ != nullptr) return words_->predict(x, n_rows, base_offset, out, n_threads, check);
   const std::int64_t n_outputs = forest_.n_outputs, width = forest_.n_leaf_outputs;
   const bool plain = plain_ && !any_nan(x, n_rows * forest_.n_features);
   const auto leaf_of = [&](std::int64_t at, const double* row) {

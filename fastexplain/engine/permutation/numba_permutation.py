@@ -148,7 +148,7 @@ def _spread(terms: NDArray[np.float64], bands: NDArray[np.int32], weights: NDArr
             band_mean[bands[k, i]] += terms[k, i]
             band_count[bands[k, i]] += 1.0
     band_mean /= np.maximum(band_count, 1.0)
-    squares, pairs = 0.0, 0.0
+    squares, pairs = np.zeros(4), np.zeros(4)
     for k in range(1, n_repeats):
         for i in range(n):
             after, before = bands[k, i], bands[k - 1, i]
@@ -156,9 +156,10 @@ def _spread(terms: NDArray[np.float64], bands: NDArray[np.int32], weights: NDArr
                 continue
             step = (terms[k, i] - band_mean[after]) - (terms[k - 1, i] - band_mean[before])
             square = weights[i] * weights[i]
-            squares += square * step * step
-            pairs += square
-    return squares / pairs if pairs > 0.0 else np.nan
+            squares[i % 4] += square * (step * step)
+            pairs[i % 4] += square
+    n_pairs = (pairs[0] + pairs[1]) + (pairs[2] + pairs[3])
+    return ((squares[0] + squares[1]) + (squares[2] + squares[3])) / n_pairs if n_pairs > 0.0 else np.nan
 
 
 # ------------------------------------------------------------------------------------------------------------- trees
