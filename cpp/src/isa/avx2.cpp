@@ -112,7 +112,7 @@ inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::u
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2",          kTreeKernels,   kBackgroundKernels, kPatternKernels,    kReplaceKernels,
+const KernelTable kKernels = {"avx2",          kTreeKernels,   kBackgroundKernels, kPatternKernels,     kReplaceKernels,
                               kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels, kRandomKernels};
 
 }  // namespace avx2

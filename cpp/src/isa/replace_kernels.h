@@ -31,11 +31,11 @@ constexpr WordValue value_of_child(std::int32_t child) {
 
 struct WordSplit {
   std::int32_t feature, column;  // column: of the codes
-  std::int16_t add, bound;  // to the left where code + add, wrapping around, is at most bound
-  std::int32_t child[2];    // right and left: a leaf's number, or kMaxWordLeaves + a split's (parents come first)
-  WordValue value[2];       // of the children
-  std::int32_t group;       // of the tree's splits on features of one player; -1: not replaced
-  std::int32_t member;      // number within the group
+  std::int16_t add, bound;       // to the left where code + add, wrapping around, is at most bound
+  std::int32_t child[2];         // right and left: a leaf's number, or kMaxWordLeaves + a split's (parents come first)
+  WordValue value[2];            // of the children
+  std::int32_t group;            // of the tree's splits on features of one player; -1: not replaced
+  std::int32_t member;           // number within the group
 };
 
 // Below a split on another feature of rows whose own feature is taken to be lower, or higher, than all cuts.

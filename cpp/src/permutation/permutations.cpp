@@ -141,25 +141,34 @@ struct EffectScratch {
   std::vector<double> donated, band_sum, band_count;
 };
 
+// Repeats that are read side by side, so that what one row adds goes to bands that differ.
+constexpr std::int64_t kRepeatsTogether = 8;
+
 // Mean squared difference of neighbouring bands, from sums over every fourth row, which do not wait for each other.
 double spread_between_bands(const EffectsPlan& plan, const double* terms, const std::int32_t* bands, const double* band_mean) {
   constexpr int kSums = 4;
   const std::int64_t n = plan.n_rows, n_repeats = plan.n_repeats;
   double squares[kSums] = {}, pairs[kSums] = {};
-  for (std::int64_t k = 1; k < n_repeats; ++k) {
-    const double *before = terms + (k - 1) * n, *after = terms + k * n;
-    const std::int32_t *band_before = bands + (k - 1) * n, *band_after = bands + k * n;
-    const auto add = [&](std::int64_t i, int sum) {
-      const double step = (after[i] - band_mean[band_after[i]]) - (before[i] - band_mean[band_before[i]]);
-      // not from the last band to the first; nobody can foretell which rows are there, so they are multiplied by zero
-      const double square = plan.weights[i] * plan.weights[i] * static_cast<double>(band_after[i] > band_before[i]);
-      squares[sum] += square * (step * step);
-      pairs[sum] += square;
-    };
-    std::int64_t i = 0;
-    for (; i + kSums <= n; i += kSums)
-      for (int sum = 0; sum < kSums; ++sum) add(i + sum, sum);
-    for (; i < n; ++i) add(i, static_cast<int>(i % kSums));
+  for (std::int64_t first = 0; first + 1 < n_repeats; first += kRepeatsTogether) {
+    const std::int64_t last = std::min(first + kRepeatsTogether, n_repeats - 1);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double squared = plan.weights[i] * plan.weights[i];
+      std::int32_t band_before = bands[first * n + i];
+      double before = terms[first * n + i] - band_mean[band_before];
+      double row_squares = 0, row_pairs = 0;
+      for (std::int64_t k = first + 1; k <= last; ++k) {
+        const std::int32_t band = bands[k * n + i];
+        const double after = terms[k * n + i] - band_mean[band], step = after - before;
+        // not from the last band to the first; nobody can foretell which rows are there, so they are multiplied by zero
+        const double weight = squared * static_cast<double>(band > band_before);
+        row_squares += weight * (step * step);
+        row_pairs += weight;
+        band_before = band;
+        before = after;
+      }
+      squares[static_cast<std::uint64_t>(i) % kSums] += row_squares;
+      pairs[static_cast<std::uint64_t>(i) % kSums] += row_pairs;
+    }
   }
   return ((squares[0] + squares[1]) + (squares[2] + squares[3])) / ((pairs[0] + pairs[1]) + (pairs[2] + pairs[3]));
 }
@@ -172,18 +181,24 @@ void add_terms(const EffectsPlan& plan, std::int64_t p, double* drop, EffectScra
   scratch.band_count.assign(n_repeats, 0.0);
   std::fill(drop, drop + n, 0.0);
   double *donated = scratch.donated.data(), *band_sum = scratch.band_sum.data(), *band_count = scratch.band_count.data();
-  for (std::int64_t k = 0; k < n_repeats; ++k) {
-    const std::int64_t at = (p * n_repeats + k) * n;
-    const double* terms = plan.terms + at;
-    const std::int32_t *donors = plan.donors + at, *bands = plan.bands + at;
-    const double score = plan.scores[p * n_repeats + k];
+  const double *terms = plan.terms + p * n_repeats * n, *scores = plan.scores + p * n_repeats;
+  const std::int32_t *donors = plan.donors + p * n_repeats * n, *bands = plan.bands + p * n_repeats * n;
+  for (std::int64_t first = 0; first < n_repeats; first += kRepeatsTogether) {
+    const std::int64_t end = std::min(first + kRepeatsTogether, n_repeats);
     for (std::int64_t i = 0; i < n; ++i) {
-      drop[i] += terms[i];
-      donated[donors[i]] += (terms[i] - score) * plan.weights[i];
-      band_sum[bands[i]] += terms[i];
-      band_count[bands[i]] += 1.0;
+      const double weight = plan.weights[i];
+      double sum = drop[i];
+      for (std::int64_t k = first; k < end; ++k) {
+        const double term = terms[k * n + i];
+        sum += term;
+        donated[donors[k * n + i]] += (term - scores[k]) * weight;
+        band_sum[bands[k * n + i]] += term;
+      }
+      drop[i] = sum;
     }
   }
+  // As many in every repeat, each a permutation of the donors.
+  for (std::int64_t i = 0; i < n; ++i) band_count[bands[i]] += static_cast<double>(n_repeats);
 }
 
 void effects_of_player(const EffectsPlan& plan, std::int64_t p, double total, double* drop, double* spread, double* influence,
@@ -198,8 +213,7 @@ void effects_of_player(const EffectsPlan& plan, std::int64_t p, double total, do
   mean /= total;
   double sum = 0;
   for (std::int64_t i = 0; i < n; ++i) {
-    const double both =
-        plan.weights[i] * (drop[i] - mean) + plan.sign * scratch.donated[i] / static_cast<double>(n_repeats);
+    const double both = plan.weights[i] * (drop[i] - mean) + plan.sign * scratch.donated[i] / static_cast<double>(n_repeats);
     sum += both * both;
   }
   *influence = sum;

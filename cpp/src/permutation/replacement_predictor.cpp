@@ -215,8 +215,8 @@ ReplacementPredictor::Run ReplacementPredictor::run_for(const ReplacementPlan& p
   }
 }
 
-void ReplacementPredictor::replace(const double* x, const double* by_column, const ReplacementPlan& plan, const double* base,
-                                   double* out, int n_threads, const InterruptCheck& check) const {
+void ReplacementPredictor::replace(const double* x, const ReplacementPlan& plan, const double* base, double* out, int n_threads,
+                                   const InterruptCheck& check) const {
   if (words_ != nullptr) return words_->replace(x, plan, base, rounder_, out, n_threads, check);
   std::vector<std::int64_t> value_at(forest_.n_features, 0);
   std::int64_t n_values = 0;
@@ -241,6 +241,9 @@ void ReplacementPredictor::replace(const double* x, const double* by_column, con
       steps[at].value_at = static_cast<std::int32_t>(value_at[node.feature]);
     }
   }
+  std::vector<double> by_column(static_cast<std::size_t>(plan.n_rows * forest_.n_features));
+  for (std::int64_t i = 0; i < plan.n_rows; ++i)
+    for (std::int64_t f = 0; f < forest_.n_features; ++f) by_column[f * plan.n_rows + i] = x[i * forest_.n_features + f];
   std::vector<Block> blocks(n_threads);
   for (Block& block : blocks) {
     block.n_values = n_values;
@@ -256,7 +259,7 @@ void ReplacementPredictor::replace(const double* x, const double* by_column, con
   parallel_for((plan.n_rows + kBlockRows - 1) / kBlockRows, n_threads,
                [&](std::int64_t task, int worker) {
                  const std::int64_t begin = task * kBlockRows, end = std::min(plan.n_rows, begin + kBlockRows);
-                 (this->*run)(begin, end, x, by_column, plan, base, out, blocks[worker]);
+                 (this->*run)(begin, end, x, by_column.data(), plan, base, out, blocks[worker]);
                },
                check);
 }

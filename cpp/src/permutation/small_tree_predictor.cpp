@@ -14,6 +14,17 @@ AlignedBuffer<std::int16_t> zeros(std::int64_t n) {
   return codes;
 }
 
+// Outputs of one job's rows, rounded, from their own and what replacing changed, [output][64].
+void finish(const double* base, const double* change, std::int64_t n, std::int64_t n_outputs, double rounder, double* out) {
+  if (n_outputs == 1) {  // numbers side by side, as vectors want them
+    for (std::int64_t i = 0; i < n; ++i) out[i] = (base[i] + change[i] + rounder) - rounder;
+    return;
+  }
+  for (std::int64_t k = 0; k < n_outputs; ++k)
+    for (std::int64_t i = 0; i < n; ++i)
+      out[i * n_outputs + k] = (base[i * n_outputs + k] + change[k * kWordRows + i] + rounder) - rounder;
+}
+
 std::int64_t tiles_of(std::int64_t n_rows) { return (n_rows + kTileRows - 1) / kTileRows; }
 
 }  // namespace
@@ -151,22 +162,23 @@ void SmallTreePredictor::predict(const double* x, std::int64_t n_rows, const dou
     scratches.emplace_back(forest_, n_outputs_);
     codes.push_back(zeros(n_columns() * kTileRows));
   }
-  parallel_for(tiles_of(n_rows), n_threads,
-               [&](std::int64_t tile, int worker) {
-                 Scratch& scratch = scratches[worker];
-                 ReplaceTask task = task_of(forest_, scratch);
-                 const std::int64_t first = tile * kTileRows, end = std::min(first + kTileRows, n_rows);
-                 encode(x, n_rows, first, codes[worker].get());
-                 for (std::int64_t begin = first; begin < end; begin += kWordRows) {
-                   task.own = codes[worker].get() + (begin - first);
-                   scratch.clear();
-                   kernels.replacement.predict(task);
-                   for (std::int64_t i = begin; i < std::min(begin + kWordRows, end); ++i)
-                     for (std::int32_t k = 0; k < n_outputs_; ++k)
-                       out[i * n_outputs_ + k] = base_offset[k] + scratch.sums.get()[k * kWordRows + i - begin];
-                 }
-               },
-               check);
+  parallel_for(
+      tiles_of(n_rows), n_threads,
+      [&](std::int64_t tile, int worker) {
+        Scratch& scratch = scratches[worker];
+        ReplaceTask task = task_of(forest_, scratch);
+        const std::int64_t first = tile * kTileRows, end = std::min(first + kTileRows, n_rows);
+        encode(x, n_rows, first, codes[worker].get());
+        for (std::int64_t begin = first; begin < end; begin += kWordRows) {
+          task.own = codes[worker].get() + (begin - first);
+          scratch.clear();
+          kernels.replacement.predict(task);
+          for (std::int64_t i = begin; i < std::min(begin + kWordRows, end); ++i)
+            for (std::int32_t k = 0; k < n_outputs_; ++k)
+              out[i * n_outputs_ + k] = base_offset[k] + scratch.sums.get()[k * kWordRows + i - begin];
+        }
+      },
+      check);
 }
 
 // Codes that rows have in each job, [block of 64 rows][value][64], from their own, [tile][column][kTileRows]; and which
@@ -228,12 +240,8 @@ void SmallTreePredictor::replace(const double* x, const ReplacementPlan& plan, c
                  scratch.clear();
                  kernels.replacement.replace(task);
                  for (std::int64_t job = 0; job < n_jobs; ++job)
-                   for (std::int64_t k = 0; k < n_outputs_; ++k) {
-                     const double* change = scratch.sums.get() + (job * n_outputs_ + k) * kWordRows;
-                     double* to = out + (job * n_rows + begin) * n_outputs_ + k;
-                     for (std::int64_t i = 0; i < n_live; ++i)
-                       to[i * n_outputs_] = (base[(begin + i) * n_outputs_ + k] + change[i] + rounder) - rounder;
-                   }
+                   finish(base + begin * n_outputs_, scratch.sums.get() + job * n_outputs_ * kWordRows, n_live, n_outputs_,
+                          rounder, out + (job * n_rows + begin) * n_outputs_);
                },
                check);
 }

@@ -20,6 +20,8 @@ class SmallTreePredictor {
   static bool takes(const ForestView& forest);
 
   explicit SmallTreePredictor(const ForestView& forest);
+  SmallTreePredictor(const SmallTreePredictor&) = delete;  // columns_ points into cuts_
+  SmallTreePredictor& operator=(const SmallTreePredictor&) = delete;
 
   // As ReplacementPredictor::predict and replace.
   void predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,

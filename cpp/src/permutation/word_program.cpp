@@ -151,9 +151,10 @@ class TreeGroups {
       out_.passes.resize(group.first_pass);
     } else {
       // Sums on the way from cut to cut are then differences of two values, which need no rounding.
-      std::sort(out_.members.begin() + group.first_member, out_.members.end(), [this](const WordMember& a, const WordMember& b) {
-        return splits_[a.split].bound - splits_[a.split].add < splits_[b.split].bound - splits_[b.split].add;
-      });
+      std::sort(out_.members.begin() + group.first_member, out_.members.end(),
+                [this](const WordMember& a, const WordMember& b) {
+                  return splits_[a.split].bound - splits_[a.split].add < splits_[b.split].bound - splits_[b.split].add;
+                });
     }
     group.n_blends = static_cast<std::int32_t>(out_.blends.size()) - group.first_blend;
     group.n_passes = static_cast<std::int32_t>(out_.passes.size()) - group.first_pass;

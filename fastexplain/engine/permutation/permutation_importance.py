@@ -354,7 +354,7 @@ class _Run:
     def fill(self, tables: list[_Table], show_progress: bool | None) -> None:
         """Evaluate all players, some at a time, for all metrics."""
         replacers = {id(table.scored.replacer): table.scored.replacer for table in tables}
-        width = max(replacer.base.shape[1] for replacer in replacers.values()) + 1  # outputs, and terms
+        width = max(replacer.n_raw_outputs for replacer in replacers.values())
         varying = [p for p in self.players if p.n_values > 1]
         with progress(len(varying), "permutation_importance", show_progress, unit=" features") as bar:
             for part in self._parts(varying, width):
@@ -399,7 +399,9 @@ class _Run:
 
     def _jobs(self, drawn: list[_Draws]) -> Jobs:
         donors = [draws.jobs() for draws in drawn]
-        sizes = [len(jobs) // len(draws.players) for draws, jobs in zip(drawn, donors, strict=True) for _ in draws.players]
+        sizes = [
+            len(jobs) // len(draws.players) for draws, jobs in zip(drawn, donors, strict=True) for _ in draws.players
+        ]
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         players = [player for draws in drawn for player in draws.players]
         together = donors[0] if len(donors) == 1 else np.concatenate(donors)
@@ -417,8 +419,9 @@ def _fill(tables: list[_Table], drawn: list[_Draws], outputs: Floats) -> None:
         n_jobs = len(draws.jobs()) // len(draws.players)
         for first in range(0, len(draws.players), limit):
             some = draws.some(slice(first, first + limit))
-            part = outputs[at : at + n_jobs * len(some.players)]
-            at += len(part)
+            end = at + n_jobs * len(some.players)
+            part = tables[0].scored.replacer.finish(outputs[at:end])
+            at = end
             for table in tables:
                 if draws.by_value:
                     table.by_value(some, part)
