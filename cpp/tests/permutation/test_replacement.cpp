@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "fastexplain/permutation/replacement_predictor.h"
-#include "tree/forests.h"
+#include "../tree/forests.h"
 
 namespace fastexplain::testing {
 namespace {
