@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import threading
@@ -105,19 +106,63 @@ class _BlasLimit:
 _blas_limit = _BlasLimit()
 
 
+class _NumpyBlas:
+    """The OpenBLAS that NumPy has loaded, in place of threadpoolctl; of another library nothing is known."""
+
+    _NAMES = tuple(f"{prefix}openblas_{{}}{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "_64", "", "_"))
+
+    def __init__(self) -> None:
+        self._get: Any
+        self._set: Any
+        self._get, self._set = next(filter(None, map(self._functions, _loaded_openblas())), (None, None))
+        self._before = 1
+
+    def _functions(self, path: str) -> tuple[Any, Any] | None:
+        library = ctypes.CDLL(path)
+        for name in self._NAMES:
+            get, put = (getattr(library, name.format(what), None) for what in ("get_num_threads", "set_num_threads"))
+            if get is not None and put is not None:
+                return get, put
+        return None
+
+    def limit(self, limits: int, user_api: str) -> _NumpyBlas:
+        """As of threadpoolctl's controller."""
+        if self._get is not None:
+            self._before = self._get()
+            self._set(limits)
+        return self
+
+    def restore_original_limits(self) -> None:
+        """As of threadpoolctl's limiter."""
+        if self._get is not None:
+            self._set(self._before)
+
+
+def _loaded_openblas() -> list[str]:
+    """Paths of shared libraries of this process that are an OpenBLAS (Linux)."""
+    try:
+        with open("/proc/self/maps") as maps:
+            paths = {line.split(maxsplit=5)[-1].strip() for line in maps if "openblas" in line}
+    except OSError:
+        return []
+    return sorted(path for path in paths if os.path.isfile(path))
+
+
 @functools.cache
 def _blas() -> Any:
-    """The libraries behind NumPy and SciPy; looked up once, as it takes a millisecond."""
+    """The library behind NumPy; looked up once, as it takes a millisecond."""
     import numpy.linalg  # noqa: F401 (loads its library)
-    import scipy.linalg  # noqa: F401
-    import threadpoolctl
 
+    try:
+        import threadpoolctl
+    except ImportError:  # where explanations are scored, there need be nothing but NumPy
+        return _NumpyBlas()
     return threadpoolctl.ThreadpoolController()
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """NumPy's and SciPy's linear algebra on one thread: for matrices of a few hundred rows more are 5 times slower.
+    """NumPy's linear algebra on one thread: for matrices of a few hundred rows more are 5 times slower.
 
     It also keeps the bits the same, whatever the number of threads. Costs 20 us. The limit ends with the last of
     several calls under way at the same time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "ArtifactError",
     "BackgroundWarning",
     "FastExplainError",
     "MissingDependencyError",
@@ -29,6 +30,21 @@ class ModelConversionError(FastExplainError, ValueError):
 
 class PredictionError(FastExplainError, ValueError):
     """The explained function raised, or returned something else than one finite number per row and output."""
+
+
+class ArtifactError(FastExplainError, ValueError):
+    """A saved artifact is damaged, forged, beyond the limits, or not the one that was asked for.
+
+    Attributes
+    ----------
+    file, field : str or None
+        Where the fault lies: a file of the artifact, and what of it. The message names both.
+    """
+
+    def __init__(self, message: str, file: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.file = file
+        self.field = field
 
 
 class MissingDependencyError(FastExplainError, ImportError):

@@ -14,7 +14,7 @@ import fastexplain
 PACKAGE = Path(fastexplain.__file__).parent
 # From the bottom up: a module may import from its own layer and from those before it, as docs/architecture.md shows.
 LAYERS = (
-    ("_former_paths", "_lazy", "_optional", "_threads", "exceptions", "_core"),
+    ("_files", "_former_paths", "_lazy", "_optional", "_threads", "exceptions", "_core"),
     ("rows",),
     ("models",),
     ("engine",),

@@ -1,4 +1,4 @@
-"""The ``fastexplain`` command: ``demo``, ``explain``, ``info``.
+"""The ``fastexplain`` command: ``demo``, ``explain``, ``artifact``, ``info``.
 
 Commands import what they need when they run, so that ``fastexplain --help`` answers at once.
 """
@@ -23,6 +23,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 # command -> "module:function"; a command takes the parsed arguments and returns the exit status
 _COMMANDS = {
+    "artifact": "fastexplain.cli.artifact:run",
     "demo": "fastexplain.cli.demo:run",
     "explain": "fastexplain.cli.explain:run",
     "info": "fastexplain.cli.info:run",

@@ -16,6 +16,8 @@ examples:
       train two models on real data, explain every row, and check the sums
   fastexplain explain --model model.txt --data rows.parquet --out shap.parquet
       Tree SHAP values of your own model and table, streamed batch by batch
+  fastexplain artifact verify credit-risk/
+      check that a saved scoring explainer is whole, without loading it
   fastexplain info
       the kernel, instruction set, threads and library versions in use
 """
@@ -57,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands, common)
     _add_explain(commands, common)
+    _add_artifact(commands, common)
     commands.add_parser(
         "info",
         parents=[common],
@@ -131,6 +134,31 @@ def _add_explain(commands: argparse._SubParsersAction[_Parser], common: _Parser)
     )
     _add_threads(work)
     _add_progress(work)
+
+
+def _add_artifact(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    artifact = commands.add_parser(
+        "artifact",
+        help="show or verify a saved scoring explainer, without loading it",
+        description="Show or verify a saved scoring explainer, a directory or a zip, without loading it.",
+    )
+    actions = artifact.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser(
+        "show",
+        parents=[common],
+        help="print what it says of itself: kind, id, features, versions, arrays",
+        description="Print what an artifact says of itself: kind, id, features, versions, arrays.",
+    )
+    verify = actions.add_parser(
+        "verify",
+        parents=[common],
+        help="check every file of it against the manifest",
+        description="Check every file of an artifact against its manifest. Exit status: 0 if it is whole, 2 if not.",
+    )
+    verify.add_argument("--id", metavar="ID", help="the id that it must have, 64 hexadecimal digits")
+    for action in (show, verify):
+        action.add_argument("path", metavar="PATH", help="the directory or the zip")
+        action.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _add_threads(group: argparse._ActionsContainer) -> None:

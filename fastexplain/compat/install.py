@@ -15,14 +15,18 @@ __all__ = ["install_as", "installed_package", "uninstall"]
 
 # name that code imports -> our package behind it
 _PACKAGES = {
+    "azureml.contrib.interpret": "fastexplain.compat.azureml_interpret",
+    "azureml.interpret": "fastexplain.compat.azureml_interpret",
     "interpret_community": "fastexplain.compat.interpret_community",
     "shap": "fastexplain.compat.shap",
 }
-
+# Name that is asked for -> the names that are taken over with it.
+_TOGETHER = {"azureml.interpret": ("azureml.contrib.interpret", "azureml.interpret")}
 
 # Packages whose modules that we have not got are found in the one that is installed.
 _HANDED_OVER = ("shap",)
 _INSTALLED = "installed"
+_ABOVE = "above"
 
 
 class _Aliases(MetaPathFinder, Loader):
@@ -33,18 +37,32 @@ class _Aliases(MetaPathFinder, Loader):
 
     def ours(self, fullname: str) -> str | None:
         """Our module's name behind an alias, or None for names that are not aliases."""
-        alias, _, rest = fullname.partition(".")
-        package = self.names.get(alias)
-        return package and (f"{package}.{rest}" if rest else package)
+        for alias, package in self.names.items():
+            if fullname == alias:
+                return package
+            if fullname.startswith(f"{alias}."):
+                return f"{package}.{fullname.removeprefix(f'{alias}.')}"
+        return None
+
+    def is_above(self, fullname: str) -> bool:
+        """Whether the name is a package that an alias lies in, and that is not installed."""
+        above = any(alias.startswith(f"{fullname}.") for alias in self.names)
+        if not above:
+            return False
+        parent, _, _ = fullname.rpartition(".")
+        path = getattr(sys.modules[parent], "__path__", None) if parent in sys.modules else None
+        return PathFinder.find_spec(fullname, None if not parent else list(path or [])) is None
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         ours = self.ours(fullname)
         if ours is None:
-            return None
-        if path is None:
+            return ModuleSpec(fullname, self, loader_state=_ABOVE, is_package=True) if self.is_above(fullname) else None
+        if fullname in self.names:
             return ModuleSpec(fullname, self, is_package=True)
+        # the import system gives the path of the parent, which is the other package's where it lies in one
+        path = getattr(sys.modules.get(ours.rpartition(".")[0]), "__path__", path)
         # `path` is that of our parent package. Nothing may be imported here: the import system holds its global lock,
         # and another thread may hold a module's lock and wait for it.
         found = PathFinder.find_spec(ours, path)
@@ -60,6 +78,8 @@ class _Aliases(MetaPathFinder, Loader):
         return None  # an empty module, which exec_module replaces
 
     def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None and module.__spec__.loader_state == _ABOVE:
+            return  # it only holds what lies in it
         ours = self.ours(module.__name__)
         if ours is None:  # uninstalled between find and load
             raise ModuleNotFoundError(f"No module named {module.__name__!r}", name=module.__name__)
@@ -85,7 +105,9 @@ def install_as(name: str, *, force: bool = False) -> ModuleType:
 
     Parameters
     ----------
-    name : {"interpret_community", "shap"}
+    name : {"interpret_community", "shap", "azureml.interpret"}
+        With the last one comes ``azureml.contrib.interpret``, its former name. Other packages of ``azureml`` stay as
+        they are.
     force : bool, default False
         Take over although the other package is imported already: its modules are dropped from ``sys.modules``. Code
         that holds them, or objects of their classes, keeps them.
@@ -111,8 +133,14 @@ def install_as(name: str, *, force: bool = False) -> ModuleType:
     True
     """
     if name not in _PACKAGES:
-        known = ", ".join(repr(known) for known in sorted(_PACKAGES))
+        known = ", ".join(repr(known) for known in sorted(_PACKAGES) if known != "azureml.contrib.interpret")
         raise ValueError(f"install_as knows no package {name!r}; expected one of {known}.")
+    for together in _TOGETHER.get(name, (name,)):
+        ours = _install(together, force)
+    return ours
+
+
+def _install(name: str, force: bool) -> ModuleType:
     ours = importlib.import_module(_PACKAGES[name])
     with _lock:
         loaded = sys.modules.get(name)
@@ -127,6 +155,9 @@ def install_as(name: str, *, force: bool = False) -> ModuleType:
         _aliases.names[name] = _PACKAGES[name]
         if _aliases not in sys.meta_path:
             sys.meta_path.insert(0, _aliases)  # before the finder of installed packages
+        parent, _, last = name.rpartition(".")
+        if parent:
+            setattr(importlib.import_module(parent), last, ours)
         sys.modules[name] = ours
     return ours
 
@@ -134,8 +165,9 @@ def install_as(name: str, *, force: bool = False) -> ModuleType:
 def uninstall(name: str) -> None:
     """Undo `install_as`: later imports of `name` find what is installed. Does nothing if it was not installed."""
     with _lock:
-        if _aliases.names.pop(name, None) is not None:
-            _drop_modules(name)
+        for together in _TOGETHER.get(name, (name,)):
+            if _aliases.names.pop(together, None) is not None:
+                _drop_modules(together)
 
 
 def installed_package(name: str) -> ModuleType | None:

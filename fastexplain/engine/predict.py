@@ -358,7 +358,8 @@ def _as_float64(output: NDArray[Any], returned: Any, name: str) -> NDArray[np.fl
     try:
         if output.dtype.kind in "USmMc" or (output.dtype.kind == "O" and any(isinstance(v, str) for v in output.flat)):
             raise TypeError(f"dtype {output.dtype}")
-        return np.array(output, dtype=np.float64)  # a copy: the function may fill one buffer in every call
+        # a copy, for the function may fill one buffer in every call; of one layout, for sums go by it
+        return np.array(output, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise PredictionError(
             f"{name} returned a {type(returned).__qualname__} that does not hold numbers ({error}). Pass a function "

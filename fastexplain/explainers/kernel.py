@@ -23,7 +23,7 @@ from fastexplain.explainers.shared.later import returned
 from fastexplain.explanation.explanation import Predictions
 from fastexplain.rows.tables import count_columns, count_rows
 
-__all__ = ["KernelExplainer"]
+__all__ = ["KernelExplainer", "partition"]
 
 
 class KernelExplainer(BaseExplainer):
@@ -254,7 +254,7 @@ class KernelExplainer(BaseExplainer):
         }
 
     def _run(self, X: Any, background: Any, show_progress: bool | None) -> Attribution:
-        groups = None if self._players is None else _partition(self._players, count_columns(X))
+        groups = None if self._players is None else partition(self._players, count_columns(X))
         result = remembering_kernel_shap(
             self._memory, self._box.target, X, background, groups=groups, **self._options(show_progress)
         )
@@ -267,7 +267,7 @@ class KernelExplainer(BaseExplainer):
         return result.both_classes() if self._box.doubles and self.link == "identity" else result
 
 
-def _partition(players: list[NDArray[np.intp]], n_columns: int) -> list[list[int]]:
+def partition(players: list[NDArray[np.intp]], n_columns: int) -> list[list[int]]:
     """Players that have columns, and one of the columns that no player has: constants, which get 0."""
     rest = np.setdiff1d(np.arange(n_columns), np.concatenate(players))
     return [columns.tolist() for columns in [*players, rest] if len(columns)]

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine import InterventionalTreeShap, tree_shap
+from fastexplain.engine import InterventionalTreeShap, TreeShapResult, tree_shap
 from fastexplain.engine.background import as_background, has_weights
+from fastexplain.engine.probability import scaled_to_probability, warn_of_rescaled_values
 from fastexplain.engine.tree.outputs import explained_output
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.raw.pipelines import taken_apart
@@ -20,9 +21,9 @@ from fastexplain.explainers.shared.base import Attribution, BaseExplainer, Expla
 from fastexplain.explainers.shared.checks import check_task
 from fastexplain.explainers.shared.later import model_has_changed
 from fastexplain.explainers.shared.predictions import model_predictions
-from fastexplain.explainers.shared.probability import scaled_to_probability, warn_of_rescaled_values
 from fastexplain.explanation.explanation import RESCALED, RESCALED_MARGINS, Predictions
 from fastexplain.models import TreeModel, load_model
+from fastexplain.models.trees.check import answers_agree
 from fastexplain.models.trees.registry import rows_for_library
 from fastexplain.rows.tables import count_rows, unwrapped_rows
 
@@ -154,6 +155,7 @@ class TreeExplainer(BaseExplainer):
         of_margins = self._shap_values_output == "probability" and self._tree_model.units == "margin"
         self._by_pair = of_margins and self.feature_perturbation == "interventional"
         self._rescales = of_margins and not self._by_pair
+        self._link_is_own = self._rescales and answers_agree(self._tree_model)
         if self._by_pair:
             explained_output(self._tree_model, "probability")  # of two classes, or an error
         if of_margins:
@@ -196,11 +198,16 @@ class TreeExplainer(BaseExplainer):
             result = self._against.explain(rows, **options)
         if not self._rescales:
             return Attribution(*result)
-        probabilities = np.asarray(
-            self._tree_model.model.predict_proba(rows_for_library(self._tree_model.model, X)), dtype=np.float64
-        )
+        probabilities = self._probabilities(X, result)
         scaled = scaled_to_probability(result.values, result.base_values, probabilities)
         return Attribution(*scaled, probabilities=probabilities)
+
+    def _probabilities(self, X: Any, result: TreeShapResult) -> NDArray[np.float64]:
+        """Those of each class: by the link of the margins that the values add up to, where that is the model's own."""
+        if self._link_is_own:
+            return self._tree_model.answers.probabilities(result.values.sum(axis=1) + result.base_values)
+        rows = rows_for_library(self._tree_model.model, X)
+        return np.asarray(self._tree_model.model.predict_proba(rows), dtype=np.float64)
 
     def _predicting(self, result: Attribution) -> Callable[[Any], Predictions]:
         if result.probabilities is None:

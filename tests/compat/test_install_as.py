@@ -133,7 +133,9 @@ assert TabularExplainer is fastexplain.TabularExplainer
 
 
 def test_unknown_names_list_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"no package 'interpret'; expected one of 'interpret_community', 'shap'"):
+    with pytest.raises(
+        ValueError, match=r"no package 'interpret'; expected one of 'azureml.*', 'interpret_c.*', 'shap'"
+    ):
         fastexplain.install_as("interpret")
 
 

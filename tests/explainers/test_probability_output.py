@@ -12,8 +12,8 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
 
 from fastexplain import RescaledValuesWarning, TreeExplainer
+from fastexplain.engine.probability import BLOCK_ROWS, scaled_to_probability
 from fastexplain.explainers.options import ShapValuesOutput
-from fastexplain.explainers.shared.probability import BLOCK_ROWS, scaled_to_probability
 
 ROUNDING = 1e-12
 X, Y = make_classification(400, 6, n_informative=4, n_classes=3, random_state=0)
@@ -140,8 +140,11 @@ def test_subset_and_single_row() -> None:
     assert_allclose(part.local_importance_values, full.values[0, [4, 1]].T)
 
 
+METHODS = ("predict", "predict_proba")
+
+
 @pytest.mark.parametrize("include_local", [True, False])
-def test_probabilities_are_predicted_once(monkeypatch: pytest.MonkeyPatch, include_local: bool) -> None:
+def test_probabilities_are_not_predicted_again(monkeypatch: pytest.MonkeyPatch, include_local: bool) -> None:
     monkeypatch.setattr("fastexplain.explainers.shared.base._BATCH_BYTES", 1)
     model = Counting(n_estimators=3, random_state=0).fit(X, Y)
     explainer = TreeExplainer(model, shap_values_output="probability")
@@ -149,8 +152,8 @@ def test_probabilities_are_predicted_once(monkeypatch: pytest.MonkeyPatch, inclu
     explanation = explainer.explain_global(X, include_local=include_local, batch_size=128)
     assert explanation.eval_y_predicted_proba is not None
     assert explanation.eval_y_predicted is not None
-    for method in ("predict", "predict_proba"):
-        assert sum(n for name, n in model.__dict__["asked"] if name == method) == len(X)
+    asked = {name: sum(n for given, n in model.__dict__["asked"] if given == name) for name in METHODS}
+    assert asked == {"predict": len(X), "predict_proba": 0}  # probabilities follow from the margins
 
 
 def test_regressors_and_teachers_are_refused() -> None:

@@ -106,13 +106,20 @@ def test_paths_of_any_number_of_features(n_features: int) -> None:
     assert_allclose(values, np.mean(one_by_one, axis=0), rtol=0, atol=TOLERANCE)
 
 
-def test_a_tree_of_a_hundred_thousand_nodes() -> None:
+@pytest.mark.parametrize("side", ["left", "right", "both"])
+def test_a_tree_of_a_hundred_thousand_nodes(side: str) -> None:
+    """A chain: what waits on the way must be taken back, whichever way it goes on."""
     n_leaves = 50_001
     chain = np.arange(n_leaves - 1)
+    leaf, further = chain + n_leaves - 1, chain + 1
+    further[-1] = 2 * n_leaves - 2
+    goes_left = {"left": chain >= 0, "right": chain < 0, "both": chain % 3 == 0}[side]
     left, right = np.full(2 * n_leaves - 1, -1), np.full(2 * n_leaves - 1, -1)
-    left[: n_leaves - 1], right[: n_leaves - 1] = chain + n_leaves - 1, chain + 1
-    right[n_leaves - 2] = 2 * n_leaves - 2
+    left[: n_leaves - 1], right[: n_leaves - 1] = np.where(goes_left, [further, leaf], [leaf, further])
     inner = left >= 0
+    # The way that goes on is the wider one, from both ends towards the middle.
+    threshold = np.zeros(2 * n_leaves - 1)
+    threshold[: n_leaves - 1] = np.where(goes_left, 1 - chain / (2 * n_leaves), chain / (2 * n_leaves))
     forest = Forest(
         n_features=2,
         n_outputs=1,
@@ -120,7 +127,7 @@ def test_a_tree_of_a_hundred_thousand_nodes() -> None:
         children_left=left,
         children_right=right,
         feature=np.where(inner, np.arange(2 * n_leaves - 1) % 2, -1),
-        threshold=np.where(inner, np.arange(2 * n_leaves - 1) / n_leaves, 0),
+        threshold=threshold,
         default_left=np.zeros(2 * n_leaves - 1, dtype=bool),
         cover=np.ones(2 * n_leaves - 1),
         values=np.sin(np.arange(2.0 * n_leaves - 1)),

@@ -97,6 +97,74 @@ inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::u
   return reinterpret_cast<Vector<std::uint64_t>>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
 }
 
+// By mask: where the chosen ones of eight numbers are, one after the other.
+struct Chosen {
+  alignas(32) std::uint32_t of[256][8] = {};
+  constexpr Chosen() {
+    for (unsigned mask = 0; mask < 256; ++mask)
+      for (unsigned i = 0, n = 0; i < 8; ++i)
+        if ((mask >> i & 1) != 0) of[mask][n++] = i;
+  }
+};
+constexpr Chosen kChosen;
+
+inline void store_chosen(unsigned mask, __m256i rows, __m256i places, PairList to) {
+  const __m256i chosen = _mm256_load_si256(reinterpret_cast<const __m256i*>(kChosen.of[mask]));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.rows), _mm256_permutevar8x32_epi32(rows, chosen));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.places), _mm256_permutevar8x32_epi32(places, chosen));
+}
+
+// Bits as signs: by number, of words as halves.
+inline __m256i signs_of(__m256i words, __m256i numbers) {
+  const __m256i of_number = _mm256_permutevar8x32_epi32(words, _mm256_srli_epi32(numbers, 5));
+  return _mm256_sllv_epi32(of_number, _mm256_andnot_si256(numbers, _mm256_set1_epi32(31)));
+}
+
+inline unsigned mask_of_signs(__m256i x) { return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(x))); }
+
+template <int kWords>
+inline __m256i words_as_halves(const std::uint64_t* words) {
+  if constexpr (kWords == 1)
+    return _mm256_castsi128_si256(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(words)));
+  else if constexpr (kWords == 2)
+    return _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(words)));
+  else
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+}
+
+template <int kWords>
+inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList pairs, PairList right) {
+  constexpr int kPairs = 8;
+  const __m256i background = words_as_halves<kWords>(split.background_left);
+  const __m256i rows = _mm256_set1_epi64x(static_cast<long long>(split.rows_left));
+  const __m256i by_background = _mm256_set1_epi32(static_cast<int>(1u << split.place));
+  const __m256i by_row = _mm256_set1_epi32(static_cast<int>(1u << (split.place + 16)));
+  const __m128i to_sign = _mm_cvtsi32_si128(31 - split.place), row_to_sign = _mm_cvtsi32_si128(15 - split.place);
+  PairCounts counts{0, 0};
+  for (std::int64_t i = 0; i < n; i += kPairs) {
+    const unsigned present = n - i < kPairs ? (1u << (n - i)) - 1 : 0xffu;
+    const __m256i who = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs.rows + i));
+    const __m256i violated = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pairs.places + i));
+    const __m256i of_background = signs_of(background, _mm256_and_si256(who, _mm256_set1_epi32(255)));
+    const __m256i of_row = signs_of(rows, _mm256_srli_epi32(who, 9));
+    const __m256i apart = _mm256_xor_si256(of_background, of_row);
+    const unsigned row_left = mask_of_signs(of_row), differ = mask_of_signs(apart);
+    const unsigned violates = mask_of_signs(_mm256_sll_epi32(violated, to_sign)),
+                   row_violates = mask_of_signs(_mm256_sll_epi32(violated, row_to_sign));
+    const unsigned to_row = present & ~(differ & row_violates), to_background = present & differ & ~violates;
+    const __m256i after_row = _mm256_or_si256(violated, _mm256_and_si256(by_background, _mm256_srai_epi32(apart, 31)));
+    const __m256i after_background = _mm256_or_si256(violated, by_row);
+    const __m256i chosen = _mm256_srai_epi32(of_row, 31);
+    store_chosen((row_left & to_row) | (~row_left & to_background), who,
+                 _mm256_blendv_epi8(after_background, after_row, chosen), pairs.from(counts.left));
+    store_chosen((row_left & to_background) | (~row_left & to_row), who,
+                 _mm256_blendv_epi8(after_row, after_background, chosen), right.from(counts.right));
+    counts.left += __builtin_popcount((row_left & to_row) | (~row_left & to_background));
+    counts.right += __builtin_popcount((row_left & to_background) | (~row_left & to_row));
+  }
+  return counts;
+}
+
 #include "background_body.inc"
 #include "dense_body.inc"
 #include "elimination_body.inc"

@@ -98,6 +98,43 @@ inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::u
   return reinterpret_cast<Vector<std::uint64_t>>(_mm512_mul_epu32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 }
 
+template <int kWords>
+inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList pairs, PairList right) {
+  constexpr int kPairs = 16;
+  // Words as halves, by number.
+  const __m512i background = _mm512_maskz_loadu_epi64((1 << kWords) - 1, split.background_left);
+  const __m512i rows = _mm512_set1_epi64(static_cast<long long>(split.rows_left)), one = _mm512_set1_epi32(1);
+  const __m512i by_background = _mm512_set1_epi32(static_cast<int>(1u << split.place));
+  const __m512i by_row = _mm512_set1_epi32(static_cast<int>(1u << (split.place + 16)));
+  PairCounts counts{0, 0};
+  for (std::int64_t i = 0; i < n; i += kPairs) {
+    const __mmask16 present = static_cast<__mmask16>(n - i < kPairs ? (1u << (n - i)) - 1 : 0xffffu);
+    const __m512i who = _mm512_loadu_si512(pairs.rows + i), violated = _mm512_loadu_si512(pairs.places + i);
+    const __m512i row = _mm512_srli_epi32(who, 9);
+    const __m512i of_background = _mm512_permutexvar_epi32(_mm512_srli_epi32(who, 5), background);
+    const __m512i of_row = _mm512_permutexvar_epi32(_mm512_srli_epi32(row, 5), rows);
+    const __mmask16 background_left = _mm512_test_epi32_mask(_mm512_rorv_epi32(of_background, who), one);
+    const __mmask16 row_left = _mm512_test_epi32_mask(_mm512_rorv_epi32(of_row, row), one);
+    const __mmask16 differ = background_left ^ row_left;
+    const __mmask16 row_violates = _mm512_test_epi32_mask(violated, by_row);
+    const __mmask16 to_row = present & ~(differ & row_violates);
+    const __mmask16 to_background = present & differ & _mm512_testn_epi32_mask(violated, by_background);
+    const __m512i after_row = _mm512_mask_or_epi32(violated, differ, violated, by_background);
+    const __m512i after_background = _mm512_or_epi32(violated, by_row);
+    const __mmask16 to_left = (row_left & to_row) | (~row_left & to_background);
+    const __mmask16 to_right = (row_left & to_background) | (~row_left & to_row);
+    const __m512i left_places = _mm512_mask_blend_epi32(row_left, after_background, after_row);
+    const __m512i right_places = _mm512_mask_blend_epi32(row_left, after_row, after_background);
+    _mm512_storeu_si512(pairs.rows + counts.left, _mm512_maskz_compress_epi32(to_left, who));
+    _mm512_storeu_si512(pairs.places + counts.left, _mm512_maskz_compress_epi32(to_left, left_places));
+    _mm512_storeu_si512(right.rows + counts.right, _mm512_maskz_compress_epi32(to_right, who));
+    _mm512_storeu_si512(right.places + counts.right, _mm512_maskz_compress_epi32(to_right, right_places));
+    counts.left += __builtin_popcount(to_left);
+    counts.right += __builtin_popcount(to_right);
+  }
+  return counts;
+}
+
 #include "background_body.inc"
 #include "dense_body.inc"
 #include "elimination_body.inc"

@@ -75,6 +75,56 @@ struct BackgroundTask {
 
 inline constexpr int kBackgroundFrameBytes = 2 * 8 * kMaxBlockWords + 16;
 
+// Pairs of an explained row and a background row.
+struct PairList {
+  std::uint32_t* rows;    // see pair_rows
+  std::uint32_t* places;  // those that the background row violates, and 16 bits further those that the explained one does
+
+  PairList from(std::int64_t first) const { return {rows + first, places + first}; }
+};
+// Explained rows of a block, and pairs that may be read or written after a list.
+inline constexpr int kPairRows = kWordRows, kPairSlack = 16;
+static_assert(kTileRows <= 256 && kPairRows <= 64 && kFewPlaces <= 16);
+inline std::uint32_t pair_rows(int row, int background) { return static_cast<std::uint32_t>(row << 9 | background); }
+inline int pair_row(std::uint32_t rows) { return static_cast<int>(rows >> 9); }
+inline int pair_background(std::uint32_t rows) { return static_cast<int>(rows & 255); }
+
+// How many may wait: a pair once for each feature that its way has been divided at, and once by itself.
+inline constexpr std::int64_t most_waiting(std::int64_t n_pairs, std::int64_t n_places) {
+  return n_pairs * (n_places + 1) + kPairSlack;
+}
+
+// How pairs are divided: to the left those where the explained row goes there, unless the background row goes the other way and
+// the explained one violates the place already; and those where only the background row goes there, unless it violates it.
+struct PairSplit {
+  const std::uint64_t* background_left;  // words
+  std::uint64_t rows_left;
+  int place;
+};
+struct PairCounts {
+  std::int64_t left, right;
+};
+
+// A block of explained rows, one tree whose features have their own places, at most kFewPlaces, and a block of background rows.
+struct PairWalkTask {
+  const BackgroundSplit* splits;
+  const std::uint64_t* left;  // as in BackgroundTask
+  const std::uint64_t* sets;  // the same
+  const double* leaf_values;  // the same
+  const double* weights;      // the same
+  const LeafShares* shares;   // the same
+  std::int64_t n_shares;      // the same
+  const void* codes;          // of the explained rows, [column][kTileRows]; every place has a code
+  bool wide_codes;
+  int n_rows, n_background, n_words;  // the latter of background rows
+  int n_leaf_outputs;
+  std::int64_t n_places;
+  PairList pairs;    // scratch: all pairs and kPairSlack
+  PairList waiting;  // scratch: most_waiting
+  char* frames;      // scratch: kBackgroundFrameBytes for each level
+  double* gained;    // added to, [row][leaf output][place]
+};
+
 // Which of a tile's background rows go left, [split][word].
 struct BackgroundBitsTask {
   const BackgroundSplit* splits;
@@ -88,6 +138,7 @@ struct BackgroundBitsTask {
 
 struct BackgroundKernels {
   void (*explain)(const BackgroundTask&);
+  void (*explain_pairs)(const PairWalkTask&);
   void (*explain_each)(const BackgroundTask&);  // by background row; for one leaf output, and features with their own places
   void (*bits)(const BackgroundBitsTask&);
 };

@@ -97,6 +97,27 @@ inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::u
 #endif
 }
 
+template <int kWords>
+inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList pairs, PairList right) {
+  const std::uint32_t by_background = 1u << split.place, by_row = by_background << 16;
+  PairCounts counts{0, 0};
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint32_t who = pairs.rows[i], violated = pairs.places[i];
+    const int other = pair_background(who);
+    const bool row_left = (split.rows_left >> pair_row(who) & 1) != 0;
+    const bool differ = (split.background_left[other / kWordRows] >> other % kWordRows & 1) != row_left;
+    const bool to_row = !(differ && (violated & by_row) != 0), to_background = differ && (violated & by_background) == 0;
+    const std::uint32_t after_row = differ ? violated | by_background : violated, after_background = violated | by_row;
+    pairs.rows[counts.left] = who;
+    pairs.places[counts.left] = row_left ? after_row : after_background;
+    right.rows[counts.right] = who;
+    right.places[counts.right] = row_left ? after_background : after_row;
+    counts.left += row_left ? to_row : to_background;
+    counts.right += row_left ? to_background : to_row;
+  }
+  return counts;
+}
+
 #include "background_body.inc"
 #include "dense_body.inc"
 #include "elimination_body.inc"

@@ -100,12 +100,20 @@ struct PatternFlushTask {
   std::size_t n_chunks;
 };
 
-// A leaf's attributions for every pattern of the conditions on its path that a row satisfies: path-dependent, or
-// interventional.
+// What a background's patterns are multiplied with, at a point t of a rule and of weight w. With N the conditions that a
+// pattern has not, all but the first are zero where they would have a power below zero.
+struct PatternFactors {
+  static constexpr int kMost = 1 << kMaxConditions;
+  alignas(64) double violated[kMost];  // t^(conditions in the pattern)
+  alignas(64) double own[kMost];       // w / t (1 - t)^N
+  alignas(64) double without[kMost];   // w / t (1 - t)^(N - 1)
+  alignas(64) double lost[kMost];      // w (1 - t)^(N - 1)
+};
+
+// A leaf's path-dependent attributions for every pattern of the conditions on its path that a row satisfies.
 struct LeafPatternsTask {
   int n_conditions;            // at most kMaxConditions
-  const double* shares;        // by condition, of the training rows; or
-  const double* background;    // by pattern, the part of the background's weight whose rows satisfy just these conditions
+  const double* shares;        // by condition, of the training rows
   const std::uint32_t* lanes;  // by condition: its place in a pattern's row
   int n_points;                // (n_conditions + 1) / 2, which are exact
   const double *points, *weights;
@@ -113,6 +121,20 @@ struct LeafPatternsTask {
   int n_outputs;
   const double* values;  // of the leaf, by output
   double* rows;          // out, [output][pattern][row_lanes]; bit i of a pattern: condition i is satisfied
+};
+
+// The same against a background. Arrays by pattern have whole octets.
+struct BackgroundPatternsTask {
+  int n_conditions;
+  const double* violating;        // by pattern: the weight of background rows that violate just these conditions, none aside
+  double satisfying;              // the weight of those that violate none
+  const std::uint32_t* lanes;     // as above
+  int n_points;                   // as above
+  const PatternFactors* factors;  // by point
+  std::size_t row_lanes;
+  int n_outputs;
+  const double* values;
+  double* rows;
 };
 
 // From a group's own columns to the chunks of its entries, of one output.
@@ -137,7 +159,7 @@ struct PatternKernels {
   void (*flush_f32)(const PatternFlushTask<float>&);
   void (*flush_f64)(const PatternFlushTask<double>&);
   void (*leaf_patterns)(const LeafPatternsTask&);
-  void (*background_patterns)(const LeafPatternsTask&);
+  void (*background_patterns)(const BackgroundPatternsTask&);
   void (*place_f32)(const PatternPlaceTask<float>&);
   void (*place_f64)(const PatternPlaceTask<double>&);
 };

@@ -11,7 +11,7 @@ namespace fastexplain {
 namespace {
 
 // Rows that go through a tree one after the other, while it is in the cache.
-constexpr std::int64_t kMaxBlockRows = 64;
+constexpr std::int64_t kMaxBlockRows = kPairRows;
 // The largest buffer for sums of bundles that several threads work on.
 constexpr std::size_t kMaxPartialBytes = 16u << 20;
 // Paths of more distinct features have their shares computed leaf by leaf: 1 MB of them are kept.
@@ -172,6 +172,25 @@ BackgroundTask BackgroundWalk::task_of(std::int64_t number, std::int64_t tile, c
   return task;
 }
 
+PairWalkTask BackgroundWalk::pairs_task_of(std::int64_t number, std::int64_t tile, const WalkScratch& scratch) const {
+  const BackgroundTree& tree = trees_[number];
+  PairWalkTask task{};
+  task.splits = tree.splits.data();
+  task.left = ways_of(number, tile, scratch);
+  task.sets = tree.sets.data();
+  task.leaf_values = tree.leaf_values.data();
+  task.weights = background_->weights(tile);
+  task.shares = shares_.data();
+  task.n_shares = n_shares_;
+  task.wide_codes = encoding_->wide_codes;
+  task.n_background = background_->rows_in(tile);
+  task.n_words = background_->words_in(tile);
+  task.n_leaf_outputs = encoding_->n_leaf_outputs;
+  task.n_places = tree.n_places;
+  task.frames = scratch.frames.get();
+  return task;
+}
+
 const std::uint64_t* BackgroundWalk::ways_of(std::int64_t number, std::int64_t tile, const WalkScratch& scratch) const {
   if (!ways_[number].empty())  // all tiles before are full
     return ways_[number].data() + tile * kMaxBlockWords * static_cast<std::int64_t>(trees_[number].splits.size());
@@ -194,7 +213,9 @@ class BackgroundWalk::Call {
         n_bundles_(static_cast<std::int64_t>(walk.bundles_.size()) - 1) {}
 
   void run(int n_threads, const InterruptCheck& check) const {
-    const std::int64_t block_rows = std::clamp<std::int64_t>(rows_.n_rows / (4 * n_threads), 1, kMaxBlockRows);
+    // The more rows, the less the trees cost a row; but threads should not wait for each other.
+    const std::int64_t n_turns = n_threads > 1 ? 2 * n_threads : 1;
+    const std::int64_t block_rows = std::clamp<std::int64_t>(rows_.n_rows / n_turns, 1, kMaxBlockRows);
     const std::int64_t n_blocks = (rows_.n_rows + block_rows - 1) / block_rows;
     const std::size_t partial = static_cast<std::size_t>(rows_.n_rows * n_bundles_) * row_sums_ * sizeof(double);
     if (n_threads > 1 && n_blocks < 2 * n_threads && n_bundles_ > 1 && partial <= kMaxPartialBytes)
@@ -253,12 +274,19 @@ class BackgroundWalk::Call {
     AlignedBuffer<char> tile;
     AlignedBuffer<std::int32_t> codes;   // [row][column, wrapping or not]
     AlignedBuffer<double> sums, totals;  // [row][output][feature]
+    AlignedBuffer<std::uint32_t> pair_rows, pair_places, waiting_rows, waiting_places;
+    AlignedBuffer<double> pairs_gained;  // [row][leaf output][place]
   };
 
   std::unique_ptr<Scratch> allocate(std::int64_t block_rows) const {
     auto scratch = std::make_unique<Scratch>();
     walk_.allocate(*scratch);
     scratch->tile.resize(encoding_.tile_bytes());
+    std::fill_n(scratch->tile.get(), encoding_.tile_bytes(), char{0});  // places without a row need a code, too
+    const std::int64_t n_pairs = block_rows * std::min<std::int64_t>(background_.n_rows(), kTileRows);
+    for (auto* buffer : {&scratch->pair_rows, &scratch->pair_places}) buffer->resize(n_pairs + kPairSlack);
+    for (auto* buffer : {&scratch->waiting_rows, &scratch->waiting_places}) buffer->resize(most_waiting(n_pairs, kFewPlaces));
+    scratch->pairs_gained.resize(block_rows * encoding_.n_leaf_outputs * kFewPlaces);
     scratch->codes.resize(static_cast<std::size_t>(block_rows) * row_codes_);
     scratch->sums.resize(static_cast<std::size_t>(block_rows) * row_sums_);
     scratch->totals.resize(static_cast<std::size_t>(block_rows) * row_sums_);
@@ -282,23 +310,35 @@ class BackgroundWalk::Call {
 
   void explain_tile(std::int64_t number, std::int64_t tile, std::int64_t n_rows, Scratch& scratch, double* sums) const {
     const BackgroundTree& tree = walk_.trees_[number];
+    if (!tree.features.empty()) return explain_pairs(number, tile, n_rows, scratch, sums);
     BackgroundTask task = walk_.task_of(number, tile, scratch);
     for (std::int64_t row = 0; row < n_rows; ++row) {
       checkpoint();
       task.codes = scratch.codes.get() + row * row_codes_;
       task.sums = sums + row * row_sums_ + static_cast<std::size_t>(tree.output) * encoding_.features.size();
       kernels_.explain(task);
-      if (!tree.features.empty()) hand_in(tree, task);
     }
   }
 
-  // Of a tree whose features have their own places.
-  void hand_in(const BackgroundTree& tree, const BackgroundTask& task) const {
-    for (int k = 0; k < task.n_leaf_outputs; ++k) {
-      double* const gained = task.gained + k * task.n_places;
-      for (std::size_t place = 0; place < tree.features.size(); ++place)
-        task.sums[k * task.n_features + tree.features[place]] += gained[place];
-      std::fill_n(gained, task.n_places, 0.0);
+  // A tree whose features have their own places.
+  void explain_pairs(std::int64_t number, std::int64_t tile, std::int64_t n_rows, Scratch& scratch, double* sums) const {
+    checkpoint();
+    const BackgroundTree& tree = walk_.trees_[number];
+    PairWalkTask task = walk_.pairs_task_of(number, tile, scratch);
+    task.codes = scratch.tile.get();
+    task.n_rows = static_cast<int>(n_rows);
+    task.pairs = {scratch.pair_rows.get(), scratch.pair_places.get()};
+    task.waiting = {scratch.waiting_rows.get(), scratch.waiting_places.get()};
+    task.gained = scratch.pairs_gained.get();
+    std::fill_n(task.gained, n_rows * task.n_leaf_outputs * task.n_places, 0.0);
+    kernels_.explain_pairs(task);
+    const std::size_t n_used = encoding_.features.size();
+    for (std::int64_t row = 0; row < n_rows; ++row) {
+      for (int k = 0; k < task.n_leaf_outputs; ++k) {
+        const double* gained = task.gained + (row * task.n_leaf_outputs + k) * task.n_places;
+        double* to = sums + row * row_sums_ + (tree.output + k) * n_used;
+        for (std::size_t place = 0; place < tree.features.size(); ++place) to[tree.features[place]] += gained[place];
+      }
     }
   }
 

@@ -1,6 +1,7 @@
-// Interventional Tree SHAP by walks: each explained row goes through each tree together with the background rows, as bits, that
-// can still be told apart from it. Costs what the pairs of a row and a background row have in common leave over: fit for deep
-// trees, and for backgrounds of up to some thousand rows. isa/background_body.inc has the walk.
+// Interventional Tree SHAP by walks: explained rows go through each tree together with the background rows that can still be
+// told apart from them: as pairs, a block of rows at a time, where the tree's features are few (isa/pair_walk_body.inc); else
+// row by row, with the background rows as bits (isa/background_body.inc). Costs what the pairs of a row and a background row
+// have in common leave over: fit for deep trees, and for backgrounds of up to some thousand rows.
 #pragma once
 
 #include <cstddef>
@@ -67,6 +68,8 @@ class BackgroundWalk {
   void allocate(WalkScratch& scratch) const;
   // A walk through a tree, but for the row's codes and the sums.
   BackgroundTask task_of(std::int64_t tree, std::int64_t tile, const WalkScratch& scratch) const;
+  // The same for trees whose features have their own places, few of them.
+  PairWalkTask pairs_task_of(std::int64_t tree, std::int64_t tile, const WalkScratch& scratch) const;
 
   std::size_t memory() const;
 

@@ -1,6 +1,7 @@
 #include "tree/pattern_fill.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "isa/kernels.h"
@@ -15,10 +16,17 @@ void make_room(AlignedBuffer<double>& buffer, std::size_t& room, std::size_t n) 
   if (n > room) buffer.resize(room = n);
 }
 
+double power(double x, int n) {
+  double product = 1;
+  for (int i = 0; i < n; ++i) product *= x;
+  return product;
+}
+
 }  // namespace
 
 template <class T>
-GroupFiller<T>::GroupFiller(const SumLayout& layout) : layout_(layout), index_(kBatchGroups * kTileRows) {
+GroupFiller<T>::GroupFiller(const SumLayout& layout)
+    : layout_(layout), factors_(kMaxConditions + 1), index_(kBatchGroups * kTileRows) {
   for (int n = 0; n <= (kMaxConditions + 1) / 2; ++n) rules_.push_back(gauss_legendre(std::max(1, n)));
 }
 
@@ -106,38 +114,53 @@ void GroupFiller<T>::add_leaves(const TreePlan& plan, const PlannedGroup& group,
 // Attributions of one leaf by pattern: [output][pattern][row_lanes_].
 template <class T>
 void GroupFiller<T>::leaf_rows(const TreePlan& plan, std::uint32_t number, const double* background, const std::uint16_t* index,
-                               double* rows) const {
+                               double* rows) {
   const PlannedLeaf& leaf = plan.leaves[number];
   const PlannedCondition* conditions = plan.conditions.data() + leaf.first_condition;
+  const int n_conditions = static_cast<int>(leaf.n_conditions);
   double shares[kMaxConditions];
   std::uint32_t lanes[kMaxConditions];
-  for (std::uint32_t i = 0; i < leaf.n_conditions; ++i) {
+  for (int i = 0; i < n_conditions; ++i) {
     shares[i] = conditions[i].share;
     lanes[i] = lane_[conditions[i].dim];
   }
-  const Quadrature& rule = rules_[(leaf.n_conditions + 1) / 2];
+  const Quadrature& rule = rules_[(n_conditions + 1) / 2];
+  const int n_points = static_cast<int>(rule.points.size());
   const double* values = plan.leaf_values.data() + std::size_t{number} * plan.n_leaf_outputs;
-  LeafPatternsTask task{static_cast<int>(leaf.n_conditions),
-                        shares,
-                        nullptr,
-                        lanes,
-                        static_cast<int>(rule.points.size()),
-                        rule.points.data(),
-                        rule.weights.data(),
-                        row_lanes_,
-                        plan.n_leaf_outputs,
-                        values,
-                        rows};
-  if (background == nullptr) return active_kernels().patterns.leaf_patterns(task);
+  if (background == nullptr)
+    return active_kernels().patterns.leaf_patterns({n_conditions, shares, lanes, n_points, rule.points.data(),
+                                                    rule.weights.data(), row_lanes_, plan.n_leaf_outputs, values, rows});
   // By pattern, then close together: a division per state would take longer than all the rest.
-  const std::size_t n_patterns = std::size_t{1} << leaf.n_conditions, stride = row_lanes_ / kOctet;
+  const std::size_t n_patterns = std::size_t{1} << n_conditions, stride = row_lanes_ / kOctet;
   double of_pattern[kMaxStates / kOctet << kMaxConditions];
   std::fill_n(of_pattern, n_patterns * stride, 0.0);
   for (const auto state : weighted_) of_pattern[index[state] / kOctet] += background[state];
-  for (std::size_t pattern = 1; pattern < n_patterns && stride > 1; ++pattern)
-    of_pattern[pattern] = of_pattern[pattern * stride];
-  task.background = of_pattern;
-  active_kernels().patterns.background_patterns(task);
+  alignas(64) double violating[PatternFactors::kMost] = {};
+  for (std::size_t pattern = 1; pattern < n_patterns; ++pattern)
+    violating[pattern] = of_pattern[(n_patterns - 1 - pattern) * stride];
+  const double satisfying = of_pattern[(n_patterns - 1) * stride];
+  active_kernels().patterns.background_patterns({n_conditions, violating, satisfying, lanes, n_points, factors(n_conditions),
+                                                 row_lanes_, plan.n_leaf_outputs, values, rows});
+}
+
+template <class T>
+const PatternFactors* GroupFiller<T>::factors(int n_conditions) {
+  auto& buffer = factors_[n_conditions];
+  if (buffer.get() != nullptr) return buffer.get();
+  const Quadrature& rule = rules_[(n_conditions + 1) / 2];
+  buffer.resize(rule.points.size());
+  for (std::size_t q = 0; q < rule.points.size(); ++q) {
+    const double t = rule.points[q], w = rule.weights[q];
+    for (unsigned pattern = 0; pattern < PatternFactors::kMost; ++pattern) {
+      const int inside = std::popcount(pattern), outside = n_conditions - inside;
+      PatternFactors& to = buffer.get()[q];
+      to.violated[pattern] = power(t, inside);
+      to.own[pattern] = outside >= 0 ? w / t * power(1 - t, outside) : 0;
+      to.without[pattern] = outside > 0 ? w / t * power(1 - t, outside - 1) : 0;
+      to.lost[pattern] = outside > 0 ? w * power(1 - t, outside - 1) : 0;
+    }
+  }
+  return buffer.get();
 }
 
 // The row of patterns that each state stands for, one column after the other, in units of kIndexUnit.

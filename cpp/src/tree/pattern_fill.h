@@ -34,10 +34,13 @@ class GroupFiller {
   void add_leaves(const TreePlan& plan, const PlannedGroup& group, const double* background, std::uint32_t first,
                   std::uint32_t last);
   void leaf_rows(const TreePlan& plan, std::uint32_t number, const double* background, const std::uint16_t* index,
-                 double* rows) const;
+                 double* rows);
 
   const SumLayout& layout_;
-  std::vector<Quadrature> rules_;  // by number of points
+  const PatternFactors* factors(int n_conditions);
+
+  std::vector<Quadrature> rules_;                       // by number of points
+  std::vector<AlignedBuffer<PatternFactors>> factors_;  // by number of conditions, once they are needed; by point
   // Of the group at hand: columns in the order of their slots.
   std::vector<std::uint32_t> order_, lane_;  // the latter by column
   std::vector<std::uint32_t> masks_;         // by chunk, see PatternPlaceTask

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 #include "tree/tree_program.h"
 
@@ -45,6 +46,7 @@ TreePlanner::TreePlanner(const ForestView& forest, const Encoding& encoding, con
       allowed_(columns_.size()),
       column_of_feature_(forest.n_features, -1),
       n_on_path_(forest.n_features, 0),
+      first_inner_(columns_.size(), -1),
       dim_of_column_(columns_.size(), -1) {
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     path_[i].at_most = static_cast<std::int32_t>(columns_[i].cuts.size());
@@ -80,6 +82,9 @@ bool TreePlanner::survey(std::int64_t tree) {
   table_cost_.assign(n_nodes, kNever);
   walk_cost_.assign(n_nodes, 0);
   has_tables_.assign(n_nodes, false);
+  span_.assign(n_nodes, {0, 0});
+  inner_.clear();
+  reach_.clear();
 
   std::vector<std::int64_t> stack{root_};
   std::vector<std::int32_t> features;
@@ -154,8 +159,12 @@ void TreePlanner::weigh() {
       stack.pop_back();
       continue;
     }
-    if (side > 0) put_back(frame.undo);
+    if (side == 0)
+      meet(node);
+    else
+      put_back(frame.undo);
     if (side == 2) {
+      span_[at].second = static_cast<std::int32_t>(inner_.size());
       weigh_group(node);
       double tables = 0, walk = node_cost_;
       for (const int of : {0, 1}) {
@@ -269,78 +278,72 @@ CodeSet TreePlanner::goes_left(std::int64_t node) const {
   return left;
 }
 
-// Inner nodes below `node`, at most kMaxStates of them, or its leaves as they are written to the plan.
-void TreePlanner::collect(std::int64_t node, bool into_leaves) {
-  if (forest_.is_leaf(node)) {
-    if (into_leaves) emit_leaf(node);
-    fits_ &= restricted_.size() <= kMaxConditions;
-    return;
-  }
-  if (is_unfit(node)) {
-    fits_ = false;
-    return;
-  }
-  if (!into_leaves) {
-    const std::uint32_t column = column_of(node);
-    const ColumnPath& path = path_[column];
-    inner_.push_back({column, node, path.above, path.at_most, path.missing, reach_.size()});
-    if (columns_[column].categorical) reach_.push_back(allowed_[column]);
-  }
+// Notes what comes to a node by the path.
+void TreePlanner::meet(std::int64_t node) {
+  const auto n_before = static_cast<std::int32_t>(inner_.size());
+  span_[local(node)] = {n_before, n_before};
+  if (forest_.is_leaf(node)) return;
+  const std::uint32_t column = column_of(node);
+  const ColumnPath& path = path_[column];
+  inner_.push_back({column, cut_[local(node)], path.above, path.at_most, path.missing, forest_.default_left[node] != 0,
+                    static_cast<std::uint32_t>(reach_.size()), -1});
+  if (columns_[column].categorical) reach_.push_back(allowed_[column]);
+}
+
+// Leaves of a group, at most kMaxStates of them.
+void TreePlanner::emit_leaves(std::int64_t node) {
+  if (forest_.is_leaf(node)) return emit_leaf(node);
   for (const int side : {0, 1}) {
     const Undo undo = take(node, side);
-    collect(child(node, side), into_leaves);
+    emit_leaves(child(node, side));
     put_back(undo);
   }
 }
 
-// Fills dims_ for the subtree of `node`; returns its number of states, kTooMany beyond the limit.
+// Fills dims_ for the subtree of `node`, all of which weigh() has met; returns its number of states, kTooMany beyond the limit.
+// Columns that are split on below come first, in their order.
 int TreePlanner::find_dims(std::int64_t node) {
-  inner_.clear();
-  reach_.clear();
-  fits_ = true;
-  collect(node, false);
-  if (!fits_) return kTooMany;
-  std::sort(inner_.begin(), inner_.end(), [](const InnerNode& a, const InnerNode& b) {
-    return a.column != b.column ? a.column < b.column : a.node < b.node;
-  });
+  for (const auto column : columns_at_hand_) first_inner_[column] = -1;
+  columns_at_hand_.clear();
+  for (auto [i, end] = span_[local(node)]; i < end; ++i) {
+    std::int32_t& first = first_inner_[inner_[i].column];
+    if (first < 0) columns_at_hand_.push_back(inner_[i].column);
+    inner_[i].next = std::exchange(first, i);
+  }
+  std::sort(columns_at_hand_.begin(), columns_at_hand_.end());
   n_dims_ = 0;
   std::int64_t n_states = 1;
-  const auto add = [&](std::uint32_t column, std::size_t begin, std::size_t end) {
+  const auto add = [&](std::uint32_t column) {
     if (n_dims_ == dims_.size()) dims_.emplace_back();
     Dim& dim = dims_[n_dims_++];
     dim.column = column;
     dim.runs.clear();
-    columns_[column].categorical ? categorical_digits(dim, begin, end) : numerical_digits(dim, begin, end);
+    const std::int32_t first = first_inner_[column];
+    columns_[column].categorical ? categorical_digits(dim, first) : numerical_digits(dim, first);
     return n_states = std::min<std::int64_t>(n_states * dim.n_digits, kTooMany);
   };
-  for (std::size_t begin = 0, end = 0; begin < inner_.size(); begin = end) {
-    const std::uint32_t column = inner_[begin].column;
-    while (end < inner_.size() && inner_[end].column == column) ++end;
-    if (add(column, begin, end) > options_.max_states) return kTooMany;
-  }
-  for (const auto column : restricted_) {
-    bool known = false;
-    for (const auto& inner : inner_) known |= inner.column == column;
-    if (!known && add(column, 0, 0) > options_.max_states) return kTooMany;
-  }
+  for (const auto column : columns_at_hand_)
+    if (add(column) > options_.max_states) return kTooMany;
+  for (const auto column : restricted_)
+    if (first_inner_[column] < 0 && add(column) > options_.max_states) return kTooMany;
   return static_cast<int>(n_states);
 }
 
-void TreePlanner::numerical_digits(Dim& dim, std::size_t begin, std::size_t end) {
+// first: of inner_, or -1.
+void TreePlanner::numerical_digits(Dim& dim, std::int32_t first) {
   const ColumnPath& path = path_[dim.column];
   const auto n_cuts = static_cast<std::int32_t>(columns_[dim.column].cuts.size());
   auto& cuts = cuts_;
   cuts.clear();
   // A missing value is like the codes above the first and up to the second: those that go its way wherever it comes.
   std::int32_t like_above = -1, like_at_most = n_cuts;
-  for (auto i = begin; i < end; ++i) {
+  for (auto i = first; i >= 0; i = inner_[i].next) {
     const InnerNode& inner = inner_[i];
-    const std::int32_t cut = cut_[local(inner.node)];
-    if (inner.missing && forest_.default_left[inner.node] != 0)
-      like_at_most = std::min(like_at_most, cut);
+    if (inner.missing && inner.missing_left)
+      like_at_most = std::min(like_at_most, inner.cut);
     else if (inner.missing)
-      like_above = std::max(like_above, cut);
-    if (inner.above < cut && cut < inner.at_most) cuts.push_back(cut);
+      like_above = std::max(like_above, inner.cut);
+    if (inner.above < inner.cut && inner.cut < inner.at_most) cuts.push_back(inner.cut);
   }
   std::sort(cuts.begin(), cuts.end());
   cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
@@ -370,13 +373,13 @@ void TreePlanner::numerical_digits(Dim& dim, std::size_t begin, std::size_t end)
     dim.runs.push_back({DigitRun::kMissing, static_cast<std::uint8_t>(missing)});
 }
 
-void TreePlanner::categorical_digits(Dim& dim, std::size_t begin, std::size_t end) {
+void TreePlanner::categorical_digits(Dim& dim, std::int32_t first) {
   const CodeSet& allowed = allowed_[dim.column];
   const std::int32_t n_codes = columns_[dim.column].n_codes();
   auto& kinds = kinds_;  // codes that nothing so far tells apart
   kinds.assign({CodeSet::first(n_codes) - allowed, allowed});
-  for (auto i = begin; i < end; ++i) {  // a node tells apart only the codes that come to it
-    const CodeSet left = reach_[inner_[i].reach] & left_codes_[cut_[local(inner_[i].node)]];
+  for (auto i = first; i >= 0; i = inner_[i].next) {  // a node tells apart only the codes that come to it
+    const CodeSet left = reach_[inner_[i].reach] & left_codes_[inner_[i].cut];
     for (std::size_t k = 0, n_before = kinds.size(); k < n_before; ++k) {
       const CodeSet going = kinds[k] & left;
       if (going.empty() || going == kinds[k]) continue;
@@ -451,7 +454,7 @@ void TreePlanner::emit_group(std::int64_t node) {
     stride *= dim.n_digits;
   }
   plan_.fill_cost += kFillEntryCost * static_cast<double>(entry_chunks() * group.n_states);
-  collect(node, true);
+  emit_leaves(node);
   group.n_leaves = static_cast<std::uint32_t>(plan_.leaves.size()) - group.first_leaf;
   plan_.fill_cost += kFillLeafCost * group.n_leaves * forest_.n_leaf_outputs;
   plan_.groups.push_back(group);

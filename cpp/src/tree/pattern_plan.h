@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "fastexplain/tree/forest.h"
@@ -109,13 +110,14 @@ class TreePlanner {
     std::int32_t above = -1, at_most = 0;  // codes, of a numerical column; a categorical one's are in allowed_
     double share = 1.0;
   };
-  // An inner node of a group, and the codes of its column that come to it.
+  // An inner node that may be part of a group, and the codes of its column that come to it.
   struct InnerNode {
     std::uint32_t column;
-    std::int64_t node;
+    std::int32_t cut;
     std::int32_t above, at_most;
-    bool missing;
-    std::size_t reach;  // of a categorical node: where in reach_ its codes are
+    bool missing, missing_left;
+    std::uint32_t reach;  // of a categorical node: where in reach_ its codes are
+    std::int32_t next;    // while digits are found: another one of the column, or -1
   };
   struct Undo {
     std::uint32_t column;
@@ -131,13 +133,14 @@ class TreePlanner {
   double node_cost();
   void weigh();
   void weigh_group(std::int64_t node);
-  void collect(std::int64_t node, bool into_leaves);
+  void meet(std::int64_t node);
+  void emit_leaves(std::int64_t node);
   void emit_groups();
   void emit_group(std::int64_t node);
   void emit_leaf(std::int64_t node);
   int find_dims(std::int64_t node);
-  void numerical_digits(Dim& dim, std::size_t begin, std::size_t end);
-  void categorical_digits(Dim& dim, std::size_t begin, std::size_t end);
+  void numerical_digits(Dim& dim, std::int32_t first);
+  void categorical_digits(Dim& dim, std::int32_t first);
   std::size_t entry_chunks() const;
   std::size_t index_bytes(const Dim& dim) const;
   double group_cost(int n_states) const;
@@ -176,11 +179,13 @@ class TreePlanner {
   std::vector<CodeSet> allowed_before_;    // what the categorical nodes of the path have changed
   std::vector<std::uint32_t> restricted_;  // columns, in the order of the path
   std::vector<std::int32_t> column_of_feature_, n_on_path_;
-  std::vector<InnerNode> inner_;
+  std::vector<InnerNode> inner_;                             // that weigh() has met, depth first
+  std::vector<std::pair<std::int32_t, std::int32_t>> span_;  // by node: of inner_, in its subtree
   std::vector<CodeSet> reach_;
+  std::vector<std::int32_t> first_inner_;       // by column: of the subtree at hand, or -1
+  std::vector<std::uint32_t> columns_at_hand_;  // that are split on there
   std::vector<Dim> dims_;
   std::size_t n_dims_ = 0;
-  bool fits_ = true;
   std::vector<double> expectation_;
   std::vector<std::int32_t> cuts_;  // scratch
   std::vector<CodeSet> kinds_;      // scratch

@@ -101,6 +101,7 @@ class AdditiveModel(FormulaModel):
     def __init__(self, n_features: int, offset: Float, response: str = "identity") -> None:
         self.n_features = n_features
         self.offset = np.asarray(offset, dtype=np.float64)
+        self.response_name = response
         self.response = RESPONSES[response]
         self.path = self.response.path
         self.n_outputs = 2 if response in ("sigmoid", "modified_huber") else len(self.offset)

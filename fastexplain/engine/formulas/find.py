@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.engine.formulas.known import Game, KnownFormula, is_numeric, known_formula
+from fastexplain.engine.formulas.known import FormulaModel, Game, KnownFormula, is_numeric, known_formula
 from fastexplain.engine.kernel.coalition_games import FormulaGame
 from fastexplain.engine.kernel.masking import MaskedRowBuilder, copied, make_builder
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.engine.progress import Bar, steps
 from fastexplain.models.agreement import agrees
 
-__all__ = ["Formula", "FormulaMemory", "find_formula"]
+__all__ = ["Formula", "FormulaMemory", "encoded_players", "find_formula"]
 
 # Arrays of a model up to this size are compared by their content.
 _DIGESTED_BYTES = 2**20
@@ -41,6 +41,8 @@ class Formula(NamedTuple):
         None: transformations were peeled off a black box.
     predictions : tuple of float64 arrays or None
         The model's own predictions of the background rows and of the explained rows, where they are known already.
+    model : FormulaModel or None
+        What `game` is of.
     """
 
     path: str
@@ -49,6 +51,7 @@ class Formula(NamedTuple):
     players: list[NDArray[np.intp]]
     game: Game | None
     predictions: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    model: FormulaModel | None = None
 
     def shap_values(
         self,
@@ -75,16 +78,19 @@ class Formula(NamedTuple):
     def formula_game(
         self,
         weights: NDArray[np.float64],
-        full: NDArray[np.float64],
         without: NDArray[np.float64],
         *,
         n_threads: int,
         backend: str,
     ) -> FormulaGame | None:
-        """The game of the formula's coalition values; None for a black box."""
-        if self.game is None:
+        """The game of the formula's coalition values; None for a black box.
+
+        The full coalition has the formula's value as all others have: a model that is gone can be played the same way.
+        """
+        if self.game is None or self.model is None:
             return None
         rows = self.builder.X, self.builder.background
+        full = self.model.predict(self.builder.X)
         return FormulaGame(self.game, *rows, self.players, weights, full, without, n_threads=n_threads, backend=backend)
 
 
@@ -129,9 +135,9 @@ def _bound(
     settings: dict[str, Any],
 ) -> Formula:
     encoded = make_builder(seen.encode(builder.X), seen.encode(builder.background), **settings)
-    columns = _encoded_players(seen, players)
+    columns = encoded_players(seen, players)
     game = None if seen.model is None else seen.model.bind(encoded.background, weights, columns)
-    return Formula(seen.path, encoded, predict.around(seen.predict), columns, game)
+    return Formula(seen.path, encoded, predict.around(seen.predict), columns, game, None, seen.model)
 
 
 class FormulaMemory:
@@ -246,7 +252,8 @@ class _Same:
         return id(self.held)
 
 
-def _encoded_players(seen: KnownFormula, players: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
+def encoded_players(seen: KnownFormula, players: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
+    """Columns of each player in encoded rows; a player whose columns the model drops has none."""
     if seen.columns_of is None:
         return players
     none = np.empty(0, dtype=np.intp)

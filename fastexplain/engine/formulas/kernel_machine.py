@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,18 +194,18 @@ class KernelMachine(FormulaModel):
     Attributes
     ----------
     kernel_sum : KernelSum
+    n_classes : int or None
+        The sums are decisions between each pair of so many classes, and the model gives a score to each class.
     """
 
     rtol = 1e-6  # the library takes distances apart into norms and products, which cancel
 
-    def __init__(
-        self, kernel_sum: KernelSum, apply: Callable[[Float], Float] | None = None, n_outputs: int | None = None
-    ) -> None:
-        self.kernel_sum = kernel_sum
-        self.apply = apply
-        self.path = "product_form" if apply is None else "kernel_sums"
+    def __init__(self, kernel_sum: KernelSum, n_classes: int | None = None) -> None:
+        self.kernel_sum, self.n_classes = kernel_sum, n_classes
+        self.apply: Callable[[Float], Float] | None = None if n_classes is None else partial(_votes, n_classes)
+        self.path = "product_form" if n_classes is None else "kernel_sums"
         self.n_features = kernel_sum.n_features
-        self.n_outputs = kernel_sum.n_sums if n_outputs is None else n_outputs
+        self.n_outputs = kernel_sum.n_sums if n_classes is None else n_classes
 
     def predict(self, X: Float) -> Float:
         sums = self.kernel_sum.evaluate(X)
@@ -277,8 +278,7 @@ def _support_vector_machine(owner: Any, method: str | None) -> FormulaModel | No
     if kernel_sum is None:
         return None
     if several and owner.decision_function_shape == "ovr":
-        n_classes = len(np.asarray(classes))
-        return KernelMachine(kernel_sum, lambda sums: _votes(sums, n_classes), n_classes)
+        return KernelMachine(kernel_sum, len(np.asarray(classes)))
     return KernelMachine(kernel_sum)
 
 
@@ -302,7 +302,7 @@ def _pairwise_coefficients(dual: Float, n_support: NDArray[Any]) -> Float:
     return out
 
 
-def _votes(sums: Float, n_classes: int) -> Float:
+def _votes(n_classes: int, sums: Float) -> Float:
     """scikit-learn's one-versus-rest form of pairwise decisions: votes, with the summed decisions to break ties."""
     votes = np.zeros((*sums.shape[:-1], n_classes))
     confidence = np.zeros_like(votes)

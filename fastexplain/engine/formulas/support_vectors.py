@@ -39,6 +39,8 @@ class SupportVectorModel(FormulaModel):
     response : {"identity", "sigmoid", "votes", "probabilities"}
         The decisions; 1 / (1 + exp(-f)) of one, for both classes; scikit-learn's one-versus-rest scores from
         one-versus-one decisions; libsvm's probabilities.
+    platt : tuple of float64 arrays of shape (n_decisions,), or None
+        Slopes and shifts of libsvm's probabilities.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class SupportVectorModel(FormulaModel):
         linear = kernel == "linear"
         self.gamma, self.coef0 = (1.0, 0.0) if linear else (gamma, 0.0 if kernel == "rbf" else coef0)
         self.degree = degree if kernel == "poly" else 1
-        self._platt = platt
+        self.platt = platt
 
     def calibrated(self, slope: float, shift: float) -> SupportVectorModel:
         """The probabilities 1 / (1 + exp(-(slope f + shift))) of this model's one decision f."""
@@ -79,11 +81,15 @@ class SupportVectorModel(FormulaModel):
         )
 
     def predict(self, X: Float) -> Float:
+        return self.respond(self.decisions(X))
+
+    def decisions(self, X: Float) -> Float:
+        """The weighted sums of kernel values, (n_rows, n_decisions)."""
         kernels = np.empty((len(X), len(self.vectors)))
         for i, row in enumerate(X):  # a row at a time: bounded memory; few rows are asked for
             cells = self.cells(row[None])[0]
             kernels[i] = self._kernel(cells.sum(axis=0))
-        return self.respond(kernels @ self.coefficients.T + self.offset)
+        return kernels @ self.coefficients.T + self.offset
 
     def bind(self, background: Float, weights: Float | None = None, groups: Columns | None = None) -> Game:
         return _Game(self, background, equal_weights(len(background), weights), groups)
@@ -102,8 +108,8 @@ class SupportVectorModel(FormulaModel):
             return np.concatenate([sigmoid(-decisions), sigmoid(decisions)], axis=-1)
         if self.response == "votes":
             return _votes(decisions, self.n_outputs)
-        assert self._platt is not None
-        return couple_probabilities(decisions, *self._platt, self.n_outputs, n_threads=n_threads, backend=backend)
+        assert self.platt is not None
+        return couple_probabilities(decisions, *self.platt, self.n_outputs, n_threads=n_threads, backend=backend)
 
     def _kernel(self, sums: Float) -> Float:
         if self.kernel == "rbf":

@@ -23,9 +23,11 @@ from fastexplain.engine.shown import result_repr
 from fastexplain.rows.tables import slice_rows
 
 if TYPE_CHECKING:
+    from fastexplain.engine.background import Background
     from fastexplain.engine.formulas.find import Formula, FormulaMemory
+    from fastexplain.engine.formulas.known import FormulaModel, Game
 
-__all__ = ["KernelShapResult", "kernel_shap", "remembering_kernel_shap", "subset_kernel_shap"]
+__all__ = ["KernelShapResult", "formula_kernel_shap", "kernel_shap", "remembering_kernel_shap", "subset_kernel_shap"]
 
 _CHUNK_BYTES = 64 * 2**20
 # Masked rows of one explained row that are predicted as fast as a formula is found for that row's own background.
@@ -236,6 +238,61 @@ def _explained(model_or_predict: Any, options: _Options, formula: Formula | None
     return result
 
 
+def formula_kernel_shap(
+    model: FormulaModel,
+    game: Game,
+    X: NDArray[np.float64],
+    background: Background,
+    without: NDArray[np.float64],
+    players: list[NDArray[np.intp]],
+    path: str,
+    *,
+    link: Any = "identity",
+    n_samples: int | str = "auto",
+    tol: float = 0.01,
+    seed: int = 0,
+    n_threads: int | None = None,
+    show_progress: bool | None = False,
+) -> tuple[KernelShapResult, NDArray[np.float64]]:
+    """`kernel_shap` by a formula that was found before: for a model that is not there any more.
+
+    Parameters
+    ----------
+    model : FormulaModel
+    game : Game
+        The model's, bound to `background` and `players`.
+    X : float64 array of shape (n_rows, n_encoded)
+        As the formula takes rows.
+    background : Background
+        Of such rows; weights sum to 1.
+    without : float64 array of shape (n_background, n_outputs)
+        What the model itself predicted for the background.
+    players : list of int arrays
+        Columns of each player; one that has none is worth 0.
+    path : str
+        As `kernel_shap` names the formula.
+    link, n_samples, tol, seed, n_threads, show_progress
+        As in `kernel_shap`.
+
+    Returns
+    -------
+    result : KernelShapResult
+        Bit for bit that of `kernel_shap` with the model itself.
+    outputs : float64 array of shape (n_rows, n_outputs)
+        The formula's predictions.
+    """
+    from fastexplain.engine.formulas.find import Formula
+
+    rules = _rules(link, n_samples, tol, False, seed, n_threads, "auto", None)
+    builder = make_builder(X, background.data, n_threads=rules.n_threads, backend=rules.backend)
+    full = model.predict(builder.X)
+    predict = PredictFunction.named(model.predict, path)
+    formula = Formula(path, builder, predict, players, game, (without, full), model)
+    options = _Options(rules, predict, builder, players, background.weights, _CHUNK_BYTES, show_progress)
+    with progress(builder.n_rows, "kernel_shap", show_progress) as bar:
+        return _by_formula(options, formula, bar), full
+
+
 def subset_kernel_shap(
     model_or_predict: Any,
     X: Any,
@@ -374,7 +431,7 @@ def _by_formula(options: _Options, formula: Formula, bar: Bar) -> KernelShapResu
                 np.ones(len(values), dtype=bool),
                 formula.path,
             )
-    game = formula.formula_game(options.weights, full, without, **settings)
+    game = formula.formula_game(options.weights, without, **settings)
     assert game is not None
     return _prefixed(_played(game, options, bar), formula.path)
 

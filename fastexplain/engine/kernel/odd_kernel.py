@@ -117,46 +117,62 @@ def rule(n_players: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return (points + 1) / 2, weights / 2
 
 
-# LAPACK is called directly: SciPy's checks of each argument would take as long as the small systems of the tuning.
+# NumPy's linear algebra alone: a stored explainer is played where there is nothing else, with the same bits.
+
+# Rows of a triangular system that are solved together; what they add to the others is one product.
+_BLOCK = 64
 
 
 def cholesky(covariance: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
     """Lower factor of covariance + diag(noise); rounding may call for a little more on the diagonal."""
-    from scipy.linalg.lapack import dpotrf
-
     jitter = EXACT_NUGGET
+    matrix = np.array(covariance, order="C")
     diagonal = covariance.diagonal() + noise
     while True:
-        matrix = np.array(covariance, order="F")
-        matrix.ravel(order="K")[:: len(matrix) + 1] = diagonal + jitter
-        factor, info = dpotrf(matrix, lower=1, clean=0, overwrite_a=1)
-        if info == 0:
-            return np.asarray(factor)
-        jitter *= 100
+        matrix.ravel()[:: len(matrix) + 1] = diagonal + jitter
+        try:
+            return np.asarray(np.linalg.cholesky(matrix))
+        except np.linalg.LinAlgError:
+            jitter *= 100
 
 
 def whitened(factor: NDArray[np.float64], b: NDArray[np.float64], trans: int = 0) -> NDArray[np.float64]:
     """Solve with a lower factor, or with its transpose."""
-    from scipy.linalg.lapack import dtrtrs
-
-    return np.asarray(dtrtrs(factor, b, lower=1, trans=trans)[0])
+    return _backward(factor.T, b) if trans else _forward(factor, b)
 
 
 def upper(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The triangular factor R of a QR decomposition."""
-    from scipy.linalg.lapack import dgeqrf
-
-    rows = min(matrix.shape)
-    return np.triu(dgeqrf(matrix)[0][:rows])
+    return np.asarray(np.linalg.qr(matrix, mode="r"))
 
 
 def upper_solve(R: NDArray[np.float64], b: NDArray[np.float64], trans: int = 0) -> NDArray[np.float64]:
     """Solve with an upper factor, or with its transpose."""
-    from scipy.linalg.lapack import dtrtrs
-
-    return np.asarray(dtrtrs(R, b, lower=0, trans=trans)[0])
+    return _forward(R.T, b) if trans else _backward(R, b)
 
 
 def normal_solve(R: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solve R^T R x = b."""
     return upper_solve(R, upper_solve(R, b, trans=1))
+
+
+def _forward(lower: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solve a lower triangular system from the top, a block of rows at a time."""
+    x = np.array(b)
+    for start in range(0, len(x), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        if start:
+            x[block] -= lower[block, :start] @ x[:start]
+        x[block] = np.linalg.solve(lower[block, block], x[block])
+    return x
+
+
+def _backward(upper: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solve an upper triangular system from the bottom, a block of rows at a time."""
+    x = np.array(b)
+    for start in reversed(range(0, len(x), _BLOCK)):
+        stop = min(start + _BLOCK, len(x))
+        if stop < len(x):
+            x[start:stop] -= upper[start:stop, stop:] @ x[stop:]
+        x[start:stop] = np.linalg.solve(upper[start:stop, start:stop], x[start:stop])
+    return x

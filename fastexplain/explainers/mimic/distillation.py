@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.probability import expit
 from fastexplain.engine.progress import progress
 from fastexplain.explainers.mimic.surrogates._base import BaseExplainableModel
-from fastexplain.explainers.shared.probability import expit
 from fastexplain.explanation.numbers.fidelity import FidelityReport, classifier_fidelity, regression_fidelity
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.tables import take_rows

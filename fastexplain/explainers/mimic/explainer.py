@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain._threads import resolve_num_threads
+from fastexplain.engine.probability import warn_of_rescaled_values
 from fastexplain.engine.progress import progress
 from fastexplain.exceptions import PoorFidelityWarning, ScenarioNotSupportedException
 from fastexplain.explainers.mimic.arguments import (
@@ -47,7 +48,6 @@ from fastexplain.explainers.shared.checks import (
     plain_output,
 )
 from fastexplain.explainers.shared.later import agree, model_has_changed, returned
-from fastexplain.explainers.shared.probability import warn_of_rescaled_values
 from fastexplain.explanation import GlobalExplanation, GlobalLocalExplanation, LocalExplanation
 from fastexplain.explanation.explanation import RESCALED, Context, Predictions
 from fastexplain.explanation.sparse_explanation import SparseGlobalLocalExplanation, SparseLocalExplanation

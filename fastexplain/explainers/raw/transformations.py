@@ -248,8 +248,10 @@ class ColumnTuples:
 
     def blocks(self, rows: Any) -> list[Block]:
         """The transformers, and the positions of their columns."""
-        labels = _labels(rows) or self.names
-        n_columns = count_columns(rows)
+        return self.blocks_of(_labels(rows) or self.names, count_columns(rows))
+
+    def blocks_of(self, labels: list[Any] | None, n_columns: int) -> list[Block]:
+        """The same of rows whose columns have these names, None for positions alone."""
         return [
             _tuple_block(columns, transformer, options, labels, n_columns)
             for columns, transformer, options in self.tuples

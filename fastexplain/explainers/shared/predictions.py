@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.probability import expit
 from fastexplain.exceptions import UnsupportedModelError
-from fastexplain.explainers.shared.probability import expit
 from fastexplain.models import TreeModel
 from fastexplain.models.trees.registry import rows_for_library
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from fastexplain import _files
 from fastexplain.explanation.explanation import Explanation
-from fastexplain.explanation.files import atomic as _atomic
 from fastexplain.explanation.files.json_values import described, write_value
 from fastexplain.explanation.files.record import Record, package_version, take_apart
 from fastexplain.explanation.global_explanation import GlobalExplanation
@@ -112,11 +112,11 @@ def write_directory(
         raise NotADirectoryError(f"{path} is a file; an explanation is saved as a directory, or as a .parquet file.")
     record = take_apart(explanation, include_eval_data=include_eval_data, include_init_data=include_init_data)
     if path.is_dir():
-        with _atomic.filled_directory(path, METADATA_FILE, _FILES) as folder:
+        with _files.filled_directory(path, METADATA_FILE, _FILES) as folder:
             _write_files(explanation, record, folder)
         return
     try:
-        with _atomic.new_directory(path) as folder:
+        with _files.new_directory(path) as folder:
             _write_files(explanation, record, folder)
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):  # made by another process meanwhile

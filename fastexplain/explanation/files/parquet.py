@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from fastexplain import _files
 from fastexplain._optional import optional
 from fastexplain.explanation.explanation import Explanation
-from fastexplain.explanation.files import atomic as _atomic
 from fastexplain.explanation.files.arrow_data import to_columns
 from fastexplain.explanation.files.arrow_files import ParquetSink, embedded, sink_for
 from fastexplain.explanation.files.arrow_layout import Layout, Parts, parts_of
@@ -95,7 +95,7 @@ class ParquetWriter:
         self._layout = Layout(list(features), len(base), base, classes, dtype, facts)
         optional("pyarrow.parquet", "arrow", "Writing Parquet")
         # None once the writer is closed
-        self._temporary: Path | None = _atomic.hidden_name(self.path)
+        self._temporary: Path | None = _files.hidden_name(self.path)
         self._sink: ParquetSink | None = None
         self._schema: Any = None
         self._pending: list[Any] = []
@@ -154,7 +154,7 @@ class ParquetWriter:
         sink = self._open(self._layout.table(self._layout.values(nothing), slice(0, 0)).schema)
         self._flush(sink)
         sink.close()
-        _atomic.flush(self._temporary)
+        _files.flush(self._temporary)
         os.replace(self._temporary, self.path)
         self._temporary = None
 
@@ -323,7 +323,7 @@ def write_parquet(
     entries, blob = embedded(hidden, kind.start)
     n_rows = shown[0][1].n_rows
     row_bytes = sum(c.matrix[:1].nbytes if c.matrix is not None else 16 for _, c in shown)
-    with _atomic.whole_file(path) as temporary:
+    with _files.whole_file(path) as temporary:
         sink = kind(temporary)
         try:
             sink.open(layout.table(shown, slice(0, 0), embedded=entries).schema, blob)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.feature_map import FeatureMap
 from fastexplain.rows.kept import kept_rows
 from fastexplain.rows.kinds import is_sparse
 
@@ -30,9 +31,6 @@ __all__ = [
 ]
 
 _logger = logging.getLogger("fastexplain")
-
-# Values mapped at a time: their transposed copy is so large, and stays in the cache.
-_BLOCK_BYTES = 2**20
 
 
 def combined_map(feature_maps: Any) -> Any:
@@ -136,19 +134,10 @@ def map_values(values: NDArray[np.floating[Any]], feature_map: Any) -> NDArray[n
     ValueError
         The map has another number of columns than the values have features.
     """
-    n_rows, n_engineered, n_outputs = values.shape
-    _check_width(feature_map, n_engineered)
+    _check_width(feature_map, values.shape[1])
     if is_identity(feature_map):
         return values
-    n_raw = feature_map.shape[0]
-    mapped = np.empty((n_rows, n_raw, n_outputs), dtype=np.result_type(values.dtype, np.float32))
-    step = max(1, _BLOCK_BYTES // (8 * max(1, n_engineered * n_outputs)))
-    for start in range(0, n_rows, step):
-        block = values[start : start + step]
-        by_feature = block.transpose(1, 0, 2).reshape(n_engineered, len(block) * n_outputs)
-        sums = (feature_map @ by_feature).reshape(n_raw, len(block), n_outputs)
-        mapped[start : start + step] = sums.transpose(1, 0, 2)
-    return mapped
+    return FeatureMap.of(feature_map).mapped(values)
 
 
 def _check_width(feature_map: Any, n_features: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -29,15 +30,38 @@ SMOOTH, KINK_AT_ZERO, PIECEWISE = 0, 1, 2
 
 
 def _sigmoid(z: Array) -> Array:
-    from scipy.special import expit
+    small = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1.0, small) / (1.0 + small)
 
-    return np.asarray(expit(z), dtype=np.float64)
+
+# Nodes of the normal distribution's expansions, and the largest argument: beyond it, one less it is below rounding.
+_CDF_STEP, _CDF_END, _CDF_TERMS = 1 / 16, 9.0, 9
+
+
+@cache
+def _cdf_expansions() -> Array:
+    """Taylor coefficients of the normal distribution function around each node, (n_nodes, n_terms).
+
+    Its derivatives are the density times Hermite polynomials, H_(j+1) = x H_j - j H_(j-1), with alternating signs.
+    """
+    nodes = np.arange(-_CDF_END, _CDF_END + _CDF_STEP, _CDF_STEP)
+    coefficients = [np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in nodes.tolist()])]
+    before, hermite = np.zeros_like(nodes), np.exp(-0.5 * nodes * nodes) / math.sqrt(2.0 * math.pi)
+    for j in range(_CDF_TERMS):
+        coefficients.append((-1) ** j * hermite / math.factorial(j + 1))
+        before, hermite = hermite, nodes * hermite - j * before
+    return np.stack(coefficients, axis=1)
 
 
 def _normal_cdf(z: Array) -> Array:
-    from scipy.special import ndtr
-
-    return np.asarray(ndtr(z), dtype=np.float64)
+    inside = np.clip(z, -_CDF_END, _CDF_END)
+    nearest = np.rint((inside + _CDF_END) / _CDF_STEP)
+    away = inside - (nearest * _CDF_STEP - _CDF_END)
+    expansions = _cdf_expansions()[nearest.astype(np.intp)]
+    found = expansions[..., -1]
+    for j in range(_CDF_TERMS - 1, -1, -1):
+        found = found * away + expansions[..., j]
+    return np.asarray(found, dtype=np.float64)
 
 
 def _softplus(z: Array, beta: float, threshold: float) -> Array:

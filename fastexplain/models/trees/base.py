@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.models.trees.answers import Answers
 from fastexplain.models.trees.forest import Forest
 from fastexplain.rows.arrays import dense
+from fastexplain.rows.encoding import RowEncoding
 
 __all__ = ["TreeModel"]
 
@@ -70,6 +72,58 @@ class TreeModel(abc.ABC):
     def predicts_raw(self) -> bool:
         """Whether the raw output is a prediction in the units of the target."""
         return False
+
+    @property
+    def answers(self) -> Answers:
+        """How raw outputs become what the library answers.
+
+        By default, what the attributes above say: a regression's raw output is its prediction, and the largest output
+        or probability is the class.
+        """
+        if self.task == "regression":
+            return Answers()
+        if self.gives_probabilities:
+            return Answers(decision="largest")
+        slope = self.logistic_slope
+        if slope is not None:
+            return Answers("logistic", slope, "positive")
+        return Answers("softmax", decision="largest_raw")
+
+    def encoding(self, examples: Any = None) -> RowEncoding:
+        """How `prepare` turns rows into numbers, as data. By default rows are numbers.
+
+        Parameters
+        ----------
+        examples : table, optional
+            Rows like those of the training, where the model alone does not say which columns hold its categories.
+        """
+        return self._encoding()
+
+    def _encoding(self, **rules: Any) -> RowEncoding:
+        """An encoding of what the forest takes, with the library's further rules."""
+        forest = self.forest
+        return RowEncoding(
+            self.library,
+            forest.n_features,
+            self.feature_names,
+            allow_nan=forest.allow_nan,
+            allow_inf=forest.allow_inf,
+            float32=forest.float32_input,
+            missing_value=forest.missing_value,
+            **rules,
+        )
+
+    def own_outputs(self, X: NDArray[np.floating]) -> NDArray[np.float64] | None:
+        """What the library itself answers to rows that `prepare` returned: probabilities of a classifier, predictions.
+
+        A bare booster's are of its one method. None where the library's methods cannot be asked about such rows.
+        """
+        asked = "predict_proba" if self.task == "classification" and not self.is_bare else "predict"
+        return np.asarray(getattr(self.model, asked)(self.rows_to_predict(X)), dtype=np.float64)
+
+    def votes(self) -> NDArray[np.float64] | None:
+        """Leaf values of all nodes before the library divides by the number of trees, where ties hang on them."""
+        return None
 
     @property
     def is_current(self) -> bool:

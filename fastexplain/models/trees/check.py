@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.exceptions import ModelConversionError
-from fastexplain.models.agreement import disagreement
+from fastexplain.models.agreement import agrees, disagreement
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import Forest
 
-__all__ = ["check_conversion", "check_own_methods", "probe_rows"]
+__all__ = ["answers_agree", "check_conversion", "check_own_methods", "probe_rows"]
 
 N_PROBE_ROWS = 48
 # Numbers in all probe rows together: fewer rows where there are very many features.
@@ -119,6 +119,23 @@ def check_own_methods(model: TreeModel, known: type, X: NDArray[np.float64]) -> 
             raise _predicts_otherwise(model.model, name, known) from error
         if not _same(ours, theirs):
             raise _predicts_otherwise(model.model, name, known)
+
+
+def answers_agree(model: TreeModel) -> bool:
+    """Whether `TreeModel.answers` makes of raw outputs what the library's own ``predict`` and ``predict_proba`` do.
+
+    Asked on `probe_rows`, up to the library's own rounding.
+    """
+    X = probe_rows(model.forest)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the rows have no names
+        theirs = model.own_outputs(X)
+    if theirs is None:
+        return True
+    raw = model.raw_predict_prepared(X)
+    of_classes = model.task == "classification" and not model.is_bare
+    ours = model.answers.probabilities(raw) if of_classes else model.answers.outputs(raw)
+    return agrees(ours, theirs.reshape(len(X), -1), TOLERANCE[model.forest.float32_model], floor=1.0)
 
 
 def _same(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:

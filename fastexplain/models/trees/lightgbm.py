@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fastexplain._optional import optional
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
+from fastexplain.models.trees.answers import Answers
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import ZERO_THRESHOLD, Forest
 from fastexplain.models.trees.lightgbm_text import (
@@ -30,12 +31,21 @@ from fastexplain.models.trees.lightgbm_text import (
     read_text,
 )
 from fastexplain.models.trees.structure import NodeTable
+from fastexplain.rows.encoding import RowEncoding
 from fastexplain.rows.matrix import as_matrix, plain_pandas_dtypes
 
 __all__ = ["LightGBMModel", "load", "read_file"]
 
 LIBRARY = "LightGBM"
 IDENTITY_OBJECTIVES = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
+# Objective -> the link of its prediction, where that is not the margin.
+_LINKS = {
+    "poisson": "exp",
+    "gamma": "exp",
+    "tweedie": "exp",
+    "cross_entropy_lambda": "log1p_exp",
+    "xentlambda": "log1p_exp",
+}
 CLASSIFICATION_OBJECTIVES = {"binary", "multiclass", "multiclassova"}
 # Bits of a node's decision_type.
 CATEGORICAL, DEFAULT_LEFT, MISSING_SHIFT = 1, 2, 2
@@ -162,6 +172,47 @@ class LightGBMModel(TreeModel):
     @property
     def predicts_raw(self) -> bool:
         return self._objective[:1] in [[name] for name in IDENTITY_OBJECTIVES] and "sqrt" not in self._objective
+
+    @property
+    def answers(self) -> Answers:
+        name = "".join(self._objective[:1])
+        slope = self.logistic_slope
+        if self.task == "regression":
+            if "sqrt" in self._objective:
+                return Answers("signed_square")
+            if slope is not None:
+                return Answers("logistic", slope)
+            return Answers(_LINKS.get(name, "identity"))
+        if slope is not None:
+            return Answers("logistic", slope, "more_likely")
+        if name == "multiclassova":
+            stated = [float(option[8:]) for option in self._objective[1:] if option.startswith("sigmoid:")]
+            return Answers("logistic", stated[0] if stated else 1.0, "largest")
+        return Answers("softmax", decision="largest")
+
+    def encoding(self, examples: Any = None) -> RowEncoding:
+        """See `TreeModel.encoding`.
+
+        Raises
+        ------
+        UnsupportedModelError
+            The model was fitted on categories, and neither it nor the examples say in which columns.
+        """
+        labels = self._category_columns(examples)
+        return self._encoding(categories=labels, integers_as_float32=True)
+
+    def _category_columns(self, examples: Any) -> dict[int, list[Any]]:
+        if not self._category_lists:
+            return {}
+        found = self._label_columns(examples)
+        if found is None:  # those that the trees may split by category; a constant column is of no kind
+            found = [i for i, numerical in enumerate(self._is_numerical) if not numerical]
+        if len(found) != len(self._category_lists):
+            raise UnsupportedModelError(
+                f"The LightGBM model was fitted on {len(self._category_lists)} columns of categories, and keeps no "
+                "names of them; pass initialization_examples, a table whose columns have the category type."
+            )
+        return dict(zip(found, self._category_lists, strict=True))
 
     @property
     def explained_methods(self) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.models.trees.answers import Answers
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import Forest
 from fastexplain.models.trees.sklearn_trees import fitted_names, without_names
+from fastexplain.rows.encoding import RowEncoding
 from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.matrix import as_matrix
 
@@ -78,6 +80,21 @@ class SklearnHistModel(TreeModel):
     @property
     def predicts_raw(self) -> bool:
         return self.task == "regression" and self.model.loss not in ("poisson", "gamma")
+
+    @property
+    def answers(self) -> Answers:
+        if self.task == "regression":
+            return Answers("exp" if self.model.loss in ("poisson", "gamma") else "identity")
+        if self.single_margin:
+            return Answers("logistic", decision="positive")
+        return Answers("softmax", decision="largest_raw")
+
+    def own_outputs(self, X: NDArray[np.floating]) -> NDArray[np.float64] | None:
+        return None if self._categories else super().own_outputs(X)  # it takes labels, and prepared rows hold codes
+
+    def encoding(self, examples: Any = None) -> RowEncoding:
+        labels = {i: np.asarray(known).tolist() for i, known in self._categories.items()}
+        return self._encoding(categories=labels, labels_in_arrays=True)
 
     def prepare(self, X: Any) -> NDArray[np.floating]:
         return as_matrix(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.models.trees.answers import Answers
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import Forest
 from fastexplain.rows.fitted import rows_as_fitted
@@ -106,6 +107,24 @@ class SklearnTreeModel(TreeModel):
     @property
     def predicts_raw(self) -> bool:
         return self.task == "regression"
+
+    @property
+    def answers(self) -> Answers:
+        if self.gives_probabilities:
+            return Answers(decision="largest", votes=self.forest.n_trees)
+        if self.task == "regression":
+            return Answers()
+        slope = self.logistic_slope
+        if slope is None:
+            return Answers("softmax", decision="largest_raw")
+        return Answers("logistic", slope, "not_negative")
+
+    def votes(self) -> NDArray[np.float64] | None:
+        """Class fractions of all nodes, as the trees hold them."""
+        if not self.gives_probabilities:
+            return None
+        trees = [estimator.tree_ for estimator in getattr(self.model, "estimators_", [self.model])]
+        return np.concatenate([tree.value[:, 0, :] for tree in trees])
 
     @property
     def is_current(self) -> bool:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fastexplain._optional import optional
 from fastexplain.exceptions import ModelConversionError, UnsupportedModelError
 from fastexplain.models.trees import ubjson
+from fastexplain.models.trees.answers import Answers
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.forest import Forest
 from fastexplain.models.trees.xgboost_document import (
@@ -29,6 +30,7 @@ from fastexplain.models.trees.xgboost_document import (
     joined,
     read_document,
 )
+from fastexplain.rows.encoding import RowEncoding
 from fastexplain.rows.kinds import is_sparse
 from fastexplain.rows.matrix import as_matrix, categorical_columns, refuse_non_finite
 
@@ -235,6 +237,37 @@ class XGBoostModel(TreeModel):
             rows[:, i] = self._model_codes(rows[:, i], i, labels, X)
         refuse_non_finite(rows, allow_nan=True, allow_inf=self.forest.allow_inf, names=self.feature_names, float32=True)
         return self._without_invalid_categories(rows, owned=bool(own))
+
+    @property
+    def answers(self) -> Answers:
+        objective, decision = self._objective, None
+        if objective.startswith("multi:"):
+            return Answers("softmax", decision="largest", arithmetic="float32")
+        if self.task == "classification":
+            decision = "over_half" if objective in LOGIT_LINK else "raw_over_half"
+        link = "logistic" if objective in LOGIT_LINK else "exp" if objective in LOG_LINK else "identity"
+        if objective == "binary:hinge":
+            link, decision = "step", "positive"
+        if objective == EXPECTILE and self.forest.n_outputs > 1:
+            link = "expectiles"
+        return Answers(link, decision=decision, arithmetic="float32")
+
+    def own_outputs(self, X: NDArray[np.floating]) -> NDArray[np.float64] | None:
+        # of a booster with this objective, predict returns classes
+        return None if self.is_bare and self._objective == "multi:softmax" else super().own_outputs(X)
+
+    def encoding(self, examples: Any = None) -> RowEncoding:
+        checked: tuple[int, ...] = ()
+        if self.forest.has_categories:
+            assert self.forest.category_set is not None
+            checked = tuple(np.unique(self.forest.feature[self.forest.category_set >= 0]).tolist())
+        return self._encoding(
+            categories={i: list(labels) for i, labels in self._labels.items()},
+            unknown="error",
+            checked_categories=checked,
+            largest_category=MAX_CATEGORY,
+            unstored=float("nan"),
+        )
 
     @property
     def is_current(self) -> bool:

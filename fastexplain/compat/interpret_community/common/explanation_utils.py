@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.engine.background import has_weights, summarize_background
+from fastexplain.engine.probability import scaled_to_probability
 from fastexplain.explainers.mimic.augmentation import augmented
-from fastexplain.explainers.shared.probability import scaled_to_probability
 from fastexplain.explanation.numbers.feature_maps import combined_map
 from fastexplain.rows.arrays import dense
 from fastexplain.rows.kinds import is_sparse

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.probability import expit
 from fastexplain.explainers.mimic.surrogates._scaling import scaled_to
 from fastexplain.explainers.options import ExplainableModelType, ShapValuesOutput
 from fastexplain.explainers.shared.checks import plain_output
-from fastexplain.explainers.shared.probability import expit
 
 __all__ = ["RANDOM_STATE", "BaseExplainableModel", "Surrogate", "SurrogateValues"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastexplain.explainers.shared.probability import scaled_to_probability
+from fastexplain.engine.probability import scaled_to_probability
 
 __all__ = ["scaled_to"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["filled_directory", "flush", "hidden_name", "new_directory", "whole_file"]
+__all__ = ["filled_directory", "flush", "hidden_name", "new_directory", "trade", "whole_file"]
 
 
 @contextmanager
@@ -29,8 +30,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
-    """A hidden directory beside `path`, which gets that name when the block ends without an error."""
+def new_directory(path: Path, put: Callable[[Path, Path], Any] = os.rename) -> Iterator[Path]:
+    """A hidden directory beside `path`, which gets that name when the block ends without an error.
+
+    `put` gives the name. With `trade`, a directory that has it already is afterwards found under the yielded name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = hidden_name(path)
     temporary.mkdir()
@@ -39,7 +43,7 @@ def new_directory(path: Path) -> Iterator[Path]:
         for file in temporary.iterdir():
             flush(file)
         flush(temporary)
-        os.rename(temporary, path)
+        put(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -68,6 +72,35 @@ def filled_directory(path: Path, marker: str, known: Iterable[str]) -> Iterator[
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     flush(path)
+
+
+def trade(new: Path, old: Path) -> None:
+    """Have two directories trade their names, where the system can in one step, so that neither name is ever free."""
+    if _exchange(new, old):
+        return
+    aside = hidden_name(old)
+    os.rename(old, aside)
+    try:
+        os.rename(new, old)
+    except OSError:
+        os.rename(aside, old)
+        raise
+    os.rename(aside, new)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Linux's renameat2 with RENAME_EXCHANGE, which `os` lacks; False where there is none, or it refuses."""
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):  # another libc, or Windows
+        return False
+    in_working_directory, exchange = -100, 2
+    result: int = renameat2(
+        in_working_directory, os.fsencode(first), in_working_directory, os.fsencode(second), ctypes.c_uint(exchange)
+    )
+    return result == 0
 
 
 def hidden_name(path: Path) -> Path:

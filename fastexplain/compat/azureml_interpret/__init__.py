@@ -1,0 +1,1 @@
+"""azureml-interpret's names, for ``fastexplain.install_as("azureml.interpret")``: its scoring explainers."""

@@ -1,0 +1,1 @@
+"""What azureml-interpret's modules share."""

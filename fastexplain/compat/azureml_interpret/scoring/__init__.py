@@ -1,0 +1,1 @@
+"""Scoring explainers, where azureml-interpret has them."""

@@ -1,0 +1,203 @@
+"""From a `KernelExplainer` to a `KernelMethod`: what is known of its model, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastexplain.engine.background import Background, as_background
+from fastexplain.engine.formulas.find import encoded_players
+from fastexplain.engine.formulas.known import KnownFormula, as_float64, is_numeric, known_formula
+from fastexplain.engine.predict import PredictFunction
+from fastexplain.exceptions import PredictionError, UnsupportedModelError
+from fastexplain.explainers.kernel import KernelExplainer, partition
+from fastexplain.explainers.raw.pipelines import taken_apart
+from fastexplain.models.agreement import agrees
+from fastexplain.rows.encoding import RowEncoding
+from fastexplain.rows.tables import count_columns
+from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, class_rules, predicted_values
+from fastexplain.scoring.formulas.parts import is_storable
+from fastexplain.scoring.kernel import MOST_SAMPLES, KernelMethod, KernelOptions, Players
+from fastexplain.scoring.method import Floats
+
+__all__ = ["Steps", "kernel_method", "rule_of"]
+
+# Largest part of a prediction by which a rule may miss the model's own: rounding of another order of sums.
+_ROUNDING = 1e-4
+
+
+class Steps(NamedTuple):
+    """Transformers of a pipeline that is explained as a whole: its columns play, and the last step has a formula.
+
+    Attributes
+    ----------
+    pipeline : object
+        Fitted; from the user's rows to those of the last step.
+    encode : callable
+        The same, as the formula was found with it.
+    """
+
+    pipeline: Any
+    encode: Callable[[Any], Floats]
+
+
+def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | None]:
+    """What is kept of an explainer, and the steps that rows go through before, where its model is a pipeline.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Rows hold other things than numbers, and nothing is known of the model; or an option has no counterpart.
+    """
+    _refuse_options(explainer)
+    background = as_background(explainer._background.data, explainer._background.weights)
+    predict = PredictFunction(explainer._box.target)
+    outputs = explainer._box.outputs(background.data)
+    seen = _formula(predict, background)
+    steps = None
+    if seen is not None and seen.columns_of is not None:
+        pipeline = _pipeline(explainer)
+        steps = None if pipeline is None else Steps(pipeline, seen.encode)
+        seen = None if pipeline is None else seen
+    if seen is None and not is_numeric(background.data):
+        raise UnsupportedModelError(
+            f"{explainer._box.name} is a black box on rows that hold other things than numbers; a scoring explainer "
+            "holds none. Explain the last step of the pipeline with transformations=, so that it sees numbers alone."
+        )
+    rows = as_float64(background.data) if seen is None else np.array(seen.encode(background.data), order="C")
+    players = _players(explainer, seen, count_columns(background.data))
+    model = None if seen is None else seen.model
+    options = _options(explainer, model, rows, background.data, outputs)
+    method = KernelMethod(
+        model,
+        "black_box" if seen is None else seen.path,
+        Background(rows, background.weights),
+        outputs,
+        players,
+        options,
+        task=explainer._explained.task,
+        classes=explainer.classes,
+        encoding=RowEncoding(explainer._box.name, rows.shape[1], allow_nan=seen is None, allow_inf=seen is None),
+    )
+    if model is None:
+        try:
+            method.take_predictor(explainer._box.target)
+        except PredictionError:  # it takes rows in another form: whoever loads the artifact gives a function of arrays
+            method.predictor = None
+    if steps is not None or explainer._players is not None:
+        method.n_raw = players.n_values
+    return method, steps
+
+
+def _refuse_options(explainer: KernelExplainer) -> None:
+    if explainer._subset is not None:
+        raise UnsupportedModelError(
+            "explain_subset plays another game for each row, with all other features at the row's own values; a "
+            "scoring explainer plays one. Leave explain_subset out."
+        )
+    owner = PredictFunction(explainer._box.target).owner
+    if any("ThresholdClassifier" in cls.__name__ for cls in type(owner).__mro__):
+        raise UnsupportedModelError(
+            f"{type(owner).__name__} predicts by a threshold of its own, which a scoring explainer does not know. "
+            "Explain the model inside, estimator_."
+        )
+    if explainer._grouped and explainer._players is None:
+        raise UnsupportedModelError(
+            "aggregate='group' with transformations that mix columns transforms every masked row; a scoring explainer "
+            "does not. Use aggregate='sum'."
+        )
+    if explainer.nsamples != "auto" and not 2 <= int(explainer.nsamples) <= MOST_SAMPLES:
+        raise UnsupportedModelError(f"nsamples is {explainer.nsamples}; a scoring explainer takes 2 to {MOST_SAMPLES}.")
+
+
+def _formula(predict: PredictFunction, background: Background) -> KnownFormula | None:
+    """What the explainer's own calls find, where an artifact can hold it."""
+
+    def probed(rows: Any) -> Floats:
+        return predict(rows, rows.shape[0])
+
+    seen = known_formula(predict.owner, predict.method, probed, background.data, background.data)
+    if seen is None or seen.model is None or not is_storable(seen.model):
+        return None
+    return seen
+
+
+def _pipeline(explainer: KernelExplainer) -> Any:
+    """The fitted steps before the last one; None where rows were transformed before already."""
+    steps = list(taken_apart(explainer.model).steps)
+    if not steps or explainer._raw is not None:
+        return None
+    from sklearn.pipeline import Pipeline
+
+    return Pipeline(steps)
+
+
+def _players(explainer: KernelExplainer, seen: KnownFormula | None, n_columns: int) -> Players:
+    given = explainer._players
+    groups = Players.single(n_columns).columns
+    if given is not None:
+        groups = [np.array(columns, dtype=np.intp) for columns in partition(given, n_columns)]
+    columns = groups if seen is None else encoded_players(seen, groups)
+    if given is None:
+        return Players(columns, np.arange(len(columns)), len(columns))
+    return Players(columns, np.flatnonzero([len(each) > 0 for each in given]), len(given))
+
+
+def _options(
+    explainer: KernelExplainer, model: Any, rows: Floats, given: Any, outputs: NDArray[np.float64]
+) -> KernelOptions:
+    box, task = explainer._box, explainer._explained.task
+    probabilities = task == "classification" and box.units == "probability"
+    own_outputs = outputs if model is None else model.predict(rows)
+    answers = explainer._explained.predict(given)
+    rule = rule_of(box.name, model, rows, own_outputs, answers, task, box.classes, probabilities)
+    return KernelOptions(
+        explainer.nsamples, explainer.link, explainer.tol, explainer.seed, box.doubles, probabilities, rule
+    )
+
+
+def rule_of(
+    name: str,
+    model: Any,
+    rows: Floats,
+    outputs: Floats,
+    answers: tuple[NDArray[Any], Floats | None],
+    task: str,
+    classes: Sequence[Any] | None,
+    probabilities: bool,
+) -> str:
+    """Which rule makes a model's own answers of outputs, by what it answers on some rows.
+
+    Raises
+    ------
+    UnsupportedModelError
+        None does: the model predicts by a threshold of its own, say.
+    """
+    predictions = np.asarray(answers[0])
+    if task == "regression":
+        for rule in VALUE_RULES:
+            found = np.asarray(predicted_values(rule, outputs), dtype=np.float64)
+            theirs = predictions.astype(np.float64)
+            if agrees(found.reshape(len(found), -1), theirs.reshape(len(theirs), -1), _ROUNDING, floor=1e-300):
+                return rule
+    else:
+        expected = _indices(predictions, classes)
+        for rule in class_rules(model, outputs.shape[1], probabilities):
+            if np.array_equal(CLASS_RULES[rule](model, rows, outputs), expected):
+                return rule
+    raise UnsupportedModelError(
+        f"What {name} predicts follows from its outputs by no rule that a scoring explainer knows (the largest output, "
+        "a margin above 0, a probability above 0.5), as with a threshold of its own. Explain a function that returns "
+        "the outputs alone, lambda rows: model.predict_proba(rows)."
+    )
+
+
+def _indices(predictions: NDArray[Any], classes: Sequence[Any] | None) -> NDArray[np.int64]:
+    """Positions of predicted labels among the classes; predictions are positions where there are none."""
+    if classes is None:
+        return predictions.astype(np.int64)
+    position = {label: i for i, label in enumerate(classes)}
+    return np.array([position.get(label, -1) for label in predictions.tolist()], dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Preprocessing as data: fitted transformers of scikit-learn become operations that NumPy alone carries out."""

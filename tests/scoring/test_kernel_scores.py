@@ -1,0 +1,239 @@
+"""`KernelScoringExplainer`: the explainer's numbers bit for bit, without the model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVR
+
+import fastexplain
+from fastexplain.exceptions import ArtifactError, PredictionError
+from fastexplain.scoring import KernelScoringExplainer, ScoringExplainer, load, save, scoring_explainer
+from tests.scoring.kernel_models import KERNEL_MODELS, WIDE, WIDE_MARGIN, fitted, mlp, rows_of, svc
+from tests.scoring.models import BINARY, MARGIN, X
+
+# scikit-learn takes distances of Gaussian processes apart into norms and products.
+LOOSE = {"gaussian process": 1e-9, "kernel ridge": 1e-9}
+
+
+def explained(model: Any, rows: Any, **options: Any) -> tuple[fastexplain.KernelExplainer, ScoringExplainer]:
+    explainer = fastexplain.KernelExplainer(model, rows, **options)
+    return explainer, scoring_explainer(explainer)
+
+
+def assert_same(explainer: Any, scorer: ScoringExplainer, rows: Any) -> None:
+    """Values, base values and errors are those of the explainer; errors that are all 0 are None."""
+    local, scores = explainer.explain_local(rows), scorer.score(rows)
+    assert_array_equal(scores.values, local.values)
+    assert_array_equal(scores.base_values, local._base_values)
+    errors = local.standard_errors
+    assert_array_equal(np.zeros_like(errors) if scores.standard_errors is None else scores.standard_errors, errors)
+    assert scorer.explain(rows) == local.local_importance_values
+
+
+@pytest.mark.parametrize("name", KERNEL_MODELS)
+def test_values_and_predictions(name: str, tmp_path: Path) -> None:
+    model, rows = KERNEL_MODELS[name](), rows_of(name)
+    explainer, scorer = explained(model, rows[:40])
+    assert isinstance(scorer, KernelScoringExplainer)
+    assert scorer._parts.method.model is not None
+    assert_same(explainer, scorer, rows[40:60])
+    assert scorer.explain(rows[3]) == explainer.explain_local(rows[3]).local_importance_values
+    scores = scorer.score(rows)
+    atol = LOOSE.get(name, 1e-12)
+    if scorer.model_task == "classification" or name == "one class":
+        assert_array_equal(scores.predictions, model.predict(rows))
+    else:
+        np.testing.assert_allclose(scores.predictions, model.predict(rows), rtol=0, atol=atol * 10)
+    assert (scores.probabilities is not None) == hasattr(model, "predict_proba")
+    if scores.probabilities is not None:
+        np.testing.assert_allclose(scores.probabilities, model.predict_proba(rows), rtol=0, atol=atol)
+    identity = save(scorer, tmp_path / "a")
+    loaded = load(tmp_path / "a", id=identity)
+    assert type(loaded) is KernelScoringExplainer
+    for one, other in zip(loaded.score(rows[:30]), scorer.score(rows[:30]), strict=True):
+        assert_array_equal(one, other) if one is not None else None
+        assert (one is None) == (other is None)
+    assert save(loaded, tmp_path / "again.zip") == identity
+
+
+@pytest.mark.parametrize("model", [svc(probability=True), mlp("MLPClassifier")], ids=["svc", "mlp"])
+@pytest.mark.parametrize("options", [{}, {"nsamples": 300, "tol": 0}, {"link": "logit", "seed": 3}])
+def test_sampled_values(model: Any, options: dict[str, Any], tmp_path: Path) -> None:
+    explainer, scorer = explained(fitted(model, WIDE_MARGIN > 0, WIDE)(), WIDE[:25], **options)
+    assert_same(explainer, scorer, WIDE[30:36])
+    assert scorer.score(WIDE[30:36]).standard_errors is not None
+    alone = scorer.score(WIDE[30])
+    assert_array_equal(alone.values, explainer.explain_local(WIDE[30:31]).values)
+    save(scorer, tmp_path / "a")
+    assert_same(explainer, load(tmp_path / "a"), WIDE[30:36])
+    fastexplain.set_num_threads(1)
+    try:
+        assert_array_equal(scorer.score(WIDE[30]).values, alone.values)
+    finally:
+        fastexplain.set_num_threads(None)
+
+
+def interaction(rows: Any) -> Any:
+    return np.sin(rows[:, 0]) * rows[:, 1] + rows[:, 2]
+
+
+def shares(rows: Any) -> Any:
+    p = 1 / (1 + np.exp(-interaction(rows)))
+    return np.stack([1 - p, p], axis=1)
+
+
+BOXES: dict[str, Any] = {
+    "function": interaction,
+    "shares": shares,
+    "boosting": fitted(HistGradientBoostingClassifier(max_iter=5), X[:, 0] > 0),
+    "components": fitted(make_pipeline(PCA(3), Ridge()), X[:, 0]),
+}
+
+
+@pytest.mark.parametrize("name", BOXES)
+def test_black_boxes_are_given_at_load(name: str, tmp_path: Path) -> None:
+    box = BOXES[name]() if name in ("boosting", "components") else BOXES[name]
+    explainer, scorer = explained(box, X[:30])
+    assert_same(explainer, scorer, X[30:40])
+    save(scorer, tmp_path / "a")
+    with pytest.raises(ArtifactError, match=r"holds no model.*load\(path, predictor=function\)"):
+        load(tmp_path / "a")
+    predict = getattr(box, "predict_proba", getattr(box, "predict", box))
+    loaded = load(tmp_path / "a", predictor=predict)
+    assert_same(explainer, loaded, X[30:40])
+    assert loaded.classes == scorer.classes
+    with pytest.raises(PredictionError, match="not the model that was explained"):
+        load(tmp_path / "a", predictor=lambda rows: 1.001 * np.asarray(predict(rows)))
+    with pytest.raises(PredictionError, match="columns"):
+        load(tmp_path / "a", predictor=lambda rows: np.ones((len(rows), 7)))
+    if name == "boosting":
+        assert_array_equal(loaded.score(X).predictions, box.predict(X))
+
+
+def test_predictors_that_are_not_needed_or_no_function(tmp_path: Path) -> None:
+    save(explained(KERNEL_MODELS["svr"](), X[:30])[1], tmp_path / "a")
+    with pytest.raises(ValueError, match="holds its model"):
+        load(tmp_path / "a", predictor=interaction)
+    save(explained(interaction, X[:30])[1], tmp_path / "b")
+    with pytest.raises(TypeError):
+        load(tmp_path / "b", predictor=3)  # type: ignore[arg-type]
+
+
+TABLE = pd.DataFrame(
+    {
+        "size": np.round(X[:, 0], 2),
+        "colour": np.array(["red", "green", "blue"])[(np.abs(X[:, 1]) * 2).astype(int).clip(0, 2)],
+        "age": np.where(X[:, 2] > 1.5, np.nan, X[:, 2]),
+        "kind": np.where(X[:, 3] > 0, "a", "b"),
+    }
+)
+
+
+def prepared() -> Any:
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    return make_column_transformer((numbers, ["size", "age"]), (OneHotEncoder(), ["colour", "kind"]))
+
+
+@pytest.mark.parametrize("y", [BINARY, MARGIN], ids=["classes", "numbers"])
+def test_pipelines_as_a_whole(y: Any, tmp_path: Path) -> None:
+    """Columns with text are the players of what the steps make of them."""
+    model = svc(probability=True) if y is BINARY else SVR()
+    pipeline = fitted(make_pipeline(prepared(), model), y, TABLE)()
+    explainer = fastexplain.TabularExplainer(pipeline, TABLE[:40])
+    assert "as a whole" in (explainer.choice or "")
+    scorer = scoring_explainer(explainer)
+    assert_same(explainer, scorer, TABLE[40:70])
+    assert (scorer.raw_features, scorer.features) == (list(TABLE), list(TABLE))
+    if y is BINARY:
+        assert_array_equal(scorer.score(TABLE).predictions, pipeline.predict(TABLE))
+    save(scorer, tmp_path / "a")
+    loaded = load(tmp_path / "a")
+    assert_same(explainer, loaded, TABLE[40:70])
+    one = TABLE.iloc[44].to_dict()
+    assert_array_equal(loaded.score(one).values, scorer.score(TABLE[44:45]).values)
+    assert loaded.explain(one, get_raw=True) == loaded.explain(one)
+    with pytest.raises(ValueError, match="get_raw=False"):
+        loaded.explain(one, get_raw=False)
+
+
+@pytest.mark.parametrize("aggregate", ["sum", "group"])
+def test_transformations(aggregate: str, tmp_path: Path) -> None:
+    steps = prepared().fit(TABLE)
+    model = fitted(svc(probability=True), BINARY, steps.transform(TABLE))()
+    explainer = fastexplain.KernelExplainer(model, TABLE[:30], transformations=steps, aggregate=aggregate)
+    scorer = scoring_explainer(explainer)
+    assert_same(explainer, scorer, TABLE[40:52])
+    save(scorer, tmp_path / "a")
+    loaded = load(tmp_path / "a")
+    assert_same(explainer, loaded, TABLE[40:52])
+    values = loaded.score(TABLE[40:41]).values
+    assert values.shape == (1, 4, 2)
+    if aggregate == "sum":
+        assert np.shape(loaded.explain(TABLE[40:41], get_raw=False)) == (2, 1, 7)
+
+
+def test_options_that_have_no_counterpart() -> None:
+    explainer = fastexplain.KernelExplainer(KERNEL_MODELS["svr"](), X[:20], explain_subset=[0, 2])
+    with pytest.raises(fastexplain.UnsupportedModelError, match="explain_subset"):
+        scoring_explainer(explainer)
+
+
+def test_missing_values_are_refused() -> None:
+    _, scorer = explained(KERNEL_MODELS["svr"](), X[:30])
+    row = X[40].copy()
+    row[2] = np.nan
+    with pytest.raises(ValueError, match=r"NaN|missing"):
+        scorer.score(row)
+    assert scorer.score(X[:0]).values.shape == (0, 5, 1)
+
+
+SCRIPT = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in sys.argv[2].split(","):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+import numpy as np
+import subprocess
+import sys
+from pathlib import Path
+from fastexplain.scoring import load
+
+for folder in sorted(Path(sys.argv[1]).iterdir()):
+    scores = load(folder / "artifact").score(np.load(folder / "rows.npy"))
+    np.save(folder / "values.npy", scores.values)
+"""
+LIBRARIES = "narwhals,numba,pandas,scipy,sklearn,threadpoolctl,torch,tqdm"
+
+
+def test_another_process_needs_numpy_alone(tmp_path: Path) -> None:
+    """Enumerated, sampled and closed forms; without threadpoolctl, NumPy's library is asked itself."""
+    expected = {}
+    for i, name in enumerate(["svc three", "gaussian process", "gaussian bayes", "mlp binary", "calibrated", "voting"]):
+        expected[f"small{i}"] = explained(KERNEL_MODELS[name](), X[:30])[1], X[30:40]
+    for i, model in enumerate([svc(probability=True), mlp("MLPClassifier")]):
+        expected[f"wide{i}"] = explained(fitted(model, WIDE_MARGIN > 0, WIDE)(), WIDE[:25])[1], WIDE[30:34]
+    for name, (scorer, rows) in expected.items():
+        save(scorer, tmp_path / name / "artifact")
+        np.save(tmp_path / name / "rows.npy", rows)
+    subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path), LIBRARIES], check=True, timeout=300)
+    for name, (scorer, rows) in expected.items():
+        assert_array_equal(np.load(tmp_path / name / "values.npy"), scorer.score(rows).values)

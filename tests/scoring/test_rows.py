@@ -1,0 +1,132 @@
+"""Rows in any container, matched by name, and what is said of those that do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+
+import fastexplain
+from fastexplain.scoring import ScoringExplainer, scoring_explainer
+
+NAMES = ["age", "income", "debts"]
+FRAME = pd.DataFrame(np.random.default_rng(5).normal(size=(40, 3)), columns=NAMES)
+Y = FRAME["age"] * 2 - FRAME["debts"]
+
+
+@pytest.fixture(scope="module")
+def scorer() -> ScoringExplainer:
+    model = RandomForestRegressor(5, random_state=0).fit(FRAME, Y)
+    return scoring_explainer(fastexplain.TabularExplainer(model, FRAME))
+
+
+def containers() -> dict[str, Any]:
+    polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    reordered = FRAME[["debts", "age", "income"]]
+    return {
+        "array": FRAME.to_numpy(),
+        "fortran": np.asfortranarray(FRAME.to_numpy()),
+        "list": FRAME.to_numpy().tolist(),
+        "pandas": FRAME,
+        "pandas reordered": reordered,
+        "polars": polars.from_pandas(FRAME),
+        "polars reordered": polars.from_pandas(reordered),
+        "arrow": pyarrow.Table.from_pandas(reordered),
+        "records": reordered.to_dict("records"),
+        "dict of columns": {name: reordered[name].tolist() for name in reordered},
+        "dict of arrays": {name: reordered[name].to_numpy() for name in reordered},
+    }
+
+
+def test_containers_give_the_same_bits(scorer: ScoringExplainer) -> None:
+    expected = scorer.score(FRAME.to_numpy())
+    for name, rows in containers().items():
+        scores = scorer.score(rows)
+        assert_array_equal(scores.values, expected.values, err_msg=name)
+        assert_array_equal(scores.predictions, expected.predictions, err_msg=name)
+
+
+def test_single_rows(scorer: ScoringExplainer) -> None:
+    expected = scorer.score(FRAME).values[:1]
+    row = FRAME.iloc[0]
+    for given in (row.to_numpy(), row.tolist(), tuple(row), row, row.to_dict(), dict(reversed(row.to_dict().items()))):
+        assert_array_equal(scorer.score(given).values, expected)
+        assert scorer.explain(given) == expected[0, :, 0].tolist()
+    assert scorer.explain(FRAME[:1]) == expected[:, :, 0].tolist()
+
+
+def test_no_rows(scorer: ScoringExplainer) -> None:
+    for rows in (FRAME[:0], [], np.empty((0, 3))):
+        scores = scorer.score(rows)
+        assert scores.values.shape == (0, 3, 1)
+        assert scores.predictions.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (np.zeros((2, 4)), "rows has 4 columns; expected 3. They are 'age', 'income', 'debts'"),
+        (np.zeros(2), "The row has 2 values; expected 3"),
+        ([1.0, 2.0], "The row has 2 values; expected 3"),
+        ([[1.0, 2.0, 3.0], [1.0]], "Row 1 has 1 values; expected 3"),
+        ([[1.0, 2.0, 3.0], 7], "Row 1 has the value 7; expected 3"),
+        (np.zeros((1, 1, 3)), r"rows has shape \(1, 1, 3\)"),
+        ({"age": 1.0, "income": 2.0}, "missing: 'debts'"),
+        ({"age": 1.0, "income": 2.0, "depts": 3.0}, "missing: 'debts'; not known: 'depts'"),
+        ({"age": 1.0, "income": 2.0, "debts": 3.0, "x": 0}, "not known: 'x'. Expected the 3 columns"),
+        ({"age": [1.0], "income": [2.0, 3.0], "debts": [3.0]}, "The columns differ in length"),
+        ({"age": [1.0], "income": 2.0, "debts": [3.0]}, "The columns differ in length"),
+        ([{"age": 1.0, "income": 2.0, "debts": 3.0}, {"age": 1.0}], "in row 1; missing: 'income', 'debts'"),
+        (FRAME.rename(columns={"age": "Age"}), "missing: 'age'; not known: 'Age'"),
+        (FRAME[["age", "income"]], "missing: 'debts'"),
+        (FRAME.assign(extra=1.0), "not known: 'extra'"),
+        ({"age": "old", "income": 2.0, "debts": 3.0}, "'age'.*holds 'old' in row 0, which is not a number"),
+        ([["1.5", "a", 3.0]], "'income'.*holds 'a' in row 0, which is not a number"),
+        (np.array([[np.inf, 0.0, 0.0]]), "inf"),
+    ],
+)
+def test_rows_that_do_not_fit(scorer: ScoringExplainer, rows: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        scorer.score(rows)
+
+
+def test_what_holds_no_rows(scorer: ScoringExplainer) -> None:
+    with pytest.raises(TypeError, match=r"rows is a builtins\.int; expected an array"):
+        scorer.score(7)
+
+
+def test_an_explainer_without_names() -> None:
+    model = RandomForestRegressor(3, random_state=0).fit(FRAME.to_numpy(), Y)
+    scorer = scoring_explainer(fastexplain.TreeExplainer(model))
+    assert scorer.features is None
+    with pytest.raises(ValueError, match="knows no names of its 3 columns"):
+        scorer.score({"age": 1.0, "income": 2.0, "debts": 3.0})
+    assert_array_equal(scorer.score(FRAME).values, scorer.score(FRAME.to_numpy()).values)
+
+
+def test_categories_by_label() -> None:
+    frame = FRAME.assign(colour=pd.Categorical(np.tile(["red", "green", "blue", "grey"], 10)))
+    y = Y + (frame["colour"] == "red") * 3
+    model = HistGradientBoostingRegressor(max_iter=5, categorical_features=["colour"], min_samples_leaf=2).fit(frame, y)
+    explainer = fastexplain.TreeExplainer(model, initialization_examples=frame)
+    scorer = scoring_explainer(explainer)
+    expected = explainer.explain_local(frame).values
+    assert_array_equal(scorer.score(frame).values, expected)
+    records = frame.astype({"colour": object}).to_dict("records")
+    assert_array_equal(scorer.score(records).values, expected)
+    assert_array_equal(scorer.score(records[0]).values, expected[:1])
+    unseen = scorer.score(records[0] | {"colour": "pink"})
+    missing = scorer.score(records[0] | {"colour": None})
+    assert_array_equal(unseen.values, missing.values)
+
+
+def test_columns_that_were_cut_down() -> None:
+    model = RandomForestRegressor(3, random_state=0).fit(FRAME, Y)
+    explainer = fastexplain.TreeExplainer(model, explain_subset=["debts", "age"])
+    scores = scoring_explainer(explainer).score(FRAME)
+    assert_array_equal(scores.values, explainer.explain_local(FRAME).values)
+    assert_array_equal(scores.predictions, scoring_explainer(fastexplain.TreeExplainer(model)).score(FRAME).predictions)
