@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         scoring_explainer,
     )
     from fastexplain.scoring.reasons import Reason
+    from fastexplain.scoring.remote import RemotePredictor
     from fastexplain.scoring.saving import load, save
     from fastexplain.scoring.scores import Scores
 
@@ -36,6 +37,7 @@ __all__ = [
     "LinearScoringExplainer",
     "MissingRawTransformationsException",
     "Reason",
+    "RemotePredictor",
     "Scores",
     "ScoringExplainer",
     "TreeScoringExplainer",
@@ -53,6 +55,7 @@ _EXPORTS = {
     "LinearScoringExplainer": "fastexplain.scoring.explainers",
     "MissingRawTransformationsException": "fastexplain.scoring.exceptions",
     "Reason": "fastexplain.scoring.reasons",
+    "RemotePredictor": "fastexplain.scoring.remote",
     "Scores": "fastexplain.scoring.scores",
     "ScoringExplainer": "fastexplain.scoring.explainer",
     "TreeScoringExplainer": "fastexplain.scoring.explainers",

@@ -17,11 +17,13 @@ from fastexplain.explainers.kernel import KernelExplainer, partition
 from fastexplain.explainers.raw.pipelines import taken_apart
 from fastexplain.models.agreement import agrees
 from fastexplain.rows.encoding import RowEncoding
+from fastexplain.rows.kinds import is_pandas
 from fastexplain.rows.tables import count_columns
 from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, class_rules, predicted_values
 from fastexplain.scoring.formulas.parts import is_storable
-from fastexplain.scoring.kernel import MOST_SAMPLES, KernelMethod, KernelOptions, Players
+from fastexplain.scoring.kernel import MOST_SAMPLES, KernelMethod, KernelOptions, Players, least_samples
 from fastexplain.scoring.method import Floats
+from fastexplain.scoring.tables import TableForm
 
 __all__ = ["Steps", "kernel_method", "rule_of"]
 
@@ -62,34 +64,82 @@ def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | Non
         pipeline = _pipeline(explainer)
         steps = None if pipeline is None else Steps(pipeline, seen.encode)
         seen = None if pipeline is None else seen
-    if seen is None and not is_numeric(background.data):
-        raise UnsupportedModelError(
-            f"{explainer._box.name} is a black box on rows that hold other things than numbers; a scoring explainer "
-            "holds none. Explain the last step of the pipeline with transformations=, so that it sees numbers alone."
-        )
-    rows = as_float64(background.data) if seen is None else np.array(seen.encode(background.data), order="C")
+    if seen is None:
+        return _black_box(explainer, background, outputs), None
+    rows = np.array(seen.encode(background.data), order="C")
     players = _players(explainer, seen, count_columns(background.data))
-    model = None if seen is None else seen.model
-    options = _options(explainer, model, rows, background.data, outputs)
+    options = _options(explainer, seen.model, rows, background.data, outputs, players)
+    encoding = RowEncoding(explainer._box.name, rows.shape[1], allow_nan=False, allow_inf=False)
     method = KernelMethod(
-        model,
-        "black_box" if seen is None else seen.path,
+        seen.model,
+        seen.path,
         Background(rows, background.weights),
         outputs,
         players,
         options,
         task=explainer._explained.task,
         classes=explainer.classes,
-        encoding=RowEncoding(explainer._box.name, rows.shape[1], allow_nan=seen is None, allow_inf=seen is None),
+        encoding=encoding,
     )
-    if model is None:
-        try:
-            method.take_predictor(explainer._box.target)
-        except PredictionError:  # it takes rows in another form: whoever loads the artifact gives a function of arrays
-            method.predictor = None
     if steps is not None or explainer._players is not None:
         method.n_raw = players.n_values
     return method, steps
+
+
+def _black_box(explainer: KernelExplainer, background: Background, outputs: Floats) -> KernelMethod:
+    """The method of a model of which nothing is known; it has the model itself until it is saved."""
+    data, name, table = background.data, explainer._box.name, None
+    encoding = RowEncoding(name, count_columns(data))
+    if is_numeric(data):
+        rows = as_float64(data)
+    else:
+        encoding = _labels_of(explainer, data, name)
+        rows = np.array(encoding.matrix(data), dtype=np.float64, order="C")
+    if is_pandas(data):
+        names, dtypes = tuple(str(label) for label in data.columns), tuple(str(dtype) for dtype in data.dtypes)
+        table = TableForm(names, dtypes, encoding.categories)
+    players = _players(explainer, None, rows.shape[1])
+    method = KernelMethod(
+        None,
+        "black_box",
+        Background(rows, background.weights),
+        outputs,
+        players,
+        _options(explainer, None, rows, data, outputs, players),
+        task=explainer._explained.task,
+        classes=explainer.classes,
+        encoding=encoding,
+    )
+    if explainer._players is not None:
+        method.n_raw = players.n_values
+    for form in (None, table) if is_numeric(data) else (table,):  # arrays, if it takes them
+        method.table = form
+        try:
+            method.take_predictor(explainer._box.target)
+        except PredictionError:
+            method.predictor = None
+        else:
+            break
+    return method
+
+
+def _labels_of(explainer: KernelExplainer, data: Any, name: str) -> RowEncoding:
+    """Rows of a table with labels as numbers: those of the background, and of the examples."""
+    if not is_pandas(data):
+        raise UnsupportedModelError(
+            f"{name} is a black box on rows that hold other things than numbers, in a {type(data).__name__}; expected "
+            "a pandas table, whose columns have types."
+        )
+    examples = explainer.initialization_examples
+    tables = [data, examples] if is_pandas(examples) and list(examples.columns) == list(data.columns) else [data]
+    categories: dict[int, list[Any]] = {}
+    for i, dtype in enumerate(data.dtypes):
+        if getattr(dtype, "kind", "O") not in "fiub":
+            known = [label for table in tables for label in table.iloc[:, i].dropna().unique().tolist()]
+            own = list(dtype.categories) if str(dtype) == "category" else []
+            categories[i] = list(dict.fromkeys([*own, *known]))
+    names = tuple(str(label) for label in data.columns)
+    return RowEncoding(name, len(names), names, categories=categories, unknown="error")
 
 
 def _refuse_options(explainer: KernelExplainer) -> None:
@@ -109,8 +159,6 @@ def _refuse_options(explainer: KernelExplainer) -> None:
             "aggregate='group' with transformations that mix columns transforms every masked row; a scoring explainer "
             "does not. Use aggregate='sum'."
         )
-    if explainer.nsamples != "auto" and not 2 <= int(explainer.nsamples) <= MOST_SAMPLES:
-        raise UnsupportedModelError(f"nsamples is {explainer.nsamples}; a scoring explainer takes 2 to {MOST_SAMPLES}.")
 
 
 def _formula(predict: PredictFunction, background: Background) -> KnownFormula | None:
@@ -147,8 +195,16 @@ def _players(explainer: KernelExplainer, seen: KnownFormula | None, n_columns: i
 
 
 def _options(
-    explainer: KernelExplainer, model: Any, rows: Floats, given: Any, outputs: NDArray[np.float64]
+    explainer: KernelExplainer,
+    model: Any,
+    rows: Floats,
+    given: Any,
+    outputs: NDArray[np.float64],
+    players: Players,
 ) -> KernelOptions:
+    least = least_samples(len(players.columns))
+    if explainer.nsamples != "auto" and not least <= int(explainer.nsamples) <= MOST_SAMPLES:
+        raise UnsupportedModelError(f"nsamples is {explainer.nsamples}; expected 'auto', or {least} to {MOST_SAMPLES}.")
     box, task = explainer._box, explainer._explained.task
     probabilities = task == "classification" and box.units == "probability"
     own_outputs = outputs if model is None else model.predict(rows)

@@ -24,11 +24,12 @@ from fastexplain.scoring.fields import Fields
 from fastexplain.scoring.formulas.parts import formula_from, formula_parts
 from fastexplain.scoring.formulas.reader import FormulaReader
 from fastexplain.scoring.method import Attributed, Floats, Method
+from fastexplain.scoring.tables import InTable, TableForm
 
-__all__ = ["MOST_SAMPLES", "KernelMethod", "KernelOptions", "Players"]
+__all__ = ["MOST_SAMPLES", "KernelMethod", "KernelOptions", "Players", "least_samples"]
 
 # Coalitions of one row: more are no one's wish, and memory is taken for them.
-MOST_SAMPLES = 2**24
+MOST_SAMPLES = 2**20
 # Largest part of a prediction by which a predictor may differ from the model that was explained.
 _SAME_MODEL = 1e-4
 
@@ -119,7 +120,9 @@ class KernelMethod(Method):
     players : Players
     options : KernelOptions
     predictor : callable, optional
-        Rows (n_rows, n_features) -> outputs, of a black box.
+        Rows -> outputs, of a black box.
+    table : TableForm, optional
+        What `predictor` takes; default: arrays of float64.
     task, classes, encoding
         As in `Method`.
     """
@@ -139,9 +142,10 @@ class KernelMethod(Method):
         classes: list[Any] | None,
         encoding: RowEncoding,
         predictor: Callable[[Any], Any] | None = None,
+        table: TableForm | None = None,
     ) -> None:
         self.model, self.path, self.background, self.outputs = model, path, background, outputs
-        self.players, self.options, self.predictor = players, options, predictor
+        self.players, self.options, self.predictor, self.table = players, options, predictor, table
         self.task, self.classes, self.encoding = task, classes, encoding
         self._game: Game | None = None
         self._memory = FormulaMemory()
@@ -151,7 +155,7 @@ class KernelMethod(Method):
         return self.model is None and self.predictor is None
 
     def take_predictor(self, predictor: Callable[[Any], Any]) -> None:
-        """Compute with a black box: a function of float64 rows (n_rows, n_features) that returns what the model did.
+        """Compute with a black box: a function of rows as the model took them that returns what the model did.
 
         Raises
         ------
@@ -218,13 +222,13 @@ class KernelMethod(Method):
     def _explained(self, rows: Floats, n_threads: int | None) -> tuple[KernelShapResult, Floats]:
         if self.predictor is None:
             raise PredictionError(
-                "The model is a black box that takes no arrays of numbers, and no function was given in its place: "
-                "save the explainer, and load it with predictor=."
+                "The model is a black box that answers otherwise on the rows that are kept, and no function was given "
+                "in its place: save the explainer, and load it with predictor=."
             )
         groups = None if self.players.are_columns else [c.tolist() for c in self.players.columns]
         result = remembering_kernel_shap(
             self._memory,
-            self.predictor,
+            self.predictor if self.table is None else InTable(self._function(), self.table),
             rows,
             self.background.data,
             groups=groups,
@@ -235,8 +239,12 @@ class KernelMethod(Method):
         )
         return result, self._outputs(rows)
 
+    def _function(self) -> Callable[[Any], Any]:
+        return PredictFunction(self.predictor).function
+
     def _call(self) -> PredictFunction:
-        return PredictFunction(self.predictor)
+        call = PredictFunction(self.predictor)
+        return call if self.table is None else PredictFunction.named(InTable(call.function, self.table), call.name)
 
     def _check_predictor(self) -> None:
         rows = self.background.data[:8].copy()
@@ -281,6 +289,7 @@ class KernelMethod(Method):
             "doubles": bool(options.doubles),
             "probabilities": bool(options.probabilities),
             "rule": options.rule,
+            "table": None if self.table is None else self.table.as_json(),
         }
         return content, arrays
 
@@ -302,19 +311,21 @@ class KernelMethod(Method):
                     f"is of {model.n_features} columns and {model.n_outputs} outputs; expected {encoding.n_features} "
                     f"and {outputs.shape[1]}.",
                 )
-        n_outputs = outputs.shape[1]
+        n_outputs, players = outputs.shape[1], _players(fields, encoding.n_features)
         n_classes = max(2, n_outputs) if task == "classification" else None
         method = cls(
             model,
             fields.text("path"),
             Background(rows, weights),
             outputs,
-            _players(fields, encoding.n_features),
-            _options(fields, task, n_outputs, model),
+            players,
+            _options(fields, task, n_outputs, model, len(players.columns)),
             task=task,
             classes=content.labels("classes", n_classes) if content.present("classes") else None,
             encoding=encoding,
         )
+        if fields.present("table"):
+            method.table = _table(fields, encoding)
         if fields.flag("plays_raw"):
             method.n_raw = method.players.n_values
         elif method.players.n_values != encoding.n_features:
@@ -325,7 +336,12 @@ class KernelMethod(Method):
         return {**self.__dict__, "_game": None}
 
 
-def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | None) -> KernelOptions:
+def least_samples(n_players: int) -> int:
+    """Coalitions that games of so many players need: two for each, or all."""
+    return max(2, min(2 * n_players, (1 << min(n_players, 30)) - 2))
+
+
+def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | None, n_players: int) -> KernelOptions:
     tol = fields.number("tol")
     if tol < 0:
         raise fields.error("tol", f"is {tol!r}; expected a number of at least 0.")
@@ -336,7 +352,7 @@ def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | No
     if doubles and (n_outputs != 1 or not probabilities):
         raise fields.error("doubles", f"is true, of a model with {n_outputs} outputs.")
     return KernelOptions(
-        fields.integer("nsamples", 2, MOST_SAMPLES) if fields.present("nsamples") else "auto",
+        fields.integer("nsamples", least_samples(n_players), MOST_SAMPLES) if fields.present("nsamples") else "auto",
         fields.text("link", ("identity", "logit")),
         tol,
         fields.integer("seed", 0, 2**64 - 1),
@@ -344,6 +360,18 @@ def _options(fields: Fields, task: str, n_outputs: int, model: FormulaModel | No
         probabilities,
         rule,
     )
+
+
+def _table(fields: Fields, encoding: RowEncoding) -> TableForm:
+    form = fields.object("table")
+    names, dtypes = form.texts("names", encoding.n_features), form.items("dtypes")
+    if len(dtypes) != len(names) or not all(isinstance(dtype, str) for dtype in dtypes):
+        raise form.error("dtypes", f"has {len(dtypes)} entries for {len(names)} columns, or such that are no text.")
+    rows = fields.array("background.rows", "float64", (None, encoding.n_features), finite=False)
+    for i, labels in encoding.categories.items():
+        if not np.isin(rows[:, i][~np.isnan(rows[:, i])], np.arange(len(labels))).all():
+            raise ArtifactError(f"The array 'background.rows' holds other numbers than labels' in column {i}.")
+    return TableForm(names, tuple(dtypes), encoding.categories)
 
 
 def _players(fields: Fields, n_columns: int) -> Players:

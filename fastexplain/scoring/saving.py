@@ -80,7 +80,7 @@ def load(
     directory: str | os.PathLike[str],
     *,
     id: str | None = None,
-    predictor: Callable[[Any], Any] | None = None,
+    predictor: Callable[[Any], Any] | str | None = None,
     allow_pickle: bool = False,
 ) -> ScoringExplainer:
     """Read a scoring explainer that `save` wrote.
@@ -95,9 +95,10 @@ def load(
         Directory or zip.
     id : str, optional
         The id that it must have.
-    predictor : callable, optional
+    predictor : callable or str, optional
         The model of an artifact that holds none, as that of a function that Kernel SHAP explained: takes float64 rows
-        (n_rows, n_features) as the model did, and returns what it returned. A few rows of the background are compared.
+        (n_rows, n_features) as the model did, and returns what it returned. Or a URL where it answers by KServe's
+        protocol V1 or V2; see `RemotePredictor`. A few rows of the background are compared.
     allow_pickle : bool, default False
         Whether ``scoring_explainer.pkl`` is read, where the directory holds one: that executes whatever its writer put
         into it, so its writer must be trusted as if they sat at this machine.
@@ -130,12 +131,16 @@ def load(
         raise ArtifactError(f"{artifact.path} is no artifact that fastexplain wrote: {error}") from error
     explainer._id = artifact.id
     method = explainer._parts.method
+    if isinstance(predictor, str):
+        from fastexplain.scoring.remote import RemotePredictor  # with what HTTP needs
+
+        predictor = RemotePredictor(predictor)
     if predictor is not None:
         method.take_predictor(predictor)
     if method.needs_predictor:
         raise ArtifactError(
             f"{artifact.path} holds no model: it was made of a black box. Give it one, load(path, predictor=function), "
-            "a function of rows that returns what the model did."
+            "a function of rows that returns what the model did, or the URL of a server that does."
         )
     return explainer
 

@@ -194,6 +194,7 @@ DATA: dict[str, Case] = {
     "code_in_the_header": (array(npy("__import__('os').system('true')", INTS + bytes(64))), LEFT, "is not the header"),
     "header_of_lists": (array(npy("[" * 60, INTS + bytes(64))), LEFT, "is not the header"),
     "header_beyond_the_file": (array(b"\x93NUMPY\x01\x00\xff\xff" + bytes(166)), LEFT, "is not the header"),
+    "length_with_zeros": (array(npy(GOOD_HEADER.replace("3, 4", "03, 4"), INTS)), LEFT, "is not the header"),
     "header_with_more": (array(npy(GOOD_HEADER[:-1] + "'x': 1}", INTS)), LEFT, "is not the header"),
     "bool_of_two": (array(npy(FLAGS_HEADER, b"\x00\x01\x02"), FLAG), FLAG, "holds 2 for True or False"),
 }

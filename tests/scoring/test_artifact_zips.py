@@ -186,6 +186,7 @@ def in_own_header(offset: int, form: str, value: int) -> Forgery:
         (in_entry(FLAGS, "<H", 1), "flags: 0x0001: it is encrypted"),
         (in_entry(FLAGS, "<H", 0x40), "flags: .*encrypted"),
         (in_entry(METHOD, "<H", 0), "size: stored, with"),
+        (in_entry(6, "<H", 45), "version: 45: it asks for more"),
         (in_entry(COMMENT, "<H", 9), "is not one of a plain zip"),
         (in_entry(DISK, "<H", 1), "is not one of a plain zip"),
         (in_entry(28, "<H", 60_000), "is not one of a plain zip"),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from sklearn.svm import SVR
 import fastexplain
 from fastexplain.exceptions import ArtifactError, PredictionError
 from fastexplain.scoring import KernelScoringExplainer, ScoringExplainer, load, save, scoring_explainer
+from fastexplain.scoring.artifact import read, write
 from tests.scoring.kernel_models import KERNEL_MODELS, WIDE, WIDE_MARGIN, fitted, mlp, rows_of, svc
 from tests.scoring.models import BINARY, MARGIN, X
 
@@ -204,6 +209,7 @@ def test_missing_values_are_refused() -> None:
 
 SCRIPT = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
@@ -214,6 +220,7 @@ sys.meta_path.insert(0, Blocked())
 import numpy as np
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from fastexplain.scoring import load
 
@@ -237,3 +244,115 @@ def test_another_process_needs_numpy_alone(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path), LIBRARIES], check=True, timeout=300)
     for name, (scorer, rows) in expected.items():
         assert_array_equal(np.load(tmp_path / name / "values.npy"), scorer.score(rows).values)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (["formula", "family"], "os.system", "formula.family is 'os.system'; expected one of"),
+        (["formula", "kernel"], "precomputed", "formula.kernel is 'precomputed'"),
+        (["formula", "n_classes"], 4, "formula.n_classes is 4, of a model with 3 decisions"),
+        (["formula", "degree"], 0, "formula.degree is 0"),
+        (["formula", "response"], "identity", "formula is of 5 columns and 3 outputs|rule is 'votes'"),
+        (["rule"], "positive", "model.rule is 'positive', of a model with 3 outputs"),
+        (["doubles"], True, "model.doubles is true, of a model with 3 outputs"),
+        (["link"], "probit", "model.link is 'probit'"),
+        (["nsamples"], 10**9, "model.nsamples is 1000000000; expected a whole number from 10 to"),
+        (["nsamples"], 3, "model.nsamples is 3; expected a whole number from 10 to"),
+        (["seed"], -1, "model.seed is -1"),
+        (["tol"], -0.5, "model.tol is -0.5"),
+        (["n_values"], 3, "model.n_values is 3; the model takes 5"),
+        (["n_outputs"], 2, r"'background.outputs' has shape \(20, 3\)"),
+    ],
+)
+def test_forged_content(where: list[str], value: Any, message: str, tmp_path: Path) -> None:
+    save(explained(KERNEL_MODELS["svc three"](), X[:20])[1], tmp_path / "a")
+    good = read(tmp_path / "a")
+    content = json.loads(json.dumps(good.content))
+    holder = content["model"]
+    for key in where[:-1]:
+        holder = holder[key]
+    holder[where[-1]] = value
+    write(tmp_path / "b", content, dict(good.arrays))
+    with pytest.raises(ArtifactError, match=message):
+        load(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "change", "message"),
+    [
+        ("svc three", "background.weights", lambda a: a * 2, "do not add up to 1"),
+        ("svc three", "background.rows", lambda a: a[:0], r"'background.weights' has shape|0 rows"),
+        ("svc three", "background.rows", lambda a: a * np.nan, "'background.rows' holds NaN"),
+        ("svc three", "formula.coefficients", lambda a: a[:, 1:], "'formula.coefficients' has shape"),
+        ("svc three", "formula.vectors", lambda a: a[:, 1:], "formula is of 4 columns"),
+        ("gaussian bayes", "formula.variance", lambda a: a * 0, "'formula.variance' holds numbers that are not"),
+        ("mlp binary", "formula.weight1", lambda a: a[1:], "'formula.weight1' has shape"),
+        ("neighbors three", "formula.targets", lambda a: a[1:], "'formula.targets' has shape"),
+        ("kernel ridge", "formula.scale0", lambda a: -a, "'formula.scale0' holds negative numbers"),
+        ("voting", "formula.weights", lambda a: a[1:], "'formula.weights' has shape"),
+        ("voting", "formula.1.coef", lambda a: a[:, 1:], "differ in columns and outputs"),
+    ],
+)
+def test_forged_arrays(name: str, array: str, change: Any, message: str, tmp_path: Path) -> None:
+    save(explained(KERNEL_MODELS[name](), X[:20])[1], tmp_path / "a")
+    good = read(tmp_path / "a")
+    arrays = dict(good.arrays)
+    arrays[array] = change(np.array(arrays[array]))
+    write(tmp_path / "b", good.content, arrays)
+    with pytest.raises(ArtifactError, match=message):
+        load(tmp_path / "b")
+
+
+def of_table(table: Any) -> Any:
+    """A function of tables with text, whole numbers and missing values."""
+    assert table["kind"].dtype == MIXED["kind"].dtype
+    warm = table["colour"].isin(["red"]).to_numpy().astype(float)
+    return warm * table["size"].to_numpy() + table["age"].fillna(0.5).to_numpy() + (table["kind"] == "a").to_numpy()
+
+
+MIXED = TABLE.assign(kind=TABLE["kind"].astype("category"), count=np.arange(len(TABLE)) % 5)
+
+
+def test_black_boxes_of_tables(tmp_path: Path) -> None:
+    """Labels are kept as numbers, and given back as a table; labels that were never seen are refused."""
+    explainer, scorer = explained(of_table, MIXED[:40])
+    assert_same(explainer, scorer, MIXED[40:60])
+    save(scorer, tmp_path / "a")
+    loaded = load(tmp_path / "a", predictor=of_table)
+    assert_same(explainer, loaded, MIXED[40:60])
+    one = MIXED.iloc[44].to_dict()
+    np.testing.assert_allclose(loaded.score(one).values, scorer.score(MIXED[44:45]).values, atol=1e-15)
+    with pytest.raises(ValueError, match=r"'colour'.*'pink'"):
+        loaded.score({**one, "colour": "pink"})
+    assert_same(explainer, pickle.loads(pickle.dumps(loaded)), MIXED[40:42])
+
+
+def test_black_boxes_of_tables_of_numbers(tmp_path: Path) -> None:
+    numbers = MIXED[["size", "count"]]
+    explainer, scorer = explained(lambda table: table["size"] * table["count"], numbers[:30])
+    assert_same(explainer, scorer, numbers[40:50])
+    save(scorer, tmp_path / "a")
+    assert_same(explainer, load(tmp_path / "a", predictor=lambda t: t["size"] * t["count"]), numbers[40:50])
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_other_processes_and_threads(start: str, tmp_path: Path) -> None:
+    if start not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this platform does not {start}")
+    _, scorer = explained(fitted(svc(probability=True), WIDE_MARGIN > 0, WIDE)(), WIDE[:25])
+    expected = scorer.score(WIDE[30:32]).values
+    assert_array_equal(pickle.loads(pickle.dumps(scorer)).score(WIDE[30:32]).values, expected)
+    context: Any = multiprocessing.get_context(start)
+    queue = context.Queue()
+    process = context.Process(target=_put, args=(scorer, queue))
+    process.start()
+    assert_array_equal(queue.get(timeout=120), expected)
+    process.join()
+    with ThreadPoolExecutor(4) as pool:
+        for values in pool.map(lambda _: scorer.score(WIDE[30:32]).values, range(8)):
+            assert_array_equal(values, expected)
+
+
+def _put(scorer: Any, queue: Any) -> None:
+    queue.put(scorer.score(WIDE[30:32]).values)

@@ -14,11 +14,14 @@ import fastexplain
 from fastexplain.exceptions import ArtifactError
 from fastexplain.scoring import ScoringExplainer, load, save, scoring_explainer
 from fastexplain.scoring.artifact import read, write
+from tests.scoring.kernel_models import KERNEL_MODELS
 from tests.scoring.models import MODELS, X
 
 STRANGE: list[Any] = [None, True, -1, 0, 1, 3, 2**31, 2**70, 1e300, -0.5]
 STRANGE += ["", "tree", "nan", [], {}, [1], {"a": 1}, ["x", "x"]]
 N_CHANGES = 150
+FORESTS = ["lightgbm three", "xgboost binary", "forest regression"]
+FORMULAS = ["svc three", "kernel ridge", "neighbors three", "mlp binary", "gaussian bayes", "voting"]
 
 
 def places(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -64,12 +67,16 @@ def changed_arrays(arrays: dict[str, Any], draw: random.Random) -> dict[str, Any
 
 
 def scorer_of(name: str) -> ScoringExplainer:
+    if name.startswith("deep"):
+        return scoring_explainer(fastexplain.DeepExplainer(KERNEL_MODELS["mlp three"](), X[:20]))
+    if name in KERNEL_MODELS:
+        return scoring_explainer(fastexplain.KernelExplainer(KERNEL_MODELS[name](), X[:20]))
     scorer = scoring_explainer(fastexplain.TabularExplainer(MODELS[name](), X))
     return scorer.with_reasons(groups={"g": [0, 1]}, texts={2: ("R", "t")})
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("name", ["lightgbm three", "xgboost binary", "forest regression", "logistic three"])
+@pytest.mark.parametrize("name", [*FORESTS, "logistic three", *FORMULAS, "deep"])
 def test_an_error_of_ours_or_an_explainer(tmp_path: Path, name: str) -> None:
     save(scorer_of(name), tmp_path / "good")
     good = read(tmp_path / "good")

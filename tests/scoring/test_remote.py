@@ -7,13 +7,16 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+import fastexplain
 from fastexplain.exceptions import PredictionError
+from fastexplain.scoring import load, save, scoring_explainer
 from fastexplain.scoring.remote import RemotePredictor
 
 ROWS = np.random.default_rng(0).normal(size=(9, 3))
@@ -125,3 +128,22 @@ def test_what_cannot_be_asked(server: Any, monkeypatch: pytest.MonkeyPatch) -> N
     ):
         with pytest.raises(ValueError, match="expected a function of rows, or a URL"):
             RemotePredictor(url)
+
+
+def test_a_black_box_behind_a_url(server: Any, tmp_path: Path) -> None:
+    def model(rows: Any) -> Any:
+        return np.where(rows[:, 0] > rows[:, 1], rows[:, 2], -1.0)
+
+    handler, host = server
+    path = "/v1/models/m:predict"
+    handler.answers[path] = lambda content: {"predictions": model(np.array(content["instances"])).tolist()}
+    scorer = scoring_explainer(fastexplain.KernelExplainer(model, ROWS, is_function=True))
+    save(scorer, tmp_path / "a")
+    loaded = load(tmp_path / "a", predictor=f"{host}/v1/models/m")
+    expected = scorer.score(ROWS)
+    scores = loaded.score(ROWS)
+    assert_array_equal(scores.values, expected.values)
+    assert_array_equal(scores.predictions, model(ROWS))
+    handler.answers[path] = lambda content: {"predictions": [0.0] * len(content["instances"])}
+    with pytest.raises(PredictionError, match="is not the model that was explained"):
+        load(tmp_path / "a", predictor=f"{host}/v1/models/m")

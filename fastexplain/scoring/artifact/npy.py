@@ -24,9 +24,11 @@ _MAGIC = b"\x93NUMPY\x01\x00"
 _ALIGNMENT = 64  # of the data in the file, and so in memory that it is mapped to
 LONGEST_HEADER = len(_MAGIC) + 2 + 0xFFFF
 
+# As NumPy writes it, to the space.
+_LENGTH = r"(?:0|[1-9]\d{0,18})"
 _HEADER = re.compile(
     r"\{'descr': (?P<dtype>'[^']*'|\[.*\]), 'fortran_order': (?P<fortran>True|False), "
-    r"'shape': \((?P<shape>(?:\d{1,19}, ?)*(?:\d{1,19})?)\),? ?\} *\n"
+    rf"'shape': \((?P<shape>|{_LENGTH},|{_LENGTH}(?:, {_LENGTH})+)\), \}} *\n"
 )
 
 
@@ -90,7 +92,7 @@ def _compare(match: re.Match[str], dtype: str, shape: tuple[int, ...], place: Pl
         raise place.error(f"{found!r}{_kind(found)}; expected {dtype!r}, as the manifest says. {DAMAGED}", "dtype")
     if match["fortran"] == "True":
         raise place.error(f"True; expected False: arrays are stored in C order. {DAMAGED}", "fortran_order")
-    lengths = tuple(int(length) for length in match["shape"].replace(" ", "").split(",") if length)
+    lengths = tuple(int(length) for length in match["shape"].split(",") if length)
     if lengths != shape:
         raise place.error(f"{lengths}; expected {shape}, as the manifest says. {DAMAGED}", "shape")
 

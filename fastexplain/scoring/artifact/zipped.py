@@ -32,6 +32,7 @@ _END = struct.Struct("<4s4H2IH")
 _LOCAL_MARK, _CENTRAL_MARK, _END_MARK = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _STORED, _DEFLATED = 0, 8
 _UNIX = 3
+_VERSION = 20  # of the format: 2.0, with deflate
 _MIDNIGHT = (0, 0x21)  # 1 January 1980: the same content gives the same zip
 # Level of deflate (1, 2), sizes behind the data (3), names in UTF-8 (11): all that writers of plain zips set.
 _KNOWN_FLAGS = 0x080E
@@ -184,19 +185,15 @@ def _parsed(directory: bytes, n_entries: int, place: Place) -> dict[str, Entry]:
     for _ in range(n_entries):
         if at + _CENTRAL.size > len(directory):
             raise place.error(f"its directory ends before its {n_entries} entries. {DAMAGED}", "directory")
-        fields = _CENTRAL.unpack_from(directory, at)
-        mark, made_by, _, flags, method, _, _, _, packed, size, n_name, n_extra, n_comment, disk, _, modes, offset = (
-            fields
-        )
+        mark, made_by, version, flags, method, _, _, _, packed, size, *more = _CENTRAL.unpack_from(directory, at)
+        n_name, n_extra, n_comment, disk, _, modes, offset = more
         raw_name = directory[at + _CENTRAL.size : at + _CENTRAL.size + n_name]
         at += _CENTRAL.size + n_name + n_extra + n_comment
         if mark != _CENTRAL_MARK or at > len(directory) or n_comment or disk:
             raise place.error(f"its directory is not one of a plain zip. {DAMAGED}", "directory")
         name = _entry_name(raw_name, entries, place)
-        _check_entry(
-            Entry(name, method, packed, size, offset), flags, modes >> 16 if made_by >> 8 == _UNIX else 0, place
-        )
         entries[name] = Entry(name, method, packed, size, offset)
+        _check_entry(entries[name], version, flags, modes >> 16 if made_by >> 8 == _UNIX else 0, place)
     if at != len(directory):
         raise place.error(f"its directory has {len(directory) - at} bytes after its last entry. {DAMAGED}", "directory")
     return entries
@@ -213,7 +210,7 @@ def _entry_name(raw_name: bytes, entries: dict[str, Entry], place: Place) -> str
     return name
 
 
-def _check_entry(entry: Entry, flags: int, mode: int, place: Place) -> None:
+def _check_entry(entry: Entry, version: int, flags: int, mode: int, place: Place) -> None:
     place = place.at(entry.name)
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         what = "a symbolic link" if stat.S_ISLNK(mode) else "no regular file"
@@ -222,6 +219,8 @@ def _check_entry(entry: Entry, flags: int, mode: int, place: Place) -> None:
         raise place.error(f"{flags:#06x}: it is encrypted, or packed in a way that is not read. {DAMAGED}", "flags")
     if entry.method not in (_STORED, _DEFLATED):
         raise place.error(f"{entry.method}; expected {_STORED}, stored, or {_DEFLATED}, deflated. {DAMAGED}", "method")
+    if version > _VERSION:
+        raise place.error(f"{version}: it asks for more of the format than is read. {DAMAGED}", "version")
     if entry.method == _STORED and entry.packed != entry.size:
         raise place.error(f"stored, with {entry.packed:,} bytes for {entry.size:,}. {DAMAGED}", "size")
 
@@ -257,12 +256,13 @@ def write_zip(file: IO[bytes], contents: Iterable[tuple[str, list[Any]]], compre
         offset = file.tell()
         extra = b"" if compressed else _padding(offset + _LOCAL.size + len(name))
         common = (0, method, *_MIDNIGHT, crc, n_packed, size, len(name))
-        file.write(_LOCAL.pack(_LOCAL_MARK, 20, *common, len(extra)) + name.encode() + extra)
+        file.write(_LOCAL.pack(_LOCAL_MARK, _VERSION, *common, len(extra)) + name.encode() + extra)
         for part in packed:
             file.write(part)
         mode = (stat.S_IFREG | 0o644) << 16
         directory.append(
-            _CENTRAL.pack(_CENTRAL_MARK, _UNIX << 8 | 20, 20, *common, 0, 0, 0, 0, mode, offset) + name.encode()
+            _CENTRAL.pack(_CENTRAL_MARK, _UNIX << 8 | _VERSION, _VERSION, *common, 0, 0, 0, 0, mode, offset)
+            + name.encode()
         )
     begin = file.tell()
     file.write(b"".join(directory))

@@ -18,7 +18,7 @@ add        number, number     x + value
 subtract   number, number     x - value
 multiply   number, number     x * value
 divide     number, number     x / value
-clip       number, number     low where x <= low, high where x >= high, else x; NaN stays
+clip       number, number     low where x < low, high where x > high, else x; NaN stays
 category   any but index      the index of x among the categories (`categories.py`)
 bins       number, index      how many `edges` are <= x
 codes      index, number      values[x]
@@ -287,13 +287,13 @@ class Clip:
     high: float
 
     def one(self, value: Any) -> Any:
-        if value <= self.low:
+        if value < self.low:
             return self.low
-        return self.high if value >= self.high else value
+        return self.high if value > self.high else value
 
     def many(self, values: Values) -> Values:
-        clipped = np.where(values <= self.low, self.low, values)
-        return np.where(clipped >= self.high, self.high, clipped)
+        clipped = np.where(values < self.low, self.low, values)  # np.clip may turn -0 to 0
+        return np.where(clipped > self.high, self.high, clipped)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from fastexplain.scoring.preprocessing.scalars import (
     shown,
 )
 
-__all__ = ["from_parts", "to_parts"]
+__all__ = ["OPERATIONS", "from_parts", "to_parts"]
 
 _POOLS: dict[str, Any] = {"numbers": np.float64, "integers": np.int64}
 _INT64 = np.iinfo(np.int64)
@@ -255,7 +255,7 @@ def _entry(field: _Field, raw: list[RawColumn], to: int, pools: _Read) -> Entry:
     kind, n_indices = RAW_TYPES[raw[column].type], 0
     fields = field.of("steps").items()
     for i, step in enumerate(fields):
-        name = step.of("op").one_of((*_STEPS, "one_hot"))
+        name = step.of("op").one_of(OPERATIONS)
         _refuse_kind(step, name, kind)
         if name == "one_hot":
             if i + 1 < len(fields):
@@ -307,7 +307,8 @@ def _missing(step: _Field, kind: str) -> ops.Missing:
         if "to" in step.value:
             step.refuse("has 'to', which only 'equal' takes")
         return ops.Missing(what)
-    return ops.Missing(what, _of_kind(step.of("to"), kind))
+    to = step.of("to")
+    return ops.Missing(what, to.number() if isinstance(to.value, float) and kind != "label" else _of_kind(to, kind))
 
 
 def _of_kind(field: _Field, kind: str) -> Any:
@@ -393,3 +394,4 @@ _STEPS: dict[str, Callable[[_Field, str, int, _Read], ops.Operation]] = {
     "bins": _bins,
     "codes": _codes,
 }
+OPERATIONS = (*_STEPS, "one_hot")

@@ -145,7 +145,7 @@ def _column_transformer(transformer: Any, block: Block, path: list[str], names: 
             continue
         made = _followed(part, block.chosen(chosen), [*path, name], names)
         parts.append(_weighted(made, weights.get(name)))
-    return _side_by_side(parts, transformer, bool(transformer.sparse_output_))
+    return _side_by_side(parts, transformer, getattr(transformer, "sparse_output_", False))
 
 
 def _feature_union(union: Any, block: Block, path: list[str], names: list[Any]) -> Block:
@@ -170,14 +170,16 @@ def _weighted(block: Block, weight: float | None) -> Block:
 
 
 def _side_by_side(parts: list[Block], transformer: Any, sparse: bool) -> Block:
+    # what makes no column is an array of float64 to NumPy all the same
+    nothing = [FLOAT64 for part in parts if not part.columns]
     if sparse:
         columns = [column for part in parts for column in _sparse(part).columns]
-        return Block(tuple(columns), "sparse").cast(common_dtype([column.dtype for column in columns]))
+        return Block(tuple(columns), "sparse").cast(common_dtype([column.dtype for column in columns] + nothing))
     frames = bool(parts) and gives_frame(transformer) and all(part.container == "frame" for part in parts)
     if not frames:
         parts = [part.as_array() for part in parts]
     joined = Block(tuple(column for part in parts for column in part.columns), "frame" if frames else "array")
-    return joined if frames else joined.cast(common_dtype(joined.dtypes))
+    return joined if frames else joined.cast(common_dtype(joined.dtypes + nothing))
 
 
 def _sparse(block: Block) -> Block:
