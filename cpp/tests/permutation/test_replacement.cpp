@@ -6,8 +6,8 @@
 #include <limits>
 #include <vector>
 
-#include "fastexplain/permutation/replacement_predictor.h"
 #include "../tree/forests.h"
+#include "fastexplain/permutation/replacement_predictor.h"
 
 namespace fastexplain::testing {
 namespace {
