@@ -229,7 +229,10 @@ class TransformedShap:
         weights: _Floats,
         n_threads: int,
         kept_bytes: int = ...,
+        table_bytes: int = ...,
+        max_states: int = ...,
     ) -> None: ...
+    def turn(self, n_rows_of_call: int) -> int: ...
     def explain(
         self,
         X: NDArray[np.floating[Any]],
@@ -240,6 +243,7 @@ class TransformedShap:
         labels: _Floats,
         values: _Floats,
         n_threads: int,
+        n_rows_of_call: int = ...,
     ) -> None: ...
     @property
     def background_outputs(self) -> _Floats: ...

@@ -227,9 +227,12 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
                 "weights": np.array([0.5, 0, 0.25, 0.25]),
                 "n_threads": THREADS,
                 "kept_bytes": 1 << 20,
+                "table_bytes": 1 << 20,
+                "max_states": 8,
             },
         )
     ],
+    "TransformedShap.turn": [lambda: (transformed_shap().turn, {"n_rows_of_call": 5})],
     "TransformedShap.memory": [lambda: (lambda: transformed_shap().memory, {})],
     "TransformedShap.background_outputs": [lambda: (lambda: transformed_shap().background_outputs, {})],
     "TransformedShap.background_weights": [lambda: (lambda: transformed_shap().background_weights, {})],
@@ -244,6 +247,7 @@ CALLS: dict[str, list[Callable[[], tuple[Callable[..., Any], Arguments]]]] = {
                 "labels": np.ones(5),
                 "values": np.empty((5, 3, 1)),
                 "n_threads": THREADS,
+                "n_rows_of_call": 1 << 20 if transform == "probability" else 5,
             },
         )
         for transform in ("probability", "log_loss", "squared_loss")

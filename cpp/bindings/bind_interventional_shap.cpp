@@ -28,9 +28,15 @@ const double* checked_weights(const In<"weights", double>& weights, std::int64_t
   return given;
 }
 
-std::size_t kept(std::int64_t kept_bytes) {
+fastexplain::InterventionalOptions options_of(bool float32_lanes, std::int64_t kept_bytes, std::int64_t table_bytes,
+                                              int max_states) {
   require(kept_bytes >= 0, "kept_bytes must not be negative; got ", kept_bytes);
-  return static_cast<std::size_t>(kept_bytes);
+  require(table_bytes >= 0, "table_bytes must not be negative; got ", table_bytes);
+  require(max_states >= 0, "max_states must not be negative; got ", max_states);
+  return {.lanes = float32_lanes ? LaneType::kFloat32 : LaneType::kFloat64,
+          .table_bytes = static_cast<std::size_t>(table_bytes),
+          .max_states = max_states,
+          .kept_bytes = static_cast<std::size_t>(kept_bytes)};
 }
 
 template <class Shap>
@@ -48,22 +54,18 @@ std::unique_ptr<InterventionalShap> make(const py::object& forest,
                                          const In<"background_rows", void, Layout::kStrided>& background,
                                          const In<"weights", double>& weights, bool float32_lanes, Threads n_threads,
                                          std::int64_t kept_bytes, std::int64_t table_bytes, int max_states) {
-  require(table_bytes >= 0, "table_bytes must not be negative; got ", table_bytes);
-  require(max_states >= 0, "max_states must not be negative; got ", max_states);
-  const fastexplain::InterventionalOptions options{.lanes = float32_lanes ? LaneType::kFloat32 : LaneType::kFloat64,
-                                                   .table_bytes = static_cast<std::size_t>(table_bytes),
-                                                   .max_states = max_states,
-                                                   .kept_bytes = kept(kept_bytes)};
-  return make_from<InterventionalShap>(BorrowedForest(forest), background, weights, n_threads, options);
+  return make_from<InterventionalShap>(BorrowedForest(forest), background, weights, n_threads,
+                                       options_of(float32_lanes, kept_bytes, table_bytes, max_states));
 }
 
 std::unique_ptr<TransformedShap> make_transformed(const py::object& forest,
                                                   const In<"background_rows", void, Layout::kStrided>& background,
                                                   const In<"weights", double>& weights, Threads n_threads,
-                                                  std::int64_t kept_bytes) {
+                                                  std::int64_t kept_bytes, std::int64_t table_bytes, int max_states) {
   const BorrowedForest borrowed(forest);
   require(borrowed.view().n_outputs == 1, "Forest.n_outputs must be 1; got ", borrowed.view().n_outputs);
-  return make_from<TransformedShap>(borrowed, background, weights, n_threads, {.kept_bytes = kept(kept_bytes)});
+  return make_from<TransformedShap>(borrowed, background, weights, n_threads,
+                                    options_of(false, kept_bytes, table_bytes, max_states));
 }
 
 void explain(const InterventionalShap& self, const In<"X", void, Layout::kStrided>& X, const Out<"values", double>& values,
@@ -88,7 +90,7 @@ OutputTransform::Kind transform_named(const std::string& name) {
 
 void explain_transformed(const TransformedShap& self, const In<"X", void, Layout::kStrided>& X, const std::string& transform,
                          double slope, double offset, const In<"labels", double>& labels, const Out<"values", double>& values,
-                         Threads n_threads) {
+                         Threads n_threads, std::int64_t n_rows_of_call) {
   require_finite("slope", slope);
   require_finite("offset", offset);
   const std::int64_t n_features = self.n_features();
@@ -98,7 +100,7 @@ void explain_transformed(const TransformedShap& self, const In<"X", void, Layout
       .data = values.of_shape({rows.n_rows, n_features, 1}), .n_rows = rows.n_rows, .n_features = n_features, .n_outputs = 1};
   if (values.empty()) return;
   const py::gil_scoped_release release;
-  self.explain(rows, by, view, n_threads, python_interrupt_check());
+  self.explain(rows, by, view, n_threads, python_interrupt_check(), n_rows_of_call);
 }
 
 py::array_t<double> array_of(const std::vector<double>& numbers) {
@@ -125,9 +127,13 @@ void bind_interventional_shap(py::module_& m) {
   py::class_<TransformedShap>(m, "TransformedShap",
                               "A forest of one output and a background, for values of a transformed output.")
       .def(py::init(&make_transformed), py::arg("forest"), py::arg("background_rows"), py::kw_only(), py::arg("weights"),
-           py::arg("n_threads"), py::arg("kept_bytes") = fastexplain::InterventionalOptions{}.kept_bytes)
+           py::arg("n_threads"), py::arg("kept_bytes") = fastexplain::InterventionalOptions{}.kept_bytes,
+           py::arg("table_bytes") = fastexplain::InterventionalOptions{}.table_bytes,
+           py::arg("max_states") = fastexplain::InterventionalOptions{}.max_states)
+      .def("turn", &TransformedShap::turn, py::arg("n_rows_of_call"),
+           "Rows for which a call of so many fills tables once, where it fills any; else 0.")
       .def("explain", &explain_transformed, py::arg("X"), py::kw_only(), py::arg("transform"), py::arg("slope"),
-           py::arg("offset"), py::arg("labels"), py::arg("values"), py::arg("n_threads"),
+           py::arg("offset"), py::arg("labels"), py::arg("values"), py::arg("n_threads"), py::arg("n_rows_of_call") = 0,
            "Write values (n_rows, n_features, 1) of the rows of X, float32 or float64 of any strides.")
       .def_property_readonly("background_outputs", &background_outputs,
                              "The sum of the trees for each background row of weight above zero.")

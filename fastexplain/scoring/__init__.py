@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from fastexplain.scoring.reasons import Reason
     from fastexplain.scoring.remote import RemotePredictor
-    from fastexplain.scoring.saving import load, save
+    from fastexplain.scoring.saving import content_schema, load, save
     from fastexplain.scoring.scores import Scores
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "ScoringExplainer",
     "TreeScoringExplainer",
     "UnsupportedModelException",
+    "content_schema",
     "load",
     "save",
     "scoring_explainer",
@@ -60,6 +61,7 @@ _EXPORTS = {
     "ScoringExplainer": "fastexplain.scoring.explainer",
     "TreeScoringExplainer": "fastexplain.scoring.explainers",
     "UnsupportedModelException": "fastexplain.scoring.exceptions",
+    "content_schema": "fastexplain.scoring.saving",
     "load": "fastexplain.scoring.saving",
     "save": "fastexplain.scoring.saving",
     "scoring_explainer": "fastexplain.scoring.explainers",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from fastexplain.scoring.pickles import holds_pickle, read_pickle, write_pickle
 from fastexplain.scoring.reasons import ReasonTable
 from fastexplain.scoring.schema import Feature, FeatureSchema
 
-__all__ = ["load", "save"]
+__all__ = ["content_schema", "load", "save"]
 
 _FLAGS = ("labels_in_arrays", "integers_as_float32", "allow_nan", "allow_inf", "float32")
 
@@ -143,6 +145,12 @@ def load(
             "a function of rows that returns what the model did, or the URL of a server that does."
         )
     return explainer
+
+
+def content_schema() -> dict[str, Any]:
+    """The JSON Schema of an artifact's content; that of its manifest is `fastexplain.scoring.artifact.schema`."""
+    found: dict[str, Any] = json.loads(Path(__file__).with_name("content_schema.json").read_text(encoding="utf-8"))
+    return found
 
 
 def _to_content(parts: ScoringParts) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

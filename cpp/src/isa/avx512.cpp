@@ -139,6 +139,7 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 #include "dense_body.inc"
 #include "elimination_body.inc"
 #include "kernel_body.inc"
+#include "pair_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
 #include "random_body.inc"
@@ -149,8 +150,9 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512",        kTreeKernels,   kBackgroundKernels, kPatternKernels,     kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels, kRandomKernels};
+const KernelTable kKernels = {"avx512",      kTreeKernels,        kBackgroundKernels, kPatternKernels,
+                              kPairKernels,  kReplaceKernels,     kProductKernels,    kSubsetKernels,
+                              kDenseKernels, kEliminationKernels, kRandomKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

@@ -123,6 +123,7 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 #include "elimination_body.inc"
 #include "expand_chunk.inc"
 #include "kernel_body.inc"
+#include "pair_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
 #include "random_body.inc"
@@ -133,8 +134,9 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline",      kTreeKernels,   kBackgroundKernels, kPatternKernels,     kReplaceKernels,
-                              kProductKernels, kSubsetKernels, kDenseKernels,      kEliminationKernels, kRandomKernels};
+const KernelTable kKernels = {"baseline",    kTreeKernels,        kBackgroundKernels, kPatternKernels,
+                              kPairKernels,  kReplaceKernels,     kProductKernels,    kSubsetKernels,
+                              kDenseKernels, kEliminationKernels, kRandomKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

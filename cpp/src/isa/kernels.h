@@ -6,6 +6,7 @@
 #include "background_kernels.h"
 #include "dense_kernels.h"
 #include "elimination_kernels.h"
+#include "pair_kernels.h"
 #include "pattern_kernels.h"
 #include "product_kernels.h"
 #include "random_kernels.h"
@@ -21,6 +22,7 @@ struct KernelTable {
   TreeKernels tree;
   BackgroundKernels background;
   PatternKernels patterns;
+  PairKernels pairs;
   ReplaceKernels replacement;
   ProductKernels products;
   SubsetKernels subsets;

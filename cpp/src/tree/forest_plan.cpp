@@ -24,11 +24,12 @@ class ForestPlanner {
         encoding_(encoding),
         n_threads_(n_threads),
         planners_(std::max(n_threads, 1)),
-        room_(std::min(options.table_bytes, kMaxTableBytes)),
-        passing_room_(room_ / 2) {
+        keep_(options.keep),
+        room_(keep_ ? std::min(options.table_bytes, kMaxTableBytes) : 0),
+        passing_room_(std::min(options.table_bytes, kMaxTableBytes) / 2) {
     const std::int64_t row_chunks = std::int64_t{layout.n_chunks} * encoding.n_outputs;
-    gave_up_ =
-        encoding.wide_codes || options.max_states < 2 || room_ < kChunkBytes || tile_bytes<T>(row_chunks) > kMaxTileBytes;
+    gave_up_ = encoding.wide_codes || options.max_states < 2 || options.table_bytes < kChunkBytes ||
+               tile_bytes<T>(row_chunks) > kMaxTileBytes;
     for (const auto slot : layout.slot) chunk_.push_back(slot / kChunkLanes<T>);
     options_ = {std::min(options.max_states, kMaxStates), 64.0 / sizeof(T) / options.walk_cost,
                 static_cast<double>(block_rows<T>(row_chunks))};
@@ -72,10 +73,11 @@ class ForestPlanner {
         room_ -= plan.bytes;
         if (!plan.whole) walk({tree, plan.cut_off});
         plan_.kept.push_back(std::move(plan));
-      } else if (plan.whole && plan.fill_bytes() <= passing_room_) {
+      } else if ((plan.whole || (!keep_ && !plan.empty())) && plan.fill_bytes() <= passing_room_) {
         any_used = true;
         passing_room_ -= plan.fill_bytes();
         plan_.walked_or_passing.push_back({tree, {}});
+        if (!plan.whole) plan_.walked.push_back({tree, plan.cut_off});
         plan_.passing.push_back(std::move(plan));
       } else {
         any_refused |= !plan.empty();
@@ -97,6 +99,7 @@ class ForestPlanner {
   std::vector<std::int32_t> chunk_;
   PlanOptions options_;
   std::vector<std::unique_ptr<TreePlanner>> planners_;
+  const bool keep_;
   std::size_t room_, passing_room_;
   bool gave_up_ = false;
 };

@@ -14,7 +14,7 @@ namespace fastexplain {
 
 struct ForestPlan {
   std::vector<TreePlan> kept;               // tables that there is room for
-  std::vector<TreePlan> passing;            // tables of whole trees that a call may fill for itself
+  std::vector<TreePlan> passing;            // tables that a call may fill for itself; of whole trees, where some are kept
   std::vector<TreePart> walked;             // what no table serves
   std::vector<TreePart> walked_or_passing;  // what no kept table serves
 };
@@ -23,6 +23,7 @@ struct ForestPlanOptions {
   std::size_t table_bytes;  // for tables that are kept; half as much for what others are filled from
   int max_states;
   double walk_cost = 1;  // of a node that is left over, in nodes of the quadrature kernel
+  bool keep = true;      // else all tables are passing
 };
 
 // Features in the order of how many splits they have: entries of most groups then lie in the first chunks.

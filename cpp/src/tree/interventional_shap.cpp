@@ -137,7 +137,7 @@ class TransformedShap::Impl {
        const InterventionalOptions& options)
       : encoding(std::make_shared<const Encoding>(forest)),
         rows(std::make_shared<const EncodedBackground>(*encoding, background, weights)),
-        pairs(forest, encoding, rows, options.kept_bytes, n_threads) {}
+        pairs(forest, encoding, rows, options, n_threads) {}
 
   std::shared_ptr<const Encoding> encoding;
   std::shared_ptr<const EncodedBackground> rows;
@@ -152,9 +152,11 @@ TransformedShap::TransformedShap(const ForestView& forest, const RowsView& backg
 TransformedShap::~TransformedShap() = default;
 
 void TransformedShap::explain(const RowsView& rows, const OutputTransform& transform, const ValuesView& values, int n_threads,
-                              const InterruptCheck& check) const {
-  impl_->pairs.explain(rows, transform, values, n_threads, check);
+                              const InterruptCheck& check, std::int64_t n_rows_of_call) const {
+  impl_->pairs.explain(rows, transform, values, n_threads, n_rows_of_call, check);
 }
+
+std::int64_t TransformedShap::turn(std::int64_t n_rows_of_call) const { return impl_->pairs.turn(n_rows_of_call); }
 
 const std::vector<double>& TransformedShap::background_outputs() const { return impl_->pairs.background_outputs(); }
 

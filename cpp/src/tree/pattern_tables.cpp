@@ -176,10 +176,25 @@ void PatternTables<T>::fill(std::size_t segment, GroupFiller<T>& filler, T* entr
   std::vector<StateWeights> weights;
   if (background != nullptr) weights = weigh_states(first, last, *background);
   for (auto i = first; i < last; ++i) {
-    const TreePlan& plan = plans_[sources_[i].plan];
-    filler.fill(plan, plan.groups[sources_[i].group], background == nullptr ? nullptr : weights[i - first].data(),
+    const auto [plan, group] = planned(i);
+    filler.fill(plan, group, background == nullptr ? nullptr : weights[i - first].data(),
                 entries + groups_[i].table * kChunkLanes<T>);
   }
+}
+
+template <class T>
+std::pair<const TreePlan&, const PlannedGroup&> PatternTables<T>::planned(std::size_t group) const {
+  const TreePlan& plan = plans_[sources_[group].plan];
+  return {plan, plan.groups[sources_[group].group]};
+}
+
+template <class T>
+void PatternTables<T>::find_states(std::size_t first, std::size_t n_groups, const PatternCodes& codes, std::int64_t tile,
+                                   int n_rows, std::uint16_t* states) const {
+  const PatternForest forest{groups_.data(), steps_.data(), lookups_.data(), chunks_.data()};
+  const std::size_t at = tile * codes.tile_codes;
+  active_kernels().patterns.index(
+      {&forest, first, n_groups, codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at, n_rows, states, true});
 }
 
 // The weight of the background's rows in each of some groups' states.
@@ -190,8 +205,6 @@ auto PatternTables<T>::weigh_states(std::size_t first, std::size_t last, const P
   constexpr int kSums = 4;
   // Rows whose codes and weights stay in the first cache level while the groups go by.
   constexpr std::int64_t kBlockTiles = 4;
-  const PatternForest forest{groups_.data(), steps_.data(), lookups_.data(), chunks_.data()};
-  const PatternCodes& codes = background.codes;
   std::vector<std::array<StateWeights, kSums>> sums(last - first);
   alignas(64) std::uint16_t states[kTileRows];
   const std::int64_t n_tiles = (background.n_rows + kTileRows - 1) / kTileRows;
@@ -201,9 +214,7 @@ auto PatternTables<T>::weigh_states(std::size_t first, std::size_t last, const P
       for (auto tile = block; tile < std::min(block + kBlockTiles, n_tiles); ++tile) {
         const double* weights = background.weights + tile * kTileRows;
         const int n = static_cast<int>(std::min<std::int64_t>(kTileRows, background.n_rows - tile * kTileRows));
-        const std::size_t at = tile * codes.tile_codes;
-        active_kernels().patterns.index(
-            {&forest, group, 1, codes.bytes + at, codes.words == nullptr ? nullptr : codes.words + at, n, states, true});
+        find_states(group, 1, background.codes, tile, n, states);
         int row = 0;
         for (; row + kSums <= n; row += kSums)
           for (int i = 0; i < kSums; ++i) of_group[i][states[row + i]] += weights[row + i];

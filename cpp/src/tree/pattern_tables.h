@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "aligned_buffer.h"
@@ -42,6 +43,12 @@ class PatternTables {
   void fill(std::size_t segment, GroupFiller<T>& filler, T* entries, const PatternBackground* background = nullptr) const;
   // Of a segment, where tables are kept.
   const T* entries(std::size_t segment) const { return tables_.get() + segments_[segment].first_entry * kChunkLanes<T>; }
+
+  // For those that fill entries of their own, while tables are not kept: what a group is filled from; and the states of a
+  // tile's rows in some groups, at most kBatchGroups, [group][kTileRows].
+  std::pair<const TreePlan&, const PlannedGroup&> planned(std::size_t group) const;
+  void find_states(std::size_t first, std::size_t n_groups, const PatternCodes& codes, std::int64_t tile, int n_rows,
+                   std::uint16_t* states) const;
 
   bool empty() const { return groups_.empty(); }
   bool needs_words() const { return needs_words_; }

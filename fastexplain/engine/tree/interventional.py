@@ -170,9 +170,10 @@ def _explain(
 ) -> TreeShapResult:
     rows = aligned(rows)
     values = np.empty((len(rows), forest.n_features, forest.n_outputs))
+    turn = 0 if output is None else kernel.turn(len(rows))
     with progress(len(rows), "tree_shap", show_progress, quick=QUICK_ROWS) as bar:
-        for part in steps(len(rows), bar, least=n_threads):
-            options = {} if output is None else {"labels": labels[part]}
+        for part in steps(len(rows), bar, least=max(n_threads, turn)):
+            options = {} if output is None else {"labels": labels[part], "n_rows_of_call": len(rows)}
             kernel.explain(rows[part], values[part], n_threads=n_threads, **options)
     if output is None:
         return TreeShapResult(values, kernel.mean_outputs + forest.base_offset)

@@ -190,6 +190,10 @@ class TransformedShap:
         weights = self._raw._background.weights
         return weights[weights > 0.0]
 
+    def turn(self, n_rows_of_call: int) -> int:
+        """No rows: there are no tables to fill."""
+        return 0
+
     def explain(
         self,
         X: NDArray[np.floating],
@@ -200,6 +204,7 @@ class TransformedShap:
         labels: NDArray[np.float64],
         values: NDArray[np.float64],
         n_threads: int,
+        n_rows_of_call: int = 0,
     ) -> None:
         """Write values that add up to the transformed output less its mean over the background.
 
@@ -213,6 +218,8 @@ class TransformedShap:
         labels : float64 array of shape (n_rows,)
             Used by the losses.
         values : float64 array of shape (n_rows, n_features, 1)
+        n_rows_of_call : int
+            Not used: a row's values do not depend on the others.
         """
         factor = 1.0 if transform == "squared_loss" else slope
         self._raw._explain(X, _Transform(TRANSFORMS[transform], factor, offset), labels, values, n_threads)

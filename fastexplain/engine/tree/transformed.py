@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastexplain.engine.tree.lanes import table_bytes
 from fastexplain.engine.tree.outputs import Output
 from fastexplain.models import Forest
 
@@ -19,10 +20,21 @@ class Transformed:
     def __init__(self, kernel: Any, forest: Forest, output: Output) -> None:
         self._kernel, self._output, self._offset = kernel, output, float(forest.base_offset[0])
 
+    def turn(self, n_rows_of_call: int) -> int:
+        """Rows for which a call of so many fills tables once, where it fills any; else 0. Parts have no fewer."""
+        turn: int = self._kernel.turn(n_rows_of_call)
+        return turn
+
     def explain(
-        self, X: NDArray[np.floating[Any]], values: NDArray[np.float64], *, n_threads: int, labels: NDArray[np.float64]
+        self,
+        X: NDArray[np.floating[Any]],
+        values: NDArray[np.float64],
+        *,
+        n_threads: int,
+        labels: NDArray[np.float64],
+        n_rows_of_call: int,
     ) -> None:
-        """Write values of rows (n_rows, n_features, 1)."""
+        """Write values of rows (n_rows, n_features, 1), which may be a part of a call's."""
         self._kernel.explain(
             X,
             transform=self._output.transform,
@@ -31,6 +43,7 @@ class Transformed:
             labels=labels,
             values=values,
             n_threads=n_threads,
+            n_rows_of_call=n_rows_of_call,
         )
 
     def means(self, labels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -55,4 +68,4 @@ def transformed_kernel(
         return numba_interventional.TransformedShap(forest, rows, weights=weights, n_threads=n_threads)
     from fastexplain import _core
 
-    return _core.TransformedShap(forest, rows, weights=weights, n_threads=n_threads)
+    return _core.TransformedShap(forest, rows, weights=weights, n_threads=n_threads, table_bytes=table_bytes())

@@ -80,9 +80,14 @@ class TransformedShap {
                   const InterventionalOptions& options = {});
   ~TransformedShap();
 
-  // As of InterventionalShap: values sum to the transformed output less its weighted mean over the background.
+  // Writes every entry of values: they sum to the transformed output less its weighted mean over the background. Rows and
+  // values as of InterventionalShap. n_rows_of_call: rows of the whole call, where these are a part of it. The result's bits
+  // depend on this number (see turn), but not on n_threads, on the other rows, or on the instruction set.
   void explain(const RowsView& rows, const OutputTransform& transform, const ValuesView& values, int n_threads,
-               const InterruptCheck& check = {}) const;
+               const InterruptCheck& check = {}, std::int64_t n_rows_of_call = 0) const;
+
+  // As of TreeShap.
+  std::int64_t turn(std::int64_t n_rows_of_call) const;
 
   // The sum of the trees for each background row of weight above zero, and the weights of these rows, which sum to 1.
   const std::vector<double>& background_outputs() const;
