@@ -95,7 +95,12 @@ def parts_of(
         feature_map = FeatureMap.of(raw.feature_map) if method.n_raw is None else None
         engineered_features = raw.engineered_features if engineered_features is None else engineered_features
     elif steps is not None:
-        preprocessing = _of_steps(steps, names, schema, explainer._background.data)
+        try:
+            preprocessing = _of_steps(steps, names, schema, explainer._background.data)
+        except UnsupportedModelError:  # a step that is no table of operations: the pipeline is a black box
+            from fastexplain.scoring.build_kernel import black_box_method
+
+            method = black_box_method(explainer)
     elif encoded is not None:
         if feature_maps is not None:
             raise ValueError("feature_maps are not for a surrogate that encodes categories itself.")

@@ -98,9 +98,10 @@ def load(
     id : str, optional
         The id that it must have.
     predictor : callable or str, optional
-        The model of an artifact that holds none, as that of a function that Kernel SHAP explained: takes float64 rows
-        (n_rows, n_features) as the model did, and returns what it returned. Or a URL where it answers by KServe's
-        protocol V1 or V2; see `RemotePredictor`. A few rows of the background are compared.
+        The model of an artifact that holds none, as that of a function that Kernel SHAP explained: takes rows as the
+        model did, float64 arrays (n_rows, n_features), or pandas tables where it was explained on these, and returns
+        what it returned. Or a URL where it answers by KServe's protocol V1 or V2; see `RemotePredictor`. A few rows of
+        the background are compared.
     allow_pickle : bool, default False
         Whether ``scoring_explainer.pkl`` is read, where the directory holds one: that executes whatever its writer put
         into it, so its writer must be trusted as if they sat at this machine.

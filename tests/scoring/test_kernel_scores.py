@@ -16,17 +16,23 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVR
 
 import fastexplain
-from fastexplain.exceptions import ArtifactError, PredictionError
-from fastexplain.scoring import KernelScoringExplainer, ScoringExplainer, load, save, scoring_explainer
+from fastexplain.exceptions import ArtifactError
+from fastexplain.scoring import (
+    InitDatasetMissingException,
+    KernelScoringExplainer,
+    ScoringExplainer,
+    load,
+    save,
+    scoring_explainer,
+)
 from fastexplain.scoring.artifact import read, write
 from tests.scoring.kernel_models import KERNEL_MODELS, WIDE, WIDE_MARGIN, fitted, mlp, rows_of, svc
 from tests.scoring.models import BINARY, MARGIN, X
@@ -91,52 +97,6 @@ def test_sampled_values(model: Any, options: dict[str, Any], tmp_path: Path) -> 
         assert_array_equal(scorer.score(WIDE[30]).values, alone.values)
     finally:
         fastexplain.set_num_threads(None)
-
-
-def interaction(rows: Any) -> Any:
-    return np.sin(rows[:, 0]) * rows[:, 1] + rows[:, 2]
-
-
-def shares(rows: Any) -> Any:
-    p = 1 / (1 + np.exp(-interaction(rows)))
-    return np.stack([1 - p, p], axis=1)
-
-
-BOXES: dict[str, Any] = {
-    "function": interaction,
-    "shares": shares,
-    "boosting": fitted(HistGradientBoostingClassifier(max_iter=5), X[:, 0] > 0),
-    "components": fitted(make_pipeline(PCA(3), Ridge()), X[:, 0]),
-}
-
-
-@pytest.mark.parametrize("name", BOXES)
-def test_black_boxes_are_given_at_load(name: str, tmp_path: Path) -> None:
-    box = BOXES[name]() if name in ("boosting", "components") else BOXES[name]
-    explainer, scorer = explained(box, X[:30])
-    assert_same(explainer, scorer, X[30:40])
-    save(scorer, tmp_path / "a")
-    with pytest.raises(ArtifactError, match=r"holds no model.*load\(path, predictor=function\)"):
-        load(tmp_path / "a")
-    predict = getattr(box, "predict_proba", getattr(box, "predict", box))
-    loaded = load(tmp_path / "a", predictor=predict)
-    assert_same(explainer, loaded, X[30:40])
-    assert loaded.classes == scorer.classes
-    with pytest.raises(PredictionError, match="not the model that was explained"):
-        load(tmp_path / "a", predictor=lambda rows: 1.001 * np.asarray(predict(rows)))
-    with pytest.raises(PredictionError, match="columns"):
-        load(tmp_path / "a", predictor=lambda rows: np.ones((len(rows), 7)))
-    if name == "boosting":
-        assert_array_equal(loaded.score(X).predictions, box.predict(X))
-
-
-def test_predictors_that_are_not_needed_or_no_function(tmp_path: Path) -> None:
-    save(explained(KERNEL_MODELS["svr"](), X[:30])[1], tmp_path / "a")
-    with pytest.raises(ValueError, match="holds its model"):
-        load(tmp_path / "a", predictor=interaction)
-    save(explained(interaction, X[:30])[1], tmp_path / "b")
-    with pytest.raises(TypeError):
-        load(tmp_path / "b", predictor=3)  # type: ignore[arg-type]
 
 
 TABLE = pd.DataFrame(
@@ -234,7 +194,9 @@ LIBRARIES = "narwhals,numba,pandas,scipy,sklearn,threadpoolctl,torch,tqdm"
 def test_another_process_needs_numpy_alone(tmp_path: Path) -> None:
     """Enumerated, sampled and closed forms; without threadpoolctl, NumPy's library is asked itself."""
     expected = {}
-    for i, name in enumerate(["svc three", "gaussian process", "gaussian bayes", "mlp binary", "calibrated", "voting"]):
+    for i, name in enumerate(
+        ["svc three", "gaussian process", "gaussian bayes", "mlp binary", "calibrated", "voting", "forest"]
+    ):
         expected[f"small{i}"] = explained(KERNEL_MODELS[name](), X[:30])[1], X[30:40]
     for i, model in enumerate([svc(probability=True), mlp("MLPClassifier")]):
         expected[f"wide{i}"] = explained(fitted(model, WIDE_MARGIN > 0, WIDE)(), WIDE[:25])[1], WIDE[30:34]
@@ -304,38 +266,6 @@ def test_forged_arrays(name: str, array: str, change: Any, message: str, tmp_pat
         load(tmp_path / "b")
 
 
-def of_table(table: Any) -> Any:
-    """A function of tables with text, whole numbers and missing values."""
-    assert table["kind"].dtype == MIXED["kind"].dtype
-    warm = table["colour"].isin(["red"]).to_numpy().astype(float)
-    return warm * table["size"].to_numpy() + table["age"].fillna(0.5).to_numpy() + (table["kind"] == "a").to_numpy()
-
-
-MIXED = TABLE.assign(kind=TABLE["kind"].astype("category"), count=np.arange(len(TABLE)) % 5)
-
-
-def test_black_boxes_of_tables(tmp_path: Path) -> None:
-    """Labels are kept as numbers, and given back as a table; labels that were never seen are refused."""
-    explainer, scorer = explained(of_table, MIXED[:40])
-    assert_same(explainer, scorer, MIXED[40:60])
-    save(scorer, tmp_path / "a")
-    loaded = load(tmp_path / "a", predictor=of_table)
-    assert_same(explainer, loaded, MIXED[40:60])
-    one = MIXED.iloc[44].to_dict()
-    np.testing.assert_allclose(loaded.score(one).values, scorer.score(MIXED[44:45]).values, atol=1e-15)
-    with pytest.raises(ValueError, match=r"'colour'.*'pink'"):
-        loaded.score({**one, "colour": "pink"})
-    assert_same(explainer, pickle.loads(pickle.dumps(loaded)), MIXED[40:42])
-
-
-def test_black_boxes_of_tables_of_numbers(tmp_path: Path) -> None:
-    numbers = MIXED[["size", "count"]]
-    explainer, scorer = explained(lambda table: table["size"] * table["count"], numbers[:30])
-    assert_same(explainer, scorer, numbers[40:50])
-    save(scorer, tmp_path / "a")
-    assert_same(explainer, load(tmp_path / "a", predictor=lambda t: t["size"] * t["count"]), numbers[40:50])
-
-
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_other_processes_and_threads(start: str, tmp_path: Path) -> None:
     if start not in multiprocessing.get_all_start_methods():
@@ -356,3 +286,38 @@ def test_other_processes_and_threads(start: str, tmp_path: Path) -> None:
 
 def _put(scorer: Any, queue: Any) -> None:
     queue.put(scorer.score(WIDE[30:32]).values)
+
+
+def test_networks_of_torch(tmp_path: Path) -> None:
+    nn = pytest.importorskip("torch").nn
+    model = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3), nn.Softmax(dim=1))
+    explainer, scorer = explained(model, X[:30])
+    save(scorer, tmp_path / "a")
+    loaded = load(tmp_path / "a")
+    assert_same(explainer, loaded, X[30:40])
+    assert loaded.score(X).predictions.tolist() == list(explainer.explain_local(X).eval_y_predicted)
+
+
+def test_a_threshold_of_ones_own_is_refused() -> None:
+    selection = pytest.importorskip("sklearn.model_selection")
+    if not hasattr(selection, "FixedThresholdClassifier"):
+        pytest.skip("scikit-learn 1.5 has the first of these")
+    model = selection.FixedThresholdClassifier(LogisticRegression(), threshold=0.9).fit(X, X[:, 0] > 0)
+    with pytest.raises(fastexplain.UnsupportedModelError, match="threshold of its own"):
+        scoring_explainer(fastexplain.KernelExplainer(model, X[:30]))
+
+
+def test_of_explainers_of_another_kind() -> None:
+    """Their models are explained anew, against rows."""
+    model = fitted(LogisticRegression(), BINARY)()
+    by_margin = fastexplain.TabularExplainer(model, X[:30])
+    assert_same(fastexplain.KernelExplainer(model, X[:30]), KernelScoringExplainer(by_margin), X[30:40])
+    forest = fitted(RandomForestRegressor(5, max_depth=3), MARGIN)()
+    trees = fastexplain.TreeExplainer(forest)
+    with pytest.raises(InitDatasetMissingException, match="An initialization dataset is required"):
+        KernelScoringExplainer(trees)
+    scorer = KernelScoringExplainer(trees, X[:30])
+    assert_same(fastexplain.KernelExplainer(forest, X[:30]), scorer, X[30:40])
+    mimic = fastexplain.MimicExplainer(forest, X, fastexplain.LGBMExplainableModel)
+    with pytest.raises(fastexplain.UnsupportedModelError, match="surrogate"):
+        KernelScoringExplainer(mimic)
