@@ -200,9 +200,10 @@ def _with_output(draw: st.DrawFn, transformer: Any) -> Any:
     return transformer
 
 
-def _spec(draw: st.DrawFn, frame: pd.DataFrame, chosen: list[int]) -> Any:
+def _spec(draw: st.DrawFn, frame: pd.DataFrame, chosen: list[int], by_name: bool) -> Any:
     """The columns as a ColumnTransformer may be told them."""
-    how = draw(st.sampled_from(("names", "indices", "mask", "slice", "selector", "negative")))
+    named = ("names", "selector") if by_name else ()
+    how = draw(st.sampled_from((*named, "indices", "mask", "slice", "negative")))
     names = [frame.columns[i] for i in chosen]
     if how == "indices":
         return chosen
@@ -218,7 +219,7 @@ def _spec(draw: st.DrawFn, frame: pd.DataFrame, chosen: list[int]) -> Any:
 
 
 @st.composite
-def column_transformers(draw: st.DrawFn, frame: pd.DataFrame, kinds: list[str]) -> Any:
+def column_transformers(draw: st.DrawFn, frame: pd.DataFrame, kinds: list[str], by_name: bool = True) -> Any:
     """An unfitted ColumnTransformer of a frame, or a union or a pipeline around one."""
     numeric = [i for i, kind in enumerate(kinds) if kind in NUMERIC]
     labels = [i for i, kind in enumerate(kinds) if kind not in NUMERIC]
@@ -229,7 +230,7 @@ def column_transformers(draw: st.DrawFn, frame: pd.DataFrame, kinds: list[str]) 
         chosen = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=len(pool), unique=True))
         part = draw(_of_labels() if of_labels else _of_numbers())
         part = draw(st.sampled_from((part, part, part, part, "drop")))
-        parts.append((f"t{k}", part, _spec(draw, frame, chosen)))
+        parts.append((f"t{k}", part, _spec(draw, frame, chosen, by_name)))
     whole = ColumnTransformer(
         parts,
         remainder=draw(st.sampled_from(("drop", "drop", "passthrough"))),

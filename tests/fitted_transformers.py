@@ -57,15 +57,19 @@ def same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:
     return np.where(both_nan, 0, one).tobytes() == np.where(both_nan, 0, other).tobytes()
 
 
-def assert_same(transformer: Any, fitted_on: pd.DataFrame, rows: pd.DataFrame, each_row: bool = True) -> None:
-    """The table does to rows what the fitted transformer does, together and one by one."""
+def assert_same(transformer: Any, fitted_on: pd.DataFrame, rows: pd.DataFrame, as_given: Any = None) -> None:
+    """The table does to rows what the fitted transformer does, together and one by one.
+
+    `as_given` makes of frames what the transformer takes.
+    """
+    taken = as_given or (lambda frame: frame)
     table = table_of(transformer, fitted_on)
     rows = rows.copy()
     for i in set(range(table.n_raw)) - set(table.parents.tolist()):  # not looked at by the table
         rows.isetitem(i, fitted_on.iloc[np.zeros(len(rows), dtype=int), i].array)
-    _assert_equal(lambda: table.transform(columns_of(rows)), lambda: transformer.transform(rows))
-    for i in range(len(rows) if each_row else 0):
-        row, alone = [column.tolist()[i] for column in columns_of(rows)], rows.iloc[[i]]
+    _assert_equal(lambda: table.transform(columns_of(rows)), lambda: transformer.transform(taken(rows)))
+    for i in range(len(rows)):
+        row, alone = [column.tolist()[i] for column in columns_of(rows)], taken(rows.iloc[[i]])
         _assert_equal(lambda row=row: table.transform_row(row)[None], lambda alone=alone: transformer.transform(alone))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,18 +15,21 @@ from fastexplain.engine.formulas.known import KnownFormula, as_float64, is_numer
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import PredictionError, UnsupportedModelError
 from fastexplain.explainers.kernel import KernelExplainer, partition
+from fastexplain.explainers.mimic.explainer import MimicExplainer
 from fastexplain.explainers.raw.pipelines import taken_apart
+from fastexplain.explainers.tabular import TabularExplainer
 from fastexplain.models.agreement import agrees
 from fastexplain.rows.encoding import RowEncoding
 from fastexplain.rows.kinds import is_pandas
-from fastexplain.rows.tables import count_columns
+from fastexplain.rows.tables import count_columns, slice_rows
 from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, class_rules, predicted_values
-from fastexplain.scoring.formulas.parts import is_storable
+from fastexplain.scoring.exceptions import InitDatasetMissingException
+from fastexplain.scoring.formulas.parts import is_storable, stored
 from fastexplain.scoring.kernel import MOST_SAMPLES, KernelMethod, KernelOptions, Players, least_samples
 from fastexplain.scoring.method import Floats
 from fastexplain.scoring.tables import TableForm
 
-__all__ = ["Steps", "black_box_method", "kernel_method", "rule_of"]
+__all__ = ["Steps", "as_kernel_explainer", "black_box_method", "kernel_method", "rule_of"]
 
 # Largest part of a prediction by which a rule may miss the model's own: rounding of another order of sums.
 _ROUNDING = 1e-4
@@ -46,6 +50,40 @@ class Steps(NamedTuple):
     encode: Callable[[Any], Floats]
 
 
+def as_kernel_explainer(original: Any, examples: Any = None) -> KernelExplainer:
+    """A `KernelExplainer`, the one inside a `TabularExplainer`, or a new one of an explainer's model.
+
+    Raises
+    ------
+    InitDatasetMissingException
+        A new one is needed, and there are no rows to hide features behind.
+    UnsupportedModelError
+        The explainer is one of a surrogate.
+    """
+    explainer = original.explainer if isinstance(original, TabularExplainer) else original
+    if isinstance(explainer, KernelExplainer):
+        return explainer
+    if isinstance(explainer, MimicExplainer):
+        raise UnsupportedModelError(
+            "A MimicExplainer explains by its surrogate, trees or a linear model: scoring_explainer(explainer) "
+            "chooses that one's. KernelExplainer(model, rows) explains the model itself."
+        )
+    rows = explainer.initialization_examples if examples is None else examples
+    if rows is None:
+        raise InitDatasetMissingException(
+            "An initialization dataset is required: the explainer has no rows to hide features behind. Pass "
+            "initialization_examples."
+        )
+    return KernelExplainer(
+        original.model,
+        rows,
+        features=None if explainer._raw is not None else explainer.features,
+        classes=explainer.classes,
+        transformations=explainer.transformations,
+        allow_all_transformations=explainer.allow_all_transformations,
+    )
+
+
 def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | None]:
     """What is kept of an explainer, and the steps that rows go through before, where its model is a pipeline.
 
@@ -58,7 +96,7 @@ def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | Non
     background = as_background(explainer._background.data, explainer._background.weights)
     predict = PredictFunction(explainer._box.target)
     outputs = explainer._box.outputs(background.data)
-    seen = _formula(predict, background)
+    seen = _formula(explainer, predict, background)
     steps = None
     if seen is not None and seen.columns_of is not None:
         pipeline = _pipeline(explainer)
@@ -169,16 +207,18 @@ def _refuse_options(explainer: KernelExplainer) -> None:
         )
 
 
-def _formula(predict: PredictFunction, background: Background) -> KnownFormula | None:
+def _formula(explainer: KernelExplainer, predict: PredictFunction, background: Background) -> KnownFormula | None:
     """What the explainer's own calls find, where an artifact can hold it."""
 
     def probed(rows: Any) -> Floats:
         return predict(rows, rows.shape[0])
 
     seen = known_formula(predict.owner, predict.method, probed, background.data, background.data)
-    if seen is None or seen.model is None or not is_storable(seen.model):
+    if seen is None or seen.model is None:
         return None
-    return seen
+    plain = seen.columns_of is None and explainer._players is None and explainer.link == "identity"
+    closed = plain and seen.model.bind(seen.encode(slice_rows(background.data, 0, 1))).closed_form
+    return replace(seen, model=stored(seen.model)) if is_storable(seen.model, in_closed_form=closed) else None
 
 
 def _pipeline(explainer: KernelExplainer) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastexplain.engine.formulas.additive import AdditiveModel
 from fastexplain.engine.formulas.kernel_machine import KernelMachine
 from fastexplain.engine.formulas.support_vectors import SupportVectorModel
+from fastexplain.engine.formulas.trees import TreesModel
 from fastexplain.scoring.method import Method
 
 __all__ = ["CLASS_RULES", "VALUE_RULES", "answers_of", "class_rules", "no_answers", "predicted_values"]
@@ -37,6 +38,12 @@ def _by_votes(model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:
     return votes.argmax(axis=1)
 
 
+def _by_trees(model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:
+    """Of tree ensembles, ties as their library settles them."""
+    indices: NDArray[np.int64] = model.trees.class_indices(outputs, rows)
+    return indices
+
+
 def _largest(model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:
     return outputs.argmax(axis=1)
 
@@ -53,6 +60,7 @@ def _above_half(model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:
 CLASS_RULES: dict[str, Callable[[Any, Floats, Floats], NDArray[np.int64]]] = {
     "margins": _by_margin,
     "votes": _by_votes,
+    "trees": _by_trees,
     "largest": _largest,
     "positive": _positive,
     "above_half": _above_half,
@@ -69,6 +77,8 @@ def class_rules(model: Any, n_outputs: int, probabilities: bool) -> list[str]:
     pairs = isinstance(model, KernelMachine) and model.n_classes is not None
     if pairs or (isinstance(model, SupportVectorModel) and model.response in ("votes", "probabilities")):
         rules.append("votes")
+    if isinstance(model, TreesModel) and model.trees.task == "classification":
+        rules.append("trees")
     return [*rules, "largest" if n_outputs > 1 else "above_half" if probabilities else "positive"]
 
 

@@ -88,10 +88,25 @@ class LinearScoringExplainer(_OfExplainer):
 class KernelScoringExplainer(_OfExplainer):
     """Scores and explains by Kernel SHAP: a model whose formula is known as arrays, any other one as a black box.
 
-    The artifact of a black box holds the background and options, and no model: `load` gives it one, ``predictor=``.
+    The artifact of a black box holds the background and options, and no model: `load` gives it one, ``predictor=``. Of
+    an explainer of another kind, its model is explained anew, as azureml-interpret does it: against
+    `initialization_examples`, or those of the explainer.
     """
 
     kind = "kernel"
+
+    def __init__(
+        self,
+        original_explainer: Any,
+        initialization_examples: Any = None,
+        feature_maps: list[Any] | None = None,
+        raw_features: Sequence[Any] | None = None,
+        engineered_features: Sequence[Any] | None = None,
+    ) -> None:
+        from fastexplain.scoring.build_kernel import as_kernel_explainer
+
+        kernel = as_kernel_explainer(original_explainer, initialization_examples)
+        super().__init__(kernel, initialization_examples, feature_maps, raw_features, engineered_features)
 
 
 class DeepScoringExplainer(_OfExplainer):

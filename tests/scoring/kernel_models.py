@@ -92,12 +92,25 @@ ADDITIVE: dict[str, Make] = {
     ),
     "calibrated": fitted(calibration.CalibratedClassifierCV(svm.SVC(), ensemble=True, cv=3), BINARY),
 }
+OF_TREES: dict[str, Make] = {
+    "forest": fitted(ensemble.RandomForestClassifier(6, max_depth=4, random_state=0), BINARY),
+    "boosting": fitted(ensemble.GradientBoostingRegressor(n_estimators=8, random_state=0), MARGIN),
+    "voting trees": fitted(
+        ensemble.VotingRegressor(
+            [
+                ("forest", ensemble.RandomForestRegressor(5, max_depth=4, random_state=0)),
+                ("ridge", linear_model.Ridge()),
+            ]
+        ),
+        MARGIN,
+    ),
+}
 OF_CODES: dict[str, Make] = {
     "multinomial bayes": fitted(naive_bayes.MultinomialNB(), THREE, CODES),
     "complement bayes": fitted(naive_bayes.ComplementNB(), THREE, CODES),
     "categorical bayes": fitted(naive_bayes.CategoricalNB(), BINARY, CODES),
 }
-KERNEL_MODELS = {**SUPPORT, **SMOOTH, **ADDITIVE, **OF_CODES}
+KERNEL_MODELS = {**SUPPORT, **SMOOTH, **ADDITIVE, **OF_TREES, **OF_CODES}
 
 
 def rows_of(name: str) -> Any:

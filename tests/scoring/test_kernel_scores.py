@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -24,7 +25,14 @@ from sklearn.svm import SVR
 
 import fastexplain
 from fastexplain.exceptions import ArtifactError
-from fastexplain.scoring import KernelScoringExplainer, ScoringExplainer, load, save, scoring_explainer
+from fastexplain.scoring import (
+    InitDatasetMissingException,
+    KernelScoringExplainer,
+    ScoringExplainer,
+    load,
+    save,
+    scoring_explainer,
+)
 from fastexplain.scoring.artifact import read, write
 from tests.scoring.kernel_models import KERNEL_MODELS, WIDE, WIDE_MARGIN, fitted, mlp, rows_of, svc
 from tests.scoring.models import BINARY, MARGIN, X
@@ -186,7 +194,9 @@ LIBRARIES = "narwhals,numba,pandas,scipy,sklearn,threadpoolctl,torch,tqdm"
 def test_another_process_needs_numpy_alone(tmp_path: Path) -> None:
     """Enumerated, sampled and closed forms; without threadpoolctl, NumPy's library is asked itself."""
     expected = {}
-    for i, name in enumerate(["svc three", "gaussian process", "gaussian bayes", "mlp binary", "calibrated", "voting"]):
+    for i, name in enumerate(
+        ["svc three", "gaussian process", "gaussian bayes", "mlp binary", "calibrated", "voting", "forest"]
+    ):
         expected[f"small{i}"] = explained(KERNEL_MODELS[name](), X[:30])[1], X[30:40]
     for i, model in enumerate([svc(probability=True), mlp("MLPClassifier")]):
         expected[f"wide{i}"] = explained(fitted(model, WIDE_MARGIN > 0, WIDE)(), WIDE[:25])[1], WIDE[30:34]
@@ -295,3 +305,19 @@ def test_a_threshold_of_ones_own_is_refused() -> None:
     model = selection.FixedThresholdClassifier(LogisticRegression(), threshold=0.9).fit(X, X[:, 0] > 0)
     with pytest.raises(fastexplain.UnsupportedModelError, match="threshold of its own"):
         scoring_explainer(fastexplain.KernelExplainer(model, X[:30]))
+
+
+def test_of_explainers_of_another_kind() -> None:
+    """Their models are explained anew, against rows."""
+    model = fitted(LogisticRegression(), BINARY)()
+    by_margin = fastexplain.TabularExplainer(model, X[:30])
+    assert_same(fastexplain.KernelExplainer(model, X[:30]), KernelScoringExplainer(by_margin), X[30:40])
+    forest = fitted(RandomForestRegressor(5, max_depth=3), MARGIN)()
+    trees = fastexplain.TreeExplainer(forest)
+    with pytest.raises(InitDatasetMissingException, match="An initialization dataset is required"):
+        KernelScoringExplainer(trees)
+    scorer = KernelScoringExplainer(trees, X[:30])
+    assert_same(fastexplain.KernelExplainer(forest, X[:30]), scorer, X[30:40])
+    mimic = fastexplain.MimicExplainer(forest, X, fastexplain.LGBMExplainableModel)
+    with pytest.raises(fastexplain.UnsupportedModelError, match="surrogate"):
+        KernelScoringExplainer(mimic)

@@ -21,7 +21,8 @@ STRANGE: list[Any] = [None, True, -1, 0, 1, 3, 2**31, 2**70, 1e300, -0.5]
 STRANGE += ["", "tree", "nan", [], {}, [1], {"a": 1}, ["x", "x"]]
 N_CHANGES = 150
 FORESTS = ["lightgbm three", "xgboost binary", "forest regression"]
-FORMULAS = ["svc three", "kernel ridge", "neighbors three", "mlp binary", "gaussian bayes", "voting"]
+FORMULAS = ["svc three", "kernel ridge", "neighbors three", "mlp binary", "gaussian bayes", "voting", "forest"]
+FORMULAS += ["voting trees"]
 
 
 def places(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -16,10 +16,11 @@ from fastexplain.engine.formulas.naive_bayes import NaiveBayes
 from fastexplain.engine.formulas.neighbors import NeighborsModel
 from fastexplain.engine.formulas.networks import NetworkModel
 from fastexplain.engine.formulas.support_vectors import SupportVectorModel
-from fastexplain.scoring.formulas import additive, kernels, neighbors, networks
+from fastexplain.engine.formulas.trees import TreesModel
+from fastexplain.scoring.formulas import additive, kernels, neighbors, networks, trees
 from fastexplain.scoring.formulas.reader import FormulaReader, Parts
 
-__all__ = ["formula_from", "formula_parts", "is_storable"]
+__all__ = ["formula_from", "formula_parts", "is_storable", "stored"]
 
 # Averages of averages, at most; and members of one.
 _DEEPEST = 4
@@ -52,11 +53,27 @@ def formula_from(reader: FormulaReader) -> FormulaModel:
     return _FAMILIES[name].read(reader)
 
 
-def is_storable(model: FormulaModel) -> bool:
-    """Whether an artifact can hold a formula."""
+def is_storable(model: FormulaModel, *, in_closed_form: bool) -> bool:
+    """Whether an artifact can hold a formula.
+
+    Parameters
+    ----------
+    model : FormulaModel
+    in_closed_form : bool
+        Its closed form is all that is asked for: the coalitions of trees are played by Numba, which need not be there.
+    """
     if isinstance(model, AverageModel):
-        return all(is_storable(each) for each in model.models)
+        return all(is_storable(each, in_closed_form=in_closed_form) for each in model.models)
+    if isinstance(model, TreesModel):
+        return in_closed_form and trees.takes_numbers(model)
     return _name_of(model) is not None
+
+
+def stored(model: FormulaModel) -> FormulaModel:
+    """The formula without any object of the model's library."""
+    if isinstance(model, AverageModel):
+        return AverageModel([stored(each) for each in model.models], model.weights)
+    return trees.stored_trees(model) if isinstance(model, TreesModel) else model
 
 
 def _name_of(model: FormulaModel) -> str | None:
@@ -97,5 +114,6 @@ _FAMILIES = {
     "support_vectors": _Family(SupportVectorModel, kernels.support_vectors_parts, kernels.support_vectors_from),
     "neighbors": _Family(NeighborsModel, neighbors.neighbors_parts, neighbors.neighbors_from),
     "network": _Family(NetworkModel, networks.network_model_parts, networks.network_model_from),
+    "trees": _Family(TreesModel, trees.trees_parts, trees.trees_from),
     "average": _Family(AverageModel, _average_parts, _average_from),
 }

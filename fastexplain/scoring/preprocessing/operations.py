@@ -145,17 +145,32 @@ class Finite:
         return values
 
 
+def _is_missing(value: Any) -> bool:
+    try:
+        return bool(value != value)
+    except TypeError:
+        raise RefusedValue(f"{value!r} cannot be compared; pass missing values as None or NaN") from None
+
+
+def _are_missing(values: Values) -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return np.isnan(values)
+    if values.dtype != object:
+        return np.zeros(len(values), dtype=bool)
+    return np.fromiter(map(_is_missing, values.tolist()), dtype=bool, count=len(values))
+
+
 @dataclass(frozen=True)
 class Present:
     """x, which must not be NaN."""
 
     def one(self, value: Any) -> Any:
-        if value != value:
+        if _is_missing(value):
             raise RefusedValue("a value is missing (NaN), and nothing was fitted to take its place")
         return value
 
     def many(self, values: Values) -> Values:
-        if values.dtype.kind in "fO" and (values != values).any():
+        if _are_missing(values).any():
             self.one(math.nan)
         return values
 
@@ -177,21 +192,17 @@ class Missing:
     def of_one(self, x: Any) -> bool:
         """Whether this value is missing."""
         if self.what == "nan":
-            return bool(x != x)
+            return _is_missing(x)
         if self.what == "equal":
             return bool(x == self.value)
-        return x is None or type(x).__name__ == "NAType" or bool(x != x)
+        return x is None or type(x).__name__ == "NAType" or _is_missing(x)
 
     def of_many(self, values: Values) -> NDArray[np.bool_]:
         """Which of the values are missing."""
         if self.what == "equal":
             return np.asarray(values == self.value, dtype=bool)
-        if values.dtype.kind == "f":
-            return np.isnan(values)
-        if values.dtype != object:
-            return np.zeros(len(values), dtype=bool)
-        if self.what == "nan":
-            return np.asarray(values != values, dtype=bool)
+        if self.what == "nan" or values.dtype != object:
+            return _are_missing(values)
         return np.fromiter(map(self.of_one, values.tolist()), dtype=bool, count=len(values))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,16 +23,9 @@ __all__ = ["Preprocessing"]
 _LONGEST_SHOWN = 200
 
 
-@dataclass(frozen=True, eq=False)
-class _Single:
-    """An entry as `transform_row` runs it: bound methods and lists."""
-
-    raw: int
-    read: Any
-    steps: tuple[Any, ...]
-    to: int
-    columns: list[int] | None = None
-    on: list[float] = field(default_factory=list)
+# An entry as `transform_row` runs it: the raw column and how it is read, steps, the first column that it gives, and
+# after one_hot the column of each index and the values of columns.
+_Single = tuple[int, Any, tuple[Any, ...], int, "list[int] | None", list[float]]
 
 
 class Preprocessing:
@@ -92,7 +84,8 @@ class Preprocessing:
         lengths = {len(column) for column in columns}
         if len(lengths) > 1:
             raise ValueError(f"The columns differ in length: {sorted(lengths)[:10]}.")
-        out = np.empty((lengths.pop() if lengths else 0, self.n_engineered), dtype=self.dtype)
+        # zeros cost nothing until they are touched: most of what one_hot makes is never written
+        out = np.zeros((lengths.pop() if lengths else 0, self.n_engineered), dtype=self.dtype)
         read: dict[int, Values] = {}
         for entry in self.entries:
             try:
@@ -124,19 +117,18 @@ class Preprocessing:
         if len(values) != len(self.raw):
             self._check_width(len(values), "values")
         out = self._blank.copy()
-        single = None
+        raw = 0
         try:
-            for single in self._singles:
-                value = single.read(values[single.raw])
-                for step in single.steps:
+            for raw, read, steps, to, columns, on in self._singles:
+                value = read(values[raw])
+                for step in steps:
                     value = step(value)
-                if single.columns is None:
-                    out[single.to] = value
-                elif (column := single.columns[value]) >= 0:
-                    out[single.to + column] = single.on[column]
+                if columns is None:
+                    out[to] = value
+                elif (column := columns[value]) >= 0:
+                    out[to + column] = on[column]
         except RefusedValue as refused:
-            assert single is not None
-            raise self._named(single.raw, refused) from None
+            raise self._named(raw, refused) from None
         return out
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -159,9 +151,9 @@ class Preprocessing:
         steps, hot = tuple(step.one for step in entry.steps), entry.one_hot
         read = _READ_ONE[self.raw[entry.raw].type]
         if hot is None:
-            return _Single(entry.raw, read, steps, entry.to)
+            return entry.raw, read, steps, entry.to, None, []
         self._blank[entry.to : entry.to + hot.width] = hot.off
-        return _Single(entry.raw, read, steps, entry.to, hot.columns.tolist(), hot.on.tolist())
+        return entry.raw, read, steps, entry.to, hot.columns.tolist(), hot.on.tolist()
 
     def _check_width(self, given: int, what: str) -> None:
         if given != self.n_raw:
@@ -181,7 +173,8 @@ def _fill(entry: Entry, values: Values, out: NDArray[Any]) -> None:
     if hot is None:
         out[:, entry.to] = values
         return
-    out[:, entry.to : entry.to + hot.width] = hot.off
+    if hot.off.any() or np.signbit(hot.off).any():
+        out[:, entry.to : entry.to + hot.width] = hot.off
     columns = hot.columns[values]
     rows = np.flatnonzero(columns >= 0)
     columns = columns[rows]
@@ -194,7 +187,7 @@ def _fill(entry: Entry, values: Values, out: NDArray[Any]) -> None:
 def _one_number(value: Any) -> Any:
     if value.__class__ is float:
         return value
-    if value is None:
+    if value is None or type(value).__name__ == "NAType":  # pandas' NA, as columns of type Int64 have it
         return math.nan
     if not isinstance(value, str | bytes):
         try:

@@ -6,7 +6,9 @@ Read from what they learnt in fit. `read.py` follows their compositions.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,22 @@ def gives_frame(transformer: Any) -> bool:
 
     config = getattr(transformer, "_sklearn_output_config", {}).get("transform", get_config()["transform_output"])
     return bool(config != "default")
+
+
+@functools.lru_cache
+def _pandas_makes_text_of_objects() -> bool:
+    """Whether a frame made of an object array has a type of text, in which None becomes NaN, as of pandas 3."""
+    import pandas as pd
+
+    return bool(pd.DataFrame(np.array([["a"], [None]], dtype=object)).dtypes.iloc[0] != OBJECT)
+
+
+def _as_returned(made: Block) -> Block:
+    """What a transformer made of labels, in the frame that it was set to return."""
+    if made.container != "frame" or not _pandas_makes_text_of_objects():
+        return made
+    nan_for_none = ops.Impute(ops.Missing("null"), math.nan)
+    return made.made((c.then(nan_for_none) if c.kind == "label" else c for c in made.columns), frame=True)
 
 
 # Scalers
@@ -143,12 +161,12 @@ def _simple_imputer(imputer: Any, block: Block) -> Block:
     filled = [columns[i].then(ops.Impute(missing[i], _fill_value(imputer, statistics[i], columns[i]))) for i in kept]
     indicator = getattr(imputer, "indicator_", None)
     if indicator is None:
-        return block.made(filled, gives_frame(imputer))
+        return _as_returned(block.made(filled, gives_frame(imputer)))
     filled += [
         columns[i].then(ops.IsMissing(missing[i]), kind="number", dtype=BOOL) for i in map(int, indicator.features_)
     ]
     made = block.made(filled, gives_frame(imputer))
-    return made.cast(common_dtype(made.dtypes))
+    return _as_returned(made.cast(common_dtype(made.dtypes)))
 
 
 def _imputer_input(imputer: Any, block: Block) -> Block:
@@ -309,7 +327,9 @@ def _function_transformer(transformer: Any, block: Block) -> Block:
         name = getattr(transformer.func, "__name__", repr(transformer.func))
         raise UnsupportedModelError(f"It calls the function {name}; only func=None can be stored without code.")
     if not transformer.validate:
-        return Block(block.columns, "frame" if gives_frame(transformer) else block.container)
+        if block.container == "array" and gives_frame(transformer):
+            return _as_returned(replace(block, container="frame"))
+        return block
     block = block.cast(common_dtype(block.dtypes))
     if block.columns and block.dtypes[0] == OBJECT:
         block = block.floats((FLOAT64,))
