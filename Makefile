@@ -27,12 +27,12 @@ CATCH2_DIR := $(BUILD)/catch2/catch2/install/include
 export PYTHONSAFEPATH = 1
 
 help:
-	@echo "make demo | pictures | test | test-cpp | sanitize | lint | format | bench | bench-table | wheel | clean"
+	@echo "make demo | pictures | test | test-cpp | sanitize | fuzz-forest | lint | format | bench | bench-table | wheel | clean"
 
 # What several targets need, for callers that run them side by side.
 environment: $(VENV)/.with-test $(VENV)/.tools $(CATCH2_DIR)
 
-.PHONY: help environment demo pictures test test-with-rivals test-cpp sanitize sanitize-address sanitize-thread lint format bench bench-table wheel clean
+.PHONY: help environment demo pictures test test-with-rivals test-cpp sanitize sanitize-address sanitize-thread fuzz-forest lint format bench bench-table wheel clean
 
 demo: $(VENV)/.with-demo
 	$(BIN)/fastexplain demo
@@ -85,6 +85,15 @@ sanitize-address: $(VENV)/.tools $(CATCH2_DIR)
 	$(call run_cpp_tests,asan,-DFASTEXPLAIN_SANITIZE=address$(comma)undefined $(call debug_flags,-O1 -D_GLIBCXX_ASSERTIONS))
 sanitize-thread: $(VENV)/.tools $(CATCH2_DIR)
 	$(call run_cpp_tests,tsan,-DFASTEXPLAIN_SANITIZE=thread $(call debug_flags,-O1))
+# The forest check and the kernels behind it under libFuzzer, for FUZZ_SECONDS: needs a Clang that brings libFuzzer.
+FUZZ_CXX ?= clang++
+FUZZ_SECONDS ?= 600
+fuzz-forest: $(VENV)/.tools
+	$(BIN)/cmake -S . -B $(BUILD)/fuzz -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DFASTEXPLAIN_BUILD_PYTHON=OFF \
+	  -DFASTEXPLAIN_BUILD_FUZZ=ON -DCMAKE_CXX_COMPILER=$(FUZZ_CXX) -DFASTEXPLAIN_SANITIZE=address $(call debug_flags,-O1)
+	$(BIN)/cmake --build $(BUILD)/fuzz
+	mkdir -p $(BUILD)/fuzz/found
+	$(BUILD)/fuzz/fuzz_forest -max_total_time=$(FUZZ_SECONDS) -max_len=2048 $(BUILD)/fuzz/found tests/fuzz/corpus/forest
 comma := ,
 debug_flags = -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG='$(1)'
 

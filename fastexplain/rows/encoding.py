@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastexplain.rows.kinds import is_sparse
-from fastexplain.rows.matrix import as_matrix, encode_categories, refuse_non_finite
+from fastexplain.rows.matrix import as_matrix, encode_categories, objects_to_float, refuse_non_finite
 
 __all__ = ["UNKNOWN", "RowEncoding"]
 
@@ -133,11 +133,11 @@ class RowEncoding:
 
     def _numbers(self, column: Any, i: int) -> NDArray[np.floating]:
         numbers = np.asarray(column)
-        if numbers.dtype.kind not in "fiub":  # text, or None for missing: each value is looked at
-            numbers = as_matrix(np.asarray(column, dtype=object)[:, None], 1, (self.column_name(i),), self.library)[
-                :, 0
-            ]
-        return numbers
+        if numbers.dtype.kind in "fiub":
+            return numbers
+        return objects_to_float(
+            numbers if numbers.dtype.kind in "mM" else np.asarray(column, dtype=object), i, self.names
+        )
 
     def _codes(self, column: Any, i: int, labels: Sequence[Any]) -> NDArray[np.float64]:
         codes = encode_categories(column, labels)

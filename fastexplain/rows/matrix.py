@@ -13,6 +13,7 @@ __all__ = [
     "as_matrix",
     "categorical_columns",
     "encode_categories",
+    "objects_to_float",
     "plain_pandas_dtypes",
     "refuse_non_finite",
     "with_pandas_categories",
@@ -263,7 +264,7 @@ def _to_float(X: NDArray[Any], column: int | None, names: Sequence[str] | None) 
     kind = X.dtype.kind
     if X.dtype == object:
         assert column is not None
-        return _objects_to_float(X, column, names)
+        return objects_to_float(X, column, names)
     if kind == "f" and X.dtype.itemsize == 2:
         return X.astype(np.float32)
     if kind in "iub" or (kind == "f" and X.dtype.itemsize <= 8):
@@ -274,15 +275,37 @@ def _to_float(X: NDArray[Any], column: int | None, names: Sequence[str] | None) 
     raise ValueError(f"{where} is of type {X.dtype}; expected real numbers. {_hint(kind)}")
 
 
-def _objects_to_float(values: NDArray[Any], column: int, names: Sequence[str] | None) -> NDArray[np.float64]:
+def objects_to_float(values: NDArray[Any], column: int, names: Sequence[str] | None) -> NDArray[np.float64]:
+    """The numbers that an array of Python objects holds; None and pandas.NA are missing.
+
+    Parameters
+    ----------
+    values : object array of shape (n_rows,)
+    column : int
+        Its index, for messages.
+    names : sequence of str, or None
+        Of all columns, for messages.
+
+    Raises
+    ------
+    ValueError
+        A value is no number, or none that float64 holds; the message names row and column.
+    """
+    if values.dtype.kind in "mM":  # NumPy would count their units
+        raise ValueError(f"{_describe(column, names)} is of type {values.dtype}; expected numbers. {_hint('M')}")
     try:
         return values.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass  # the loop below finds the culprit, or only pandas.NA, which NumPy does not know
     out = np.empty(len(values))
     for row, value in enumerate(values):
         try:
             out[row] = np.nan if value is None or type(value).__name__ == "NAType" else float(value)
+        except OverflowError:
+            raise ValueError(
+                f"{_describe(column, names)} holds a whole number of {value.bit_length()} bits in row {row}, too large "
+                "for float64; clip or remove such values first."
+            ) from None
         except (TypeError, ValueError):
             raise ValueError(
                 f"{_describe(column, names)} holds {value!r} in row {row}, which is not a number. "
@@ -397,7 +420,7 @@ def _labels_to_float(column: Any, i: int, names: Sequence[Any]) -> NDArray[np.fl
             return np.asarray(numbers[codes], dtype=np.float64)
         except (TypeError, ValueError):
             pass  # below, the message names the first row with such a label
-    return _objects_to_float(np.asarray(column.to_list(), dtype=object), i, names)
+    return objects_to_float(np.asarray(column.to_list(), dtype=object), i, names)
 
 
 def _column_to_float(column: Any, i: int, names: Sequence[Any]) -> NDArray[np.floating]:
@@ -407,7 +430,7 @@ def _column_to_float(column: Any, i: int, names: Sequence[Any]) -> NDArray[np.fl
     if dtype.is_numeric() or dtype == nw.Boolean:
         return _to_float(column.to_numpy(), i, names)
     if dtype in (nw.Object, nw.Unknown) and not hasattr(column.to_native(), "sparse"):
-        return _objects_to_float(np.asarray(column.to_list(), dtype=object), i, names)
+        return objects_to_float(np.asarray(column.to_list(), dtype=object), i, names)
     if dtype in (nw.Categorical, nw.Enum):
         raise ValueError(
             f"{_describe(i, names)} holds categories, but the model was not fitted with categories there; "

@@ -17,6 +17,7 @@ from fastexplain.explainers.linear import LinearExplainer
 from fastexplain.explainers.mimic.explainer import MimicExplainer
 from fastexplain.explainers.tabular import TabularExplainer
 from fastexplain.explainers.tree import TreeExplainer
+from fastexplain.models.trees.answers import OF_TWO_CLASSES
 from fastexplain.models.trees.check import answers_agree
 from fastexplain.models.trees.stored import StoredTreeModel
 from fastexplain.rows.encoding import RowEncoding
@@ -190,12 +191,18 @@ def _method(explainer: Any, examples: Any) -> tuple[Method, Steps | None]:
 
 
 def _tree(explainer: TreeExplainer, examples: Any) -> TreeMethod:
-    if not answers_agree(explainer._tree_model):
+    of = explainer._tree_model
+    if of.answers.decision in OF_TWO_CLASSES and of.forest.n_outputs > 1:
         raise UnsupportedModelError(
-            f"What the {explainer._tree_model.library} model predicts is no link of its trees that is known, as with "
+            f"The {of.library} model predicts {of.forest.n_outputs} labels of each row, of which several may hold; a "
+            "scoring explainer predicts one class. Fit one classifier per label."
+        )
+    if not answers_agree(of):
+        raise UnsupportedModelError(
+            f"What the {of.library} model predicts is no link of its trees that is known, as with "
             "an objective of one's own; build a KernelScoringExplainer of its predict or predict_proba."
         )
-    model = StoredTreeModel.of(explainer._tree_model, examples)
+    model = StoredTreeModel.of(of, examples)
     model.classes = explainer.classes
     against = explainer._against
     background = None if against is None else Background(against._background.data, against._background.weights)

@@ -134,7 +134,7 @@ class ScoringExplainer:
             values = values[0]
         if self.model_task != "classification":
             return _listed(values)
-        if values.shape[-1] == 1:
+        if values.shape[-1] == 1 and len(self.classes or (0, 1)) == 2:
             values = np.concatenate([-values, values], axis=-1)
         listed: list[Any] = np.moveaxis(values, -1, 0).tolist()
         return listed
@@ -274,12 +274,12 @@ class ScoringExplainer:
     def _against(self, values: Floats, against: Any) -> Floats:
         """How far each feature (n_rows, n_features) moved the score away from an outcome."""
         if self.model_task == "regression":
-            if against not in ("high", "low") or values.shape[2] != 1:
+            if not isinstance(against, str) or against not in ("high", "low") or values.shape[2] != 1:
                 raise ValueError(f"against must be 'high' or 'low' of a regression of one target; got {against!r}.")
             return np.asarray(-values[:, :, 0] if against == "high" else values[:, :, 0])
         n_outputs = values.shape[2]
         classes = list(range(max(2, n_outputs))) if self.classes is None else self.classes
-        if against not in classes:
+        if np.ndim(against) or against not in classes:
             raise ValueError(f"against must be one of the classes {', '.join(map(repr, classes))}; got {against!r}.")
         index = classes.index(against)
         if n_outputs == 1:
@@ -308,6 +308,7 @@ class ScoringExplainer:
         rows : array, table, dict or list
             As in `score`.
         out : float64 array of shape (n_rows, n_features, n_outputs), optional
+            May have strides.
         get_raw : bool, optional
             As in `explain`.
 
@@ -315,7 +316,15 @@ class ScoringExplainer:
         -------
         array of shape (n_rows, n_features, n_outputs)
             `out`, where it was given.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The rows do not fit, or `out` is of another type or shape, or read-only.
         """
+        if out is not None and not (isinstance(out, np.ndarray) and out.flags.writeable):
+            what = "a read-only array" if isinstance(out, np.ndarray) else f"a {type(out).__name__}"
+            raise TypeError(f"out is {what}; expected a float64 array to write into.")
         values = self._attributed(self._matrix(self._parts.schema.rows(rows)), get_raw, None).values
         if out is None:
             return values

@@ -15,6 +15,11 @@ __all__ = ["Reason", "ReasonTable", "reasons_of"]
 
 Floats = NDArray[np.float64]
 
+_EXAMPLES = {
+    "groups": "{'home': ['town', 'street']}",
+    "texts": "{'income': ('R1', 'Income of {value} is low')}",
+}
+
 
 class Reason(NamedTuple):
     """One reason of a row.
@@ -60,7 +65,7 @@ class ReasonTable:
     def as_json(self) -> dict[str, Any]:
         """As an artifact holds it."""
         return {
-            "groups": [{"name": name, "features": list(features)} for name, features in self.groups.items()],
+            "groups": [{"name": name, "features": _members(features)} for name, features in self.groups.items()],
             "texts": [
                 {"of": of, "code": code, "text": text}
                 for of, (code, text) in ((of, _words(given, of)) for of, given in self.texts.items())
@@ -84,16 +89,24 @@ class ReasonTable:
         Raises
         ------
         ValueError
-            It speaks of a feature that there is not, or a feature is in two groups.
+            It speaks of a feature that there is not, a feature is in two groups, or a group has the name of another
+            feature.
+        TypeError
+            Groups or texts are no mapping.
         """
+        for what, given in (("groups", self.groups), ("texts", self.texts)):
+            if not isinstance(given, Mapping):
+                raise TypeError(f"{what} is {given!r}; expected a dict, such as {_EXAMPLES[what]}.")
         positions = {name: i for i, name in enumerate(names)}
         owner: dict[int, str] = {}
         for group, features in self.groups.items():
-            for feature in [features] if isinstance(features, str) else features:
+            for feature in _members(features):
                 position = _position(feature, positions, f"group {group!r}")
                 if position in owner:
                     raise ValueError(f"Feature {feature!r} is in two groups, {owner[position]!r} and {group!r}.")
                 owner[position] = group
+            if group in positions and owner.get(positions[group]) != group:
+                raise ValueError(f"Group {group!r} has the name of a feature that is not in it; give it another one.")
         for feature in self.texts:
             if feature not in self.groups:
                 _position(feature, positions, "texts")
@@ -112,6 +125,11 @@ class ReasonTable:
             for name, columns in players
         ]
         return _Resolved(players, words, list(names))
+
+
+def _members(features: Any) -> list[Any]:
+    """The features of a group; a single one stands for itself."""
+    return [features] if isinstance(features, str) or not hasattr(features, "__iter__") else list(features)
 
 
 class _Resolved(NamedTuple):

@@ -89,7 +89,7 @@ class FeatureSchema:
         None: there are none, and columns count by position.
     features : tuple of Feature
     blanks : bool
-        `names` have ``_`` where the rows' names may have blanks, as LightGBM writes them.
+        Names match with ``_`` in place of blanks too: LightGBM writes those of its columns so.
     """
 
     names: tuple[str, ...] | None
@@ -119,22 +119,22 @@ class FeatureSchema:
         """
         if isinstance(rows, np.ndarray):
             return self._array(rows)
+        if is_sparse(rows):  # before mappings: a matrix of keys is one
+            self._check_width(rows.shape[1])
+            return GivenRows(rows.tocsr(), rows.shape[0])
         if isinstance(rows, Mapping):
             return self._mapping(rows)
         if isinstance(rows, (list, tuple)):
             return self._listed(rows)
-        if is_sparse(rows):
-            self._check_width(rows.shape[1])
-            return GivenRows(rows.tocsr(), rows.shape[0])
-        if hasattr(rows, "columns"):
+        if (hasattr(rows, "num_rows") or hasattr(rows, "__len__")) and hasattr(rows, "columns"):
             return self._table(rows)
-        if hasattr(rows, "index") and hasattr(rows, "to_dict") and np.ndim(rows) == 1:  # a pandas Series
+        if _is_series(rows):
             return self._mapping(rows.to_dict()) if self._has_labels(rows) else self._array(rows.to_numpy())
         if hasattr(rows, "__array__") and np.ndim(rows):
             return self._array(np.asarray(rows))
         raise TypeError(
             f"rows is a {type(rows).__module__}.{type(rows).__qualname__}; expected an array, a table of pandas, "
-            "polars or Arrow, a dict of names and values, or a list of rows."
+            "polars or Arrow (collect a lazy or distributed one first), a dict of names and values, or a list of rows."
         )
 
     def _has_labels(self, series: Any) -> bool:
@@ -162,12 +162,16 @@ class FeatureSchema:
         try:
             values = [row[name] for name in names]
         except KeyError:
-            if self.blanks and any(" " in name for name in row):
-                return self._mapping({name.replace(" ", "_"): value for name, value in row.items()})
+            own = self._own_names(list(row))
+            if own is not None:
+                return self._mapping(dict(zip(own, row.values(), strict=True)))
             self._refuse_names(list(row))
             raise
         if len(row) != len(names):
             self._refuse_names(list(row))
+        for name, value in zip(names, values, strict=True):
+            if getattr(value, "ndim", 1) > 1:
+                raise ValueError(f"Column {name!r} has shape {value.shape}; expected one value for each row.")
         lengths = {len(value) for value in values if _is_column(value)}
         if not lengths:
             return GivenRows([[value] for value in values], 1, single=True, by_column=True)
@@ -179,6 +183,8 @@ class FeatureSchema:
     def _listed(self, rows: Sequence[Any]) -> GivenRows:
         if not rows:
             return GivenRows(np.empty((0, self.n_features)), 0)
+        if any(_is_series(row) and self._has_labels(row) for row in rows):
+            rows = [row.to_dict() if _is_series(row) else row for row in rows]
         if isinstance(rows[0], Mapping):
             return self._records(rows)
         if not _is_column(rows[0]):
@@ -193,14 +199,18 @@ class FeatureSchema:
 
     def _records(self, rows: Sequence[Mapping[Any, Any]]) -> GivenRows:
         names = self._known_names("dicts")
-        if self.blanks and any(" " in name for name in rows[0]):
-            rows = [{name.replace(" ", "_"): value for name, value in row.items()} for row in rows]
+        found = []
         for i, row in enumerate(rows):
             if not isinstance(row, Mapping):
                 raise TypeError(f"Row {i} is a {type(row).__name__}; the first row is a dict, so expected another one.")
             if len(row) != len(names) or any(name not in row for name in names):
-                self._refuse_names(list(row), f" in row {i}")
-        return GivenRows([[row[name] for row in rows] for name in names], len(rows), by_column=True)
+                own = self._own_names(list(row))
+                if own is None:
+                    self._refuse_names(list(row), f" in row {i}")
+                else:
+                    row = dict(zip(own, row.values(), strict=True))
+            found.append(row)
+        return GivenRows([[row[name] for row in found] for name in names], len(rows), by_column=True)
 
     def _table(self, rows: Any) -> GivenRows:
         given = list(getattr(rows, "column_names", rows.columns))  # pyarrow's columns are the data
@@ -208,11 +218,12 @@ class FeatureSchema:
         if self.names is None or given == list(self.names):
             self._check_width(len(given))
             return GivenRows(rows, n_rows)
-        if not any(isinstance(name, str) for name in given):  # columns 0, 1, ...: by position
+        own = self._own_names(given)
+        if own is not None:
+            return self._table(_renamed(rows, own))
+        if given == list(range(len(given))):  # columns without names: by position
             self._check_width(len(given))
             return GivenRows(rows.to_numpy() if hasattr(rows, "to_numpy") else rows, n_rows)
-        if self.blanks and any(isinstance(name, str) and " " in name for name in given):
-            return self._table(_renamed(rows, [str(name).replace(" ", "_") for name in given]))
         self._refuse_names(given)
         names = list(self.names)
         return GivenRows(rows.select(names) if hasattr(rows, "select") else rows[names], n_rows)
@@ -224,6 +235,17 @@ class FeatureSchema:
                 "array, or build it from an explainer with features=."
             )
         return self.names
+
+    def _own_names(self, given: list[Any]) -> list[str] | None:
+        """The schema's names of columns whose labels are no text, or have blanks for ``_``; None where more differs."""
+        if self.names is None or len(given) != len(self.names) or set(given) == set(self.names):
+            return None
+        own = {self._written(name): name for name in self.names}
+        found = [own.get(self._written(name), "") for name in given]
+        return found if sorted(found) == sorted(self.names) else None
+
+    def _written(self, name: Any) -> str:
+        return str(name).replace(" ", "_") if self.blanks else str(name)
 
     def _refuse_names(self, given: list[Any], where: str = "") -> None:
         """Raise ValueError where names are missing or not known."""
@@ -250,6 +272,11 @@ def _renamed(table: Any, names: list[str]) -> Any:
     if hasattr(table, "rename_columns"):
         return table.rename_columns(names)
     return table.rename(dict(zip(table.columns, names, strict=True)))
+
+
+def _is_series(value: Any) -> bool:
+    """Whether it is a pandas Series."""
+    return hasattr(value, "index") and hasattr(value, "to_dict") and getattr(value, "ndim", 0) == 1
 
 
 def _is_column(value: Any) -> bool:

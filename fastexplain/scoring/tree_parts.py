@@ -94,7 +94,7 @@ def tree_from_parts(content: Fields, encoding: RowEncoding) -> StoredTreeModel:
     return StoredTreeModel(
         forest,
         encoding,
-        _answers(fields.object("answers"), task, n_outputs),
+        _answers(fields.object("answers"), task, n_outputs, n_classes == 1),
         task=task,
         classes=classes,
         n_classes=n_classes,
@@ -147,11 +147,11 @@ def _check_trees(forest: Forest) -> None:
     table.refuse((parent < 0) & leaf & ~is_root, "hangs nowhere")
 
 
-def _answers(fields: Fields, task: str, n_outputs: int) -> Answers:
+def _answers(fields: Fields, task: str, n_outputs: int, single: bool) -> Answers:
     decision = fields.text("decision", tuple(DECISIONS)) if fields.present("decision") else None
     if (decision is not None) != (task == "classification"):
         raise fields.error("decision", f"is {decision!r}, of a model for {task}.")
-    if decision is not None and (decision in OF_TWO_CLASSES) != (n_outputs == 1):
+    if decision is not None and (decision in OF_TWO_CLASSES) != (n_outputs == 1 and not single):
         raise fields.error("decision", f"is {decision!r}, of a model with {n_outputs} outputs.")
     return Answers(
         fields.text("link", tuple(LINKS)),

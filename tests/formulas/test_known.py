@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
     ARDRegression,
@@ -339,6 +340,16 @@ def test_margins_beyond_reach_have_no_closed_form() -> None:
     assert game.closed_form_rows(X).tolist() == [False, True]
     masks = np.array([[False, False], [True, False], [True, True]])
     assert game.coalition_values(X[0], masks)[:, 1].tolist() == [0.5, 1.0, 1.0]
+
+
+def test_margins_beyond_reach_in_a_vote() -> None:
+    """One member without a closed form leaves none to the average."""
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    members = [("logistic", LogisticRegression()), ("bayes", GaussianNB())]
+    vote = VotingClassifier(members, voting="soft").fit(rows, rows[:, 0] > 0)
+    far = rows[:20] * 1e4
+    result = fastexplain.kernel_shap(vote.predict_proba, far[:2], far)
+    np.testing.assert_allclose(result.values.sum(axis=1) + result.base_values, vote.predict_proba(far[:2]), atol=1e-9)
 
 
 def test_responses_do_not_overflow() -> None:

@@ -258,6 +258,19 @@ def test_limits_are_the_callers(tmp_path: Path, form: str, limits: Limits, file:
     read(path, limits=Limits(n_arrays=3, depth=4, array_bytes=80_128))
 
 
+def test_data_that_are_not_aligned_are_copied(tmp_path: Path) -> None:
+    header = GOOD_HEADER + " " * (117 - len(GOOD_HEADER)) + "\n"  # 10 + 118: the data begin at a multiple of 64, or not
+    for length in (118, 119):
+        text = header.rjust(length).lstrip() if length == 118 else header[:-1] + " \n"
+        data = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + INTS
+        array = read(lay(sealed(files_of(tmp_path / str(length)), LEFT, data), tmp_path / f"a{length}")).arrays[
+            "tree.left"
+        ]
+        assert array.flags.aligned
+        assert not array.flags.writeable
+        assert array.ravel().tolist() == list(range(12))
+
+
 def test_a_large_manifest_is_read_in_time(tmp_path: Path) -> None:
     content = {"categories": [f'"{i}" \\ [{{é' for i in range(200_000)]}
     write(tmp_path / "a", content, {})

@@ -180,6 +180,12 @@ def in_own_header(offset: int, form: str, value: int) -> Forgery:
     return lambda data: struct.pack_into(form, data, offset, value)
 
 
+def entry_comes_in(data: bytearray, more: int) -> None:
+    """The end tells of fewer or more entries than the directory has."""
+    for at in (END_ENTRIES, END_ENTRIES + 2):
+        struct.pack_into("<H", data, len(data) - 22 + at, 4 - more)
+
+
 @pytest.mark.parametrize(
     ("forge", "words"),
     [
@@ -191,6 +197,8 @@ def in_own_header(offset: int, form: str, value: int) -> Forgery:
         (in_entry(DISK, "<H", 1), "is not one of a plain zip"),
         (in_entry(28, "<H", 60_000), "is not one of a plain zip"),
         (in_entry(0, "<I", 0), "is not one of a plain zip"),
+        (lambda data: entry_comes_in(data, -1), "ends before its 5 entries"),
+        (lambda data: entry_comes_in(data, 1), "has [0-9]+ bytes after its last entry"),
         (in_entry(OFFSET, "<I", 2**32 - 1), "reaches into its directory|shares bytes"),
         (in_entry(OFFSET, "<I", 1), "own header is not as the zip's directory says|shares bytes"),
         (in_entry(SIZE, "<I", 2**32 - 1), "would inflate from"),

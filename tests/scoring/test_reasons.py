@@ -112,3 +112,18 @@ def test_what_does_not_fit(scorer: ScoringExplainer) -> None:
             scorer.reason_codes(FRAME[:1], **options)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no feature 'rent'"):
         scorer.with_reasons(groups={"g": ["rent"]})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": ["age"]}, r"groups is \['age'\]; expected a dict"),
+        ({"texts": ["age"]}, r"texts is \['age'\]; expected a dict"),
+        ({"groups": {"town": 7}}, "There is no feature 7, which group 'town' names"),
+        ({"groups": {"age": ["debts", "income"]}}, "Group 'age' has the name of a feature that is not in it"),
+        ({"against": np.array(["good", "bad"])}, "against must be one of the classes 'bad', 'good'"),
+    ],
+)
+def test_arguments_of_another_kind(scorer: ScoringExplainer, options: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        scorer.reason_codes(FRAME[:1], **({"against": "good"} | options))

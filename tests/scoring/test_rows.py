@@ -87,11 +87,72 @@ def test_no_rows(scorer: ScoringExplainer) -> None:
         ({"age": "old", "income": 2.0, "debts": 3.0}, "'age'.*holds 'old' in row 0, which is not a number"),
         ([["1.5", "a", 3.0]], "'income'.*holds 'a' in row 0, which is not a number"),
         (np.array([[np.inf, 0.0, 0.0]]), "inf"),
+        ({3: 1.0}, "missing: 'age', 'income', 'debts'; not known: 3"),
+        (
+            {"age": 10**400, "income": 2.0, "debts": 3.0},
+            r"Column 0 \('age'\) holds a whole number of 1329 bits in row 0",
+        ),
+        ({"age": np.datetime64("2026-01-01", "ns"), "income": 2.0, "debts": 3.0}, "'age'.* is of type datetime64"),
+        ({"age": [np.timedelta64(5, "ns")], "income": [2.0], "debts": [3.0]}, "'age'.* is of type timedelta64"),
+        ({"age": np.zeros((2, 2)), "income": [2.0] * 2, "debts": [3.0] * 2}, r"Column 'age' has shape \(2, 2\)"),
+        (FRAME.set_axis([2, 1, 0], axis=1), "not known: 2, 1, 0"),
+        (FRAME.set_axis(pd.MultiIndex.from_product([["x"], NAMES]), axis=1), r"not known: \('x', 'age'\)"),
     ],
 )
 def test_rows_that_do_not_fit(scorer: ScoringExplainer, rows: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         scorer.score(rows)
+
+
+def test_columns_that_count_by_position(scorer: ScoringExplainer) -> None:
+    expected = scorer.score(FRAME).values
+    assert_array_equal(scorer.score(FRAME.set_axis(range(3), axis=1)).values, expected)
+
+
+def test_names_that_are_no_text() -> None:
+    frame = FRAME.set_axis([10, 20, 30], axis=1)
+    model = RandomForestRegressor(3, random_state=0).fit(frame.to_numpy(), Y)
+    scorer = scoring_explainer(fastexplain.TabularExplainer(model, frame, features=[10, 20, 30]))
+    expected = scorer.score(frame.to_numpy()).values
+    for given in (frame, frame[[30, 10, 20]]):
+        assert_array_equal(scorer.score(given).values, expected)
+
+
+def test_a_list_of_labelled_rows_is_matched_by_name(scorer: ScoringExplainer) -> None:
+    rows = [FRAME.iloc[0], FRAME.iloc[1][::-1]]
+    assert_array_equal(scorer.score(rows).values, scorer.score(FRAME[:2]).values)
+
+
+def test_a_lazy_table_is_to_be_collected(scorer: ScoringExplainer) -> None:
+    polars = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"LazyFrame; expected .*collect a lazy"):
+        scorer.score(polars.from_pandas(FRAME).lazy())
+
+
+@pytest.mark.parametrize("names", [["my age", "income", "debts"], ["my_age", "income", "debts"]])
+def test_blanks_in_names_and_what_lightgbm_writes(names: list[str]) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    frame = FRAME.set_axis(["my age", "income", "debts"], axis=1)
+    model = lightgbm.LGBMRegressor(n_estimators=3, min_child_samples=2, verbose=-1).fit(frame, Y)
+    scorer = scoring_explainer(fastexplain.TabularExplainer(model, frame))
+    expected = scorer.score(frame).values
+    given = FRAME.set_axis(names, axis=1)
+    reordered = given[given.columns[::-1]]
+    for rows in (given, reordered, reordered.to_dict("records"), reordered.to_dict("list")):
+        assert_array_equal(scorer.score(rows).values, expected)
+    assert_array_equal(scorer.score(reordered.iloc[0].to_dict()).values, expected[:1])
+    with pytest.raises(ValueError, match="missing: 'my age'; not known: 'my-age'"):
+        scorer.score(frame.rename(columns={"my age": "my-age"}))
+
+
+def test_sparse_rows_of_every_kind() -> None:
+    sparse, lightgbm = pytest.importorskip("scipy.sparse"), pytest.importorskip("lightgbm")
+    rows = sparse.random(40, 5, 0.4, format="csr", random_state=0)
+    model = lightgbm.LGBMRegressor(n_estimators=3, min_child_samples=2, verbose=-1).fit(rows, Y)
+    scorer = scoring_explainer(fastexplain.TreeExplainer(model))
+    expected = scorer.score(rows.toarray()).values
+    for kind in ("csr", "csc", "coo", "lil", "dok"):
+        assert_array_equal(scorer.score(rows.asformat(kind)).values, expected, err_msg=kind)
 
 
 def test_what_holds_no_rows(scorer: ScoringExplainer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.testing import assert_array_equal
 from sklearn.ensemble import RandomForestClassifier
 
 import fastexplain
-from fastexplain.scoring import ScoringExplainer, scoring_explainer
+from fastexplain.exceptions import UnsupportedModelError
+from fastexplain.scoring import ScoringExplainer, load, save, scoring_explainer
 from tests.scoring.models import BINARY, LINEAR, MODELS, TREES, X
 
 # XGBoost computes in float32 itself.
@@ -138,6 +140,38 @@ def test_threads_and_batches_into_the_callers_array() -> None:
     assert_array_equal(out, expected)
     with pytest.raises(ValueError, match=r"out is float64 of shape \(3, 5, 2\); expected .* \(160, 5, 2\)"):
         scorer.explain_batch(X, out[:3])
+
+
+def test_what_a_batch_is_not_written_into() -> None:
+    _, scorer = scores_of(LINEAR["ridge"]())
+    fixed = np.zeros((len(X), 5, 1))
+    fixed.flags.writeable = False
+    for out, message in (
+        (fixed, "read-only array"),
+        ([0.0], "out is a list"),
+        (np.zeros(5), r"float64 of shape \(5,\)"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            scorer.explain_batch(X, out)
+
+
+@pytest.mark.parametrize("label", ["only", 7.0])
+def test_a_classifier_of_one_class(label: Any, tmp_path: Path) -> None:
+    model = RandomForestClassifier(3, random_state=0).fit(X, [label] * len(X))
+    explainer, scorer = scores_of(model)
+    save(scorer, tmp_path / "one.zip")
+    for each in (scorer, load(tmp_path / "one.zip")):
+        scores = each.score(X)
+        assert_array_equal(scores.predictions, model.predict(X))
+        assert_array_equal(scores.probabilities, model.predict_proba(X))
+        assert each.explain(X) == explainer.explain_local(X).local_importance_values
+
+
+def test_several_labels_of_a_row_are_no_class() -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBClassifier(n_estimators=2).fit(X, X[:, :2] > 0)
+    with pytest.raises(UnsupportedModelError, match="XGBoost model predicts 2 labels of each row"):
+        scores_of(model)
 
 
 def test_kinds_are_told_apart() -> None:

@@ -25,7 +25,7 @@ LINKS = {
 }
 # How the class of a row is chosen from the outputs of its link: "p" of the second class, or of each class.
 DECISIONS = {
-    "largest": "the first of the largest outputs",
+    "largest": "the first of the largest outputs; of a single output, the only class",
     "more_likely": "the second class where its output exceeds the first one's, 1 - p",
     "over_half": "the second class where p > 0.5",
     "positive": "the second class where raw > 0",
@@ -106,7 +106,7 @@ class Answers:
     def probabilities(self, raw: Floats) -> Floats:
         """Probabilities of each class, (n_rows, n_classes), from the raw outputs of a classifier."""
         outputs = self.outputs(raw)
-        return np.concatenate([1.0 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
+        return np.concatenate([1.0 - outputs, outputs], axis=1) if self._is_single(raw) else outputs
 
     def unsure(self, raw: Floats, reach: float) -> NDArray[np.bool_]:
         """Rows whose class may hang on how the trees are added up.
@@ -117,13 +117,17 @@ class Answers:
         reach : float
             Largest sum of absolute leaf values that a row can have.
         """
-        if self.decision is None:
+        if self.decision is None or (raw.shape[1] == 1 and not self._is_single(raw)):
             return np.zeros(len(raw), dtype=bool)
         near = _NEAR[self.arithmetic] * max(reach, 1e-300)
-        if raw.shape[1] == 1:
+        if self._is_single(raw):
             return np.asarray(np.abs(raw[:, 0] - self._middle) <= near)
         top = np.partition(raw, -2, axis=1)[:, -2:]
         return np.asarray(top[:, 1] - top[:, 0] <= near)
+
+    def _is_single(self, raw: Floats) -> bool:
+        """Whether there is one output, and it stands for two classes: not for the only class."""
+        return raw.shape[1] == 1 and self.decision in OF_TWO_CLASSES
 
     @property
     def _middle(self) -> float:
@@ -132,7 +136,9 @@ class Answers:
 
     def clear_classes(self, raw: Floats) -> NDArray[np.int64]:
         """Index of the predicted class of each row that is not `unsure`: every link rises with the raw output."""
-        return (raw[:, 0] > self._middle).astype(np.int64) if raw.shape[1] == 1 else raw.argmax(axis=1)
+        if self._is_single(raw):
+            return (raw[:, 0] > self._middle).astype(np.int64)
+        return raw.argmax(axis=1)
 
     def classes(self, raw: Floats) -> NDArray[np.int64]:
         """Index of the predicted class of each row, in the library's own arithmetic, of the library's own sums."""
