@@ -224,8 +224,8 @@ def column_transformers(draw: st.DrawFn, frame: pd.DataFrame, kinds: list[str], 
     numeric = [i for i, kind in enumerate(kinds) if kind in NUMERIC]
     labels = [i for i, kind in enumerate(kinds) if kind not in NUMERIC]
     parts = []
-    # either frames between transformers or imputed labels: pandas 3 makes text of labels, unless all of them are None, so
-    # that what scikit-learn makes of a row would depend on the others
+    # either frames between transformers or imputed labels: pandas 3 makes text of labels, unless all of them are None,
+    # so that what scikit-learn makes of a row would depend on the others
     frames_between = draw(st.booleans())
     for k in range(draw(st.integers(1, 3))):
         of_labels = bool(labels) and (not numeric or draw(st.booleans()))
