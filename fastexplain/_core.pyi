@@ -134,7 +134,6 @@ class ReplacementPredictor:
     def replace(
         self,
         X: _Floats,
-        by_column: _Floats,  # Fortran-contiguous
         feature_player: _Ints,
         job_offsets: _Longs,
         donors: _Ints,

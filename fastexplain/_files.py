@@ -10,20 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["filled_directory", "flush", "hidden_name", "new_directory", "trade", "whole_file"]
+__all__ = ["filled_directory", "flush", "hidden_name", "name_anew", "new_directory", "trade", "whole_file"]
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, put: Callable[[Path, Path], Any] = os.replace) -> Iterator[Path]:
     """A temporary name beside `path`; what is written under it is moved to `path` when the block ends.
 
-    An error inside the block, or a crash, leaves nothing under `path`, or the file that was there before.
+    An error inside the block, or a crash, leaves nothing under `path`, or the file that was there before. `put` gives
+    the name; with `name_anew` it replaces nothing.
     """
     temporary = hidden_name(path)
     try:
         yield temporary
         flush(temporary)
-        os.replace(temporary, path)
+        put(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     flush(path.parent)
@@ -72,6 +73,16 @@ def filled_directory(path: Path, marker: str, known: Iterable[str]) -> Iterator[
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     flush(path)
+
+
+def name_anew(temporary: Path, path: Path) -> None:
+    """Give a file a name that nothing has; FileExistsError where something has come to have it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        os.replace(temporary, path)
 
 
 def trade(new: Path, old: Path) -> None:

@@ -96,7 +96,6 @@ def replace_arguments() -> Arguments:
     X = rows()
     return {
         "X": X,
-        "by_column": np.asfortranarray(X),
         "feature_player": np.array([0, 1, -1], dtype=np.int32),
         "job_offsets": np.array([0, 2, 3], dtype=np.int64),
         "donors": np.array([[1, 2, 3, 4, 0]] * 3, dtype=np.int32),

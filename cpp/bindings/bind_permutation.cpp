@@ -163,15 +163,14 @@ void check_jobs(const fastexplain::ReplacementPlan& plan, std::int64_t n_feature
   require(n_columns <= kMaxInt32, "job_offsets ask for ", n_columns, " replaced columns; expected fewer than 2**31");
 }
 
-void replace(const BoundPredictor& self, const In<"X", double>& X, const In<"by_column", double, Layout::kColumns>& by_column,
-             const In<"feature_player", std::int32_t>& feature_player, const In<"job_offsets", std::int64_t>& job_offsets,
-             const In<"donors", std::int32_t>& donors, const In<"base", double>& base, const Out<"out", double>& out,
-             Threads n_threads) {
+void replace(const BoundPredictor& self, const In<"X", double>& X, const In<"feature_player", std::int32_t>& feature_player,
+             const In<"job_offsets", std::int64_t>& job_offsets, const In<"donors", std::int32_t>& donors,
+             const In<"base", double>& base, const Out<"out", double>& out, Threads n_threads) {
   const auto [n_jobs, n_rows, n_outputs] = out.dims<3>();
   const std::int64_t n_players = job_offsets.dims<1>()[0] - 1, n_features = self->n_features();
   require(n_players >= 0, "job_offsets must not be empty");
   require(n_jobs <= kMaxInt32, "at most 2**31 - 1 jobs fit; got ", n_jobs);
-  const double *x = X.of_shape({n_rows, n_features}), *columns = by_column.of_shape({n_rows, n_features});
+  const double* x = X.of_shape({n_rows, n_features});
   const double* from = base.of_shape({n_rows, self->n_outputs()});
   double* to = out.of_shape({n_jobs, n_rows, self->n_outputs()});
   const fastexplain::ReplacementPlan plan{
@@ -184,7 +183,7 @@ void replace(const BoundPredictor& self, const In<"X", double>& X, const In<"by_
   if (out.empty()) return;
   check_jobs(plan, n_features);
   const py::gil_scoped_release release;
-  self->replace(x, columns, plan, from, to, n_threads, python_interrupt_check());
+  self->replace(x, plan, from, to, n_threads, python_interrupt_check());
 }
 
 }  // namespace
@@ -201,8 +200,8 @@ void bind_permutation(py::module_& m) {
            py::arg("grid"))
       .def("predict", &predict, py::arg("X"), py::arg("base_offset"), py::arg("out"), py::arg("n_threads"),
            "Write raw outputs (n_rows, n_outputs) of the rows of X.")
-      .def("replace", &replace, py::arg("X"), py::arg("by_column"), py::arg("feature_player"), py::arg("job_offsets"),
-           py::arg("donors"), py::arg("base"), py::arg("out"), py::arg("n_threads"),
+      .def("replace", &replace, py::arg("X"), py::arg("feature_player"), py::arg("job_offsets"), py::arg("donors"),
+           py::arg("base"), py::arg("out"), py::arg("n_threads"),
            "Write raw outputs (n_jobs, n_rows, n_outputs) after each job's features were replaced; see "
            "replacement_predictor.h.");
 }

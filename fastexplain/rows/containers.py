@@ -39,11 +39,13 @@ def value_codes(column: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
     order = np.argsort(column)
     ordered = column[order]
     new = ordered[1:] != ordered[:-1]
-    if column.dtype.kind == "f":
+    if column.dtype.kind == "f" and (ordered[-1:] != ordered[-1:]).any():  # NaN comes last
         new &= ~(np.isnan(ordered[1:]) & np.isnan(ordered[:-1]))
+    ranks = np.zeros(len(column), dtype=np.int32)
+    np.cumsum(new, dtype=np.int32, out=ranks[1:])
     codes = np.empty(len(column), dtype=np.int32)
-    codes[order] = np.concatenate([np.zeros(1, dtype=np.int32), np.cumsum(new, dtype=np.int32)])
-    return codes, int(codes.max(initial=0)) + 1
+    codes[order] = ranks
+    return codes, int(ranks.max(initial=0)) + 1
 
 
 def _object_codes(column: NDArray[Any]) -> tuple[NDArray[np.int32], int]:

@@ -121,7 +121,15 @@ def kernel_method(explainer: KernelExplainer) -> tuple[KernelMethod, Steps | Non
     )
     if steps is not None or explainer._players is not None:
         method.n_raw = players.n_values
-    return method, steps
+    return _with_subset(method, explainer), steps
+
+
+def _with_subset(method: KernelMethod, explainer: KernelExplainer) -> KernelMethod:
+    if explainer._subset is not None:
+        method.background = method.background._replace(weights=explainer._background.weights)  # as of black boxes
+        method.subset = np.asarray(explainer._subset, dtype=np.intp)
+        method.players = method.players.only(method.subset)
+    return method
 
 
 def black_box_method(explainer: KernelExplainer) -> KernelMethod:
@@ -132,7 +140,7 @@ def black_box_method(explainer: KernelExplainer) -> KernelMethod:
     UnsupportedModelError
         Rows hold other things than numbers, in something else than a pandas table; or as `kernel_method`.
     """
-    background = as_background(explainer._background.data, explainer._background.weights)
+    background = explainer._background  # its weights are divided by their sum in each call, as by the explainer
     outputs = explainer._box.outputs(background.data)
     data, name, table = background.data, explainer._box.name, None
     encoding = RowEncoding(name, count_columns(data))
@@ -166,7 +174,7 @@ def black_box_method(explainer: KernelExplainer) -> KernelMethod:
             method.predictor = None
         else:
             break
-    return method
+    return _with_subset(method, explainer)
 
 
 def _labels_of(explainer: KernelExplainer, data: Any, name: str) -> RowEncoding:
@@ -189,10 +197,9 @@ def _labels_of(explainer: KernelExplainer, data: Any, name: str) -> RowEncoding:
 
 
 def _refuse_options(explainer: KernelExplainer) -> None:
-    if explainer._subset is not None:
+    if explainer._subset is not None and explainer._raw is not None:
         raise UnsupportedModelError(
-            "explain_subset plays another game for each row, with all other features at the row's own values; a "
-            "scoring explainer plays one. Leave explain_subset out."
+            "explain_subset with transformations plays a game that a scoring explainer does not. Leave one of them out."
         )
     owner = PredictFunction(explainer._box.target).owner
     if any("ThresholdClassifier" in cls.__name__ for cls in type(owner).__mro__):
@@ -216,7 +223,15 @@ def _formula(explainer: KernelExplainer, predict: PredictFunction, background: B
     seen = known_formula(predict.owner, predict.method, probed, background.data, background.data)
     if seen is None or seen.model is None:
         return None
-    plain = seen.columns_of is None and explainer._players is None and explainer.link == "identity"
+    if explainer._subset is not None and seen.columns_of is not None:
+        return None  # columns of a pipeline that stay the row's own: as a black box
+    plain = (
+        seen.columns_of is None
+        and explainer._subset is None
+        and explainer._players is None
+        and explainer.link == "identity"
+    )
+    plain = plain and explainer.link == "identity"
     closed = plain and seen.model.bind(seen.encode(slice_rows(background.data, 0, 1))).closed_form
     return replace(seen, model=stored(seen.model)) if is_storable(seen.model, in_closed_form=closed) else None
 

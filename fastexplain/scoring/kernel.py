@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from fastexplain.engine.background import Background
 from fastexplain.engine.formulas.find import FormulaMemory
 from fastexplain.engine.formulas.known import FormulaModel, Game
-from fastexplain.engine.kernel.kernel_shap import KernelShapResult, formula_kernel_shap, remembering_kernel_shap
+from fastexplain.engine.kernel.kernel_shap import (
+    KernelShapResult,
+    formula_kernel_shap,
+    remembering_kernel_shap,
+    subset_kernel_shap,
+)
 from fastexplain.engine.links import resolve_link
 from fastexplain.engine.predict import PredictFunction
 from fastexplain.exceptions import ArtifactError, PredictionError
@@ -21,6 +26,7 @@ from fastexplain.models.trees.structure import MAX_FEATURES
 from fastexplain.rows.encoding import RowEncoding
 from fastexplain.scoring.decisions import CLASS_RULES, VALUE_RULES, answers_of, class_rules, no_answers
 from fastexplain.scoring.fields import Fields
+from fastexplain.scoring.formulas.function import StoredFunction
 from fastexplain.scoring.formulas.parts import formula_from, formula_parts
 from fastexplain.scoring.formulas.reader import FormulaReader
 from fastexplain.scoring.method import Attributed, Floats, Method
@@ -95,6 +101,10 @@ class Players:
         plain = len(self.columns) == self.n_values == len(self.places)
         return plain and all(columns.tolist() == [i] for i, columns in enumerate(self.columns))
 
+    def only(self, columns: NDArray[np.intp]) -> Players:
+        """Some columns as the only players; values of the others are 0."""
+        return Players([self.columns[i] for i in columns], columns, self.n_values)
+
     def placed(self, values: Floats) -> Floats:
         """Values (n_rows, n_players, n_outputs) at their places."""
         if len(self.places) == self.n_values == values.shape[1]:
@@ -121,6 +131,8 @@ class KernelMethod(Method):
     options : KernelOptions
     predictor : callable, optional
         Rows -> outputs, of a black box.
+    subset : int array, optional
+        Columns that play; all others are the explained row's own in every coalition.
     table : TableForm, optional
         What `predictor` takes; default: arrays of float64.
     task, classes, encoding
@@ -143,10 +155,11 @@ class KernelMethod(Method):
         encoding: RowEncoding,
         predictor: Callable[[Any], Any] | None = None,
         table: TableForm | None = None,
+        subset: NDArray[np.intp] | None = None,
     ) -> None:
         self.model, self.path, self.background, self.outputs = model, path, background, outputs
         self.players, self.options, self.predictor, self.table = players, options, predictor, table
-        self.task, self.classes, self.encoding = task, classes, encoding
+        self.task, self.classes, self.encoding, self.subset = task, classes, encoding, subset
         self._game: Game | None = None
         self._memory = FormulaMemory()
 
@@ -175,7 +188,10 @@ class KernelMethod(Method):
         rows = np.ascontiguousarray(matrix, dtype=np.float64)
         if not len(rows):
             return self._nothing()
-        result, outputs = self._explained(rows, n_threads) if self.model is None else self._known(rows, n_threads)
+        if self.subset is not None:
+            result, outputs = self._of_subset(rows, n_threads)
+        else:
+            result, outputs = self._asked(rows, n_threads) if self.model is None else self._known(rows, n_threads)
         predictions, probabilities = self._answers(rows, outputs)
         values, errors = (self.players.placed(part) for part in (result.values, result.standard_errors))
         base = result.base_values
@@ -219,16 +235,36 @@ class KernelMethod(Method):
             **self.options.game,
         )
 
-    def _explained(self, rows: Floats, n_threads: int | None) -> tuple[KernelShapResult, Floats]:
+    def _of_subset(self, rows: Floats, n_threads: int | None) -> tuple[KernelShapResult, Floats]:
+        """Of some columns: each row has a background of its own."""
+        assert self.subset is not None
+        result = subset_kernel_shap(
+            self._black_box() if self.model is None else StoredFunction(self.model).predict,
+            rows,
+            self.background.data,
+            self.subset,
+            weights=self.background.weights,
+            n_threads=n_threads,
+            show_progress=False,
+            **self.options.game,
+        )
+        base = resolve_link(self.options.link)(self.background.weights @ self.outputs)
+        return result._replace(base_values=base), self._outputs(rows)
+
+    def _black_box(self) -> Any:
+        """What is asked in place of the model."""
         if self.predictor is None:
             raise PredictionError(
                 "The model is a black box that answers otherwise on the rows that are kept, and no function was given "
                 "in its place: save the explainer, and load it with predictor=."
             )
+        return self.predictor if self.table is None else InTable(self._function(), self.table)
+
+    def _asked(self, rows: Floats, n_threads: int | None) -> tuple[KernelShapResult, Floats]:
         groups = None if self.players.are_columns else [c.tolist() for c in self.players.columns]
         result = remembering_kernel_shap(
             self._memory,
-            self.predictor if self.table is None else InTable(self._function(), self.table),
+            self._black_box(),
             rows,
             self.background.data,
             groups=groups,
@@ -271,7 +307,7 @@ class KernelMethod(Method):
             "background.weights": self.background.weights,
             "background.outputs": self.outputs,
         }
-        if not self.players.are_columns:
+        if self.subset is None and not self.players.are_columns:
             columns = self.players.columns
             arrays["players.columns"] = np.concatenate(columns).astype(np.int64)
             arrays["players.ends"] = np.cumsum([len(each) for each in columns], dtype=np.int64)
@@ -281,6 +317,7 @@ class KernelMethod(Method):
             "path": self.path,
             "n_outputs": int(self.outputs.shape[1]),
             "n_values": int(self.players.n_values),
+            "subset": None if self.subset is None else self.subset.tolist(),
             "plays_raw": self.n_raw is not None,
             "nsamples": None if options.nsamples == "auto" else int(options.nsamples),
             "link": options.link,
@@ -324,6 +361,12 @@ class KernelMethod(Method):
             classes=content.labels("classes", n_classes) if content.present("classes") else None,
             encoding=encoding,
         )
+        if fields.present("subset"):
+            subset = fields.integers("subset", 0, encoding.n_features - 1)
+            if not subset or len(set(subset)) != len(subset) or not players.are_columns:
+                raise fields.error("subset", f"is {list(subset)}; expected different columns that play alone.")
+            method.subset = np.array(subset, dtype=np.intp)
+            method.players = players.only(method.subset)
         if fields.present("table"):
             method.table = _table(fields, encoding)
         if fields.flag("plays_raw"):

@@ -24,6 +24,7 @@ from xgboost_cases import (  # noqa: E402
 
 from fastexplain.models import load_model  # noqa: E402
 from fastexplain.models.trees import ubjson as _ubjson  # noqa: E402
+from fastexplain.models.trees.xgboost import XGBoostModel  # noqa: E402
 
 _quiet_library = xgboost_cases._quiet_library  # a fixture
 categorical = xgboost_cases.categorical  # a fixture
@@ -50,6 +51,25 @@ def test_a_model_is_read_again_when_it_has_changed() -> None:
     again = load_model(fitted)
     assert again.forest is not first.forest
     assert_forest_predicts(again, X, fitted.predict(X, output_margin=True)[:, None])
+
+
+def test_the_library_is_asked_again_when_a_model_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = rows()
+    fitted = xgboost.XGBRegressor(n_estimators=4, n_jobs=1).fit(X, target(X))
+    load_model(fitted)
+    asked = []
+    predict = XGBoostModel.raw_predict_prepared
+
+    def counted(self: XGBoostModel, X: Any) -> Any:
+        asked.append(len(X))
+        return predict(self, X)
+
+    monkeypatch.setattr(XGBoostModel, "raw_predict_prepared", counted)
+    load_model(fitted)
+    assert not asked
+    fitted.fit(X, -target(X))
+    load_model(fitted)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("objective", ["multi:softprob", "multi:softmax"])

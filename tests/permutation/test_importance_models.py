@@ -51,7 +51,7 @@ def test_replaced_forest_equals_forest_of_replaced_rows(seed: int, backend: str)
     base, out = np.empty((40, forest.n_outputs)), np.empty((len(donors), 40, forest.n_outputs))
     kernel.predict(X, offset, base, 2)
     np.testing.assert_allclose(base, forest.predict(X), rtol=ROUNDING, atol=1e-12)
-    kernel.replace(X, np.asfortranarray(X), owner, offsets, donors, base, out, 2)
+    kernel.replace(X, owner, offsets, donors, base, out, 2)
     for p, columns in enumerate(players):
         for job in range(offsets[p], offsets[p + 1]):
             expected = forest.predict(replaced(X, columns, donors[job]))
@@ -75,7 +75,7 @@ def test_blocks_of_rows_replace_as_rows_do_one_by_one(n: int, n_outputs: int) ->
         base, out = np.empty((n, n_outputs)), np.empty((12, n, n_outputs))
         kernel = kernels.ReplacementPredictor(forest, values, grid)
         kernel.predict(X, offset, base, 1)
-        kernel.replace(X, np.asfortranarray(X), owner, offsets, donors, base, out, n_threads)
+        kernel.replace(X, owner, offsets, donors, base, out, n_threads)
         found.append(out)
     assert (found[0] != found[0][0]).any()
     np.testing.assert_array_equal(found[1], found[0])

@@ -122,19 +122,20 @@ def test_what_was_put_into_a_directory_meanwhile_is_kept(tmp_path: Path, monkeyp
     assert "mine" in [path.read_text() for path in tmp_path.rglob("mine")]
 
 
-def test_two_that_write_at_once_leave_one_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH
+def test_two_that_write_at_once_leave_one_whole(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = writing._prepared
 
     def another_is_quicker(*arguments: Any) -> Any:
         monkeypatch.setattr(writing, "_prepared", prepared)
-        write(tmp_path / "a", {}, {})
+        write(tmp_path / form, {}, {})
         return prepared(*arguments)
 
     monkeypatch.setattr(writing, "_prepared", another_is_quicker)
     with pytest.raises(FileExistsError, match="has come into being meanwhile"):
-        write(tmp_path / "a", CONTENT, ARRAYS)
-    assert read(tmp_path / "a").content == {}
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+        write(tmp_path / form, CONTENT, ARRAYS)
+    assert read(tmp_path / form).content == {}
+    assert [path.name for path in tmp_path.iterdir()] == [form]
 
 
 # --------------------------------------------------------------------------------------------- crashes, and full disks
@@ -200,11 +201,12 @@ def test_a_failure_at_any_step_leaves_nothing(
     def fail(*arguments: Any, **options: Any) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    steps = {"open": (writing, "open"), "fsync": (os, "fsync"), "rename": (os, "rename" if form == "a" else "replace")}
+    steps = {"open": (writing, "open"), "fsync": (os, "fsync"), "rename": (os, "rename" if form == "a" else "link")}
     if step == "write":
         monkeypatch.setattr(writing, "open", FullDisk, raising=False)
     else:
         monkeypatch.setattr(*steps[step], fail, raising=False)
+        monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="No space left on device"):
         write(tmp_path / form, CONTENT, ARRAYS)
     monkeypatch.undo()

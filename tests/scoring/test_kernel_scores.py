@@ -152,9 +152,25 @@ def test_transformations(aggregate: str, tmp_path: Path) -> None:
         assert np.shape(loaded.explain(TABLE[40:41], get_raw=False)) == (2, 1, 7)
 
 
+@pytest.mark.parametrize("name", ["svr", "svc three", "logistic", "forest"])
+def test_columns_that_alone_play(name: str, tmp_path: Path) -> None:
+    """All others stay the row's own: to rounding, as each row has a background that the model would predict."""
+    explainer, scorer = explained(KERNEL_MODELS[name](), X[:20], explain_subset=[3, 0])
+    local, scores = explainer.explain_local(X[30:36]), scorer.score(X[30:36])
+    assert scores.values.shape == local.values.shape
+    np.testing.assert_allclose(scores.values, local.values, rtol=0, atol=1e-12)
+    assert_array_equal(scores.base_values, local._base_values)
+    save(scorer, tmp_path / "a")
+    loaded = load(tmp_path / "a", **({"predictor": explainer.model.predict_proba} if name == "forest" else {}))
+    assert_array_equal(loaded.score(X[30:36]).values, scores.values)
+    assert loaded.score(X[:0]).values.shape == (0, *scores.values.shape[1:])
+
+
 def test_options_that_have_no_counterpart() -> None:
-    explainer = fastexplain.KernelExplainer(KERNEL_MODELS["svr"](), X[:20], explain_subset=[0, 2])
-    with pytest.raises(fastexplain.UnsupportedModelError, match="explain_subset"):
+    steps = prepared().fit(TABLE)
+    model = fitted(SVR(), MARGIN, steps.transform(TABLE))()
+    explainer = fastexplain.KernelExplainer(model, TABLE[:20], transformations=steps, aggregate="sum", nsamples=3)
+    with pytest.raises(fastexplain.UnsupportedModelError, match="nsamples is 3; expected 'auto', or 14 to"):
         scoring_explainer(explainer)
 
 

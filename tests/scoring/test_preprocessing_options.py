@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from typing import Any
@@ -236,3 +237,24 @@ def test_missing_values_of_pandas() -> None:
     for made in (lambda: table.transform_row([pd.NA]), lambda: table.transform([["a", pd.NA]])):
         with pytest.raises(ValueError, match="Column 'w': <NA> cannot be compared; pass missing values as None or NaN"):
             made()
+
+
+def test_names_of_any_kind_go_into_json() -> None:
+    names = [np.int64(3), ("a", "b"), 1.5, "x", None]
+    table = preprocessing_of(StandardScaler().fit(np.eye(5)), names, ["float64"] * 5)
+    assert table.raw_names == [3, "('a', 'b')", "1.5", "x", None]
+    assert json.loads(json.dumps(table.to_parts()[0]))["raw"][0] == {"name": 3, "type": "float64"}
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_infinite_values_in_place_of_missing_ones(value: float) -> None:
+    filled = SimpleImputer(strategy="constant", fill_value=value).fit(NUMBERS)
+    assert_same(filled, NUMBERS, NUMBERS)
+    words = pd.DataFrame({"w": pd.Series([1, "a", math.nan], dtype=object)})
+    assert_same(SimpleImputer(strategy="constant", fill_value=value).fit(words), words, words[:1])
+
+
+def test_infinity_that_stands_for_missing_values() -> None:
+    frame = pd.DataFrame({"n": [1, 2, 3]})
+    filled = SimpleImputer(strategy="constant", missing_values=math.inf).fit(frame)
+    assert_same(filled, frame, frame)

@@ -93,6 +93,10 @@ inline void add_either(const Hits& hits, double x, const Hits& others, double y,
                             _mm256_and_pd(_mm256_castsi256_pd(others.of[i]), _mm256_set1_pd(y)));
 }
 
+inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::uint64_t> b) {
+  return reinterpret_cast<Vector<std::uint64_t>>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+}
+
 // By mask: where the chosen ones of eight numbers are, one after the other.
 struct Chosen {
   alignas(32) std::uint32_t of[256][8] = {};
@@ -169,6 +173,7 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 #include "pair_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
+#include "random_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
 #include "subset_body.inc"
@@ -176,8 +181,9 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx2",          kTreeKernels,    kBackgroundKernels, kPatternKernels, kPairKernels,
-                              kReplaceKernels, kProductKernels, kSubsetKernels,     kDenseKernels,   kEliminationKernels};
+const KernelTable kKernels = {"avx2",        kTreeKernels,        kBackgroundKernels, kPatternKernels,
+                              kPairKernels,  kReplaceKernels,     kProductKernels,    kSubsetKernels,
+                              kDenseKernels, kEliminationKernels, kRandomKernels};
 
 }  // namespace avx2
 }  // namespace fastexplain

@@ -94,6 +94,10 @@ inline void expand_chunk(const double* from, std::uint32_t mask, float* to) {
   _mm512_store_ps(to, _mm512_maskz_expand_ps(static_cast<__mmask16>(mask), numbers));
 }
 
+inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::uint64_t> b) {
+  return reinterpret_cast<Vector<std::uint64_t>>(_mm512_mul_epu32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+}
+
 template <int kWords>
 inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList pairs, PairList right) {
   constexpr int kPairs = 16;
@@ -138,6 +142,7 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 #include "pair_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
+#include "random_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
 #include "subset_body.inc"
@@ -145,8 +150,9 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"avx512",        kTreeKernels,    kBackgroundKernels, kPatternKernels, kPairKernels,
-                              kReplaceKernels, kProductKernels, kSubsetKernels,     kDenseKernels,   kEliminationKernels};
+const KernelTable kKernels = {"avx512",      kTreeKernels,        kBackgroundKernels, kPatternKernels,
+                              kPairKernels,  kReplaceKernels,     kProductKernels,    kSubsetKernels,
+                              kDenseKernels, kEliminationKernels, kRandomKernels};
 
 }  // namespace avx512
 }  // namespace fastexplain

@@ -89,6 +89,14 @@ inline void add_either(Hits hits, double x, Hits others, double y, Vector<double
   for (int i = 0; i < 8; ++i) sums[i / 2][i % 2] += hits >> i & 1 ? x : others >> i & 1 ? y : 0;
 }
 
+inline Vector<std::uint64_t> multiply_low(Vector<std::uint64_t> a, Vector<std::uint64_t> b) {
+#if defined(__SSE2__)
+  return reinterpret_cast<Vector<std::uint64_t>>(_mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+#else
+  return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF);
+#endif
+}
+
 template <int kWords>
 inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList pairs, PairList right) {
   const std::uint32_t by_background = 1u << split.place, by_row = by_background << 16;
@@ -118,6 +126,7 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 #include "pair_body.inc"
 #include "pattern_body.inc"
 #include "product_body.inc"
+#include "random_body.inc"
 #include "replace_body.inc"
 #include "row_body.inc"
 #include "subset_body.inc"
@@ -125,8 +134,9 @@ inline PairCounts divide_pairs(const PairSplit& split, std::int64_t n, PairList 
 }  // namespace
 
 extern const KernelTable kKernels;
-const KernelTable kKernels = {"baseline",      kTreeKernels,    kBackgroundKernels, kPatternKernels, kPairKernels,
-                              kReplaceKernels, kProductKernels, kSubsetKernels,     kDenseKernels,   kEliminationKernels};
+const KernelTable kKernels = {"baseline",    kTreeKernels,        kBackgroundKernels, kPatternKernels,
+                              kPairKernels,  kReplaceKernels,     kProductKernels,    kSubsetKernels,
+                              kDenseKernels, kEliminationKernels, kRandomKernels};
 
 }  // namespace baseline
 }  // namespace fastexplain

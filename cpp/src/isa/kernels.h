@@ -9,6 +9,7 @@
 #include "pair_kernels.h"
 #include "pattern_kernels.h"
 #include "product_kernels.h"
+#include "random_kernels.h"
 #include "replace_kernels.h"
 #include "subset_kernels.h"
 #include "tree_kernels.h"
@@ -27,6 +28,7 @@ struct KernelTable {
   SubsetKernels subsets;
   DenseKernels dense;
   EliminationKernels elimination;
+  RandomKernels random;
 };
 
 // The table of the instruction set in use: the widest that the CPU has, or the one that FASTEXPLAIN_ISA names.

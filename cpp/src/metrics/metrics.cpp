@@ -162,35 +162,80 @@ void confusion(const ConfusionTask& task, int n_threads, const InterruptCheck& c
       check);
 }
 
+namespace {
+
+// The area under the curve of one prediction, and where each row stands among those of the other class.
+class Ranking {
+ public:
+  Ranking(const RankingTask& task, const double* total, const double* scores, const std::vector<std::int32_t>& order,
+          double* placements)
+      : task_(task), total_{total[0], total[1]}, scores_(scores), order_(order), placements_(placements) {}
+
+  double area() {
+    const std::int64_t n = task_.n;
+    for (std::int64_t begin = 0, end = 0; begin < n; begin = end) {
+      end = end_of_tie(scores_, order_, begin);
+      if (end == begin + 1)
+        place_one(order_[begin]);
+      else
+        place_tie(begin, end);
+    }
+    return sum_ / (total_[0] * total_[1]);
+  }
+
+ private:
+  // Without a branch on the class, which nobody can foretell.
+  void place_one(std::int32_t i) {
+    const bool positive = task_.positive[i] != 0;
+    const double weight = task_.weights[i];
+    const double tied[2] = {positive ? 0.0 : weight, positive ? weight : 0.0};
+    const double lower = this->lower(tied), upper = this->upper(tied);
+    placements_[i] = (positive ? lower : upper) / (positive ? total_[0] : total_[1]);
+    pass(tied, lower);
+  }
+
+  void place_tie(std::int64_t begin, std::int64_t end) {
+    double tied[2] = {0, 0};
+    for (std::int64_t q = begin; q < end; ++q) tied[task_.positive[order_[q]]] += task_.weights[order_[q]];
+    const double lower = this->lower(tied), upper = this->upper(tied);
+    for (std::int64_t q = begin; q < end; ++q) {
+      const std::int32_t i = order_[q];
+      placements_[i] = task_.positive[i] ? lower / total_[0] : upper / total_[1];
+    }
+    pass(tied, lower);
+  }
+
+  // Negatives below a positive here, and positives above a negative here.
+  double lower(const double* tied) const { return below_[0] + tied[0] / 2; }
+  double upper(const double* tied) const { return total_[1] - below_[1] - tied[1] + tied[1] / 2; }
+
+  void pass(const double* tied, double lower) {
+    sum_ += tied[1] * lower;
+    below_[0] += tied[0];
+    below_[1] += tied[1];
+  }
+
+  const RankingTask& task_;
+  const double total_[2];
+  const double* scores_;
+  const std::vector<std::int32_t>& order_;
+  double* placements_;
+  double below_[2] = {0, 0}, sum_ = 0;
+};
+
+}  // namespace
+
 void roc_auc(const RankingTask& task, int n_threads, const InterruptCheck& check) {
   const std::int64_t n = task.n;
-  const std::uint8_t* positive = task.positive;
-  const double* weights = task.weights;
   double total[2] = {0, 0};
-  for (std::int64_t i = 0; i < n; ++i) total[positive[i]] += weights[i];
+  for (std::int64_t i = 0; i < n; ++i) total[task.positive[i]] += task.weights[i];
   std::vector<Sorter> sorters(n_threads);
   parallel_for(
       task.m, n_threads,
       [&](std::int64_t v, int worker) {
-        const double* s = task.scores + v * n;
-        Sorter& sorter = sorters[worker];
-        sorter.sort(s, n);
-        double below[2] = {0, 0}, sum = 0;
-        for (std::int64_t begin = 0, end = 0; begin < n; begin = end) {
-          end = end_of_tie(s, sorter.order, begin);
-          double tied[2] = {0, 0};
-          for (std::int64_t q = begin; q < end; ++q) tied[positive[sorter.order[q]]] += weights[sorter.order[q]];
-          const double lower = below[0] + tied[0] / 2;                       // negatives below a positive here
-          const double upper = total[1] - below[1] - tied[1] + tied[1] / 2;  // positives above a negative here
-          sum += tied[1] * lower;
-          for (std::int64_t q = begin; q < end; ++q) {
-            const std::int32_t i = sorter.order[q];
-            task.placements[v * n + i] = positive[i] ? lower / total[0] : upper / total[1];
-          }
-          below[0] += tied[0];
-          below[1] += tied[1];
-        }
-        task.area[v] = sum / (total[0] * total[1]);
+        const double* scores = task.scores + v * n;
+        sorters[worker].sort(scores, n);
+        task.area[v] = Ranking(task, total, scores, sorters[worker].order, task.placements + v * n).area();
       },
       check);
 }

@@ -215,9 +215,9 @@ ReplacementPredictor::Run ReplacementPredictor::run_for(const ReplacementPlan& p
   }
 }
 
-void ReplacementPredictor::replace(const double* x, const double* by_column, const ReplacementPlan& plan, const double* base,
-                                   double* out, int n_threads, const InterruptCheck& check) const {
-  if (words_ != nullptr) return words_->replace(by_column, plan, base, rounder_, out, n_threads, check);
+void ReplacementPredictor::replace(const double* x, const ReplacementPlan& plan, const double* base, double* out, int n_threads,
+                                   const InterruptCheck& check) const {
+  if (words_ != nullptr) return words_->replace(x, plan, base, rounder_, out, n_threads, check);
   std::vector<std::int64_t> value_at(forest_.n_features, 0);
   std::int64_t n_values = 0;
   for (std::int64_t f = 0; f < forest_.n_features; ++f) {
@@ -241,6 +241,9 @@ void ReplacementPredictor::replace(const double* x, const double* by_column, con
       steps[at].value_at = static_cast<std::int32_t>(value_at[node.feature]);
     }
   }
+  std::vector<double> by_column(static_cast<std::size_t>(plan.n_rows * forest_.n_features));
+  for (std::int64_t i = 0; i < plan.n_rows; ++i)
+    for (std::int64_t f = 0; f < forest_.n_features; ++f) by_column[f * plan.n_rows + i] = x[i * forest_.n_features + f];
   std::vector<Block> blocks(n_threads);
   for (Block& block : blocks) {
     block.n_values = n_values;
@@ -256,13 +259,14 @@ void ReplacementPredictor::replace(const double* x, const double* by_column, con
   parallel_for((plan.n_rows + kBlockRows - 1) / kBlockRows, n_threads,
                [&](std::int64_t task, int worker) {
                  const std::int64_t begin = task * kBlockRows, end = std::min(plan.n_rows, begin + kBlockRows);
-                 (this->*run)(begin, end, x, by_column, plan, base, out, blocks[worker]);
+                 (this->*run)(begin, end, x, by_column.data(), plan, base, out, blocks[worker]);
                },
                check);
 }
 
 void ReplacementPredictor::predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
                                    const InterruptCheck& check) const {
+  if (words_ != nullptr) return words_->predict(x, n_rows, base_offset, out, n_threads, check);
   const std::int64_t n_outputs = forest_.n_outputs, width = forest_.n_leaf_outputs;
   const bool plain = plain_ && !any_nan(x, n_rows * forest_.n_features);
   const auto leaf_of = [&](std::int64_t at, const double* row) {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "aligned_buffer.h"
-
 namespace fastexplain {
 namespace {
 
@@ -16,31 +14,37 @@ AlignedBuffer<std::int16_t> zeros(std::int64_t n) {
   return codes;
 }
 
-}  // namespace
+// Outputs of one job's rows, rounded, from their own and what replacing changed, [output][64].
+void finish(const double* base, const double* change, std::int64_t n, std::int64_t n_outputs, double rounder, double* out) {
+  if (n_outputs == 1) {  // numbers side by side, as vectors want them
+    for (std::int64_t i = 0; i < n; ++i) out[i] = (base[i] + change[i] + rounder) - rounder;
+    return;
+  }
+  for (std::int64_t k = 0; k < n_outputs; ++k)
+    for (std::int64_t i = 0; i < n; ++i)
+      out[i * n_outputs + k] = (base[i * n_outputs + k] + change[k * kWordRows + i] + rounder) - rounder;
+}
 
-struct SmallTreePredictor::Program {
-  std::vector<WordTree> trees;
-  std::vector<WordSplit> splits;
-  std::vector<WordGroup> groups;
-  std::vector<WordMember> members;
-  std::vector<std::int32_t> value_at;  // of each feature, -1 where it is not replaced
-  std::int32_t n_values = 0, most_jobs = 0;
-};
+std::int64_t tiles_of(std::int64_t n_rows) { return (n_rows + kTileRows - 1) / kTileRows; }
+
+}  // namespace
 
 // Working memory of one thread.
 struct SmallTreePredictor::Scratch {
-  Scratch(std::int64_t n_sums, std::int64_t n_splits, std::int64_t n_jobs)
-      : leaf_of(zeros((kMaxWordLeaves + n_splits) * kWordRows)),
-        left(n_splits),
-        reach(n_splits),
-        words(n_splits * n_jobs),
-        difference(n_sums * kWordRows) {
-    for (int leaf = 0; leaf < kMaxWordLeaves; ++leaf)
-      std::fill_n(leaf_of.get() + leaf * kWordRows, kWordRows, static_cast<std::int16_t>(leaf));
-  }
-  AlignedBuffer<std::int16_t> leaf_of;
+  Scratch(const WordProgram& program, std::int64_t n_sums)
+      : left(program.most_splits),
+        reach(program.most_splits + program.most_steps + 1),
+        words(program.most_splits * program.most_jobs),
+        values(value_of_split(program.most_splits + program.most_steps).at),
+        n_sums(n_sums * kWordRows),
+        sums(this->n_sums) {}
+
+  void clear() { std::fill_n(sums.get(), n_sums, 0.0); }
+
   std::vector<std::uint64_t> left, reach, words;
-  std::vector<double> difference;
+  AlignedBuffer<double> values;
+  std::int64_t n_sums;
+  AlignedBuffer<double> sums;
 };
 
 bool SmallTreePredictor::takes(const ForestView& forest) {
@@ -64,179 +68,180 @@ SmallTreePredictor::SmallTreePredictor(const ForestView& forest)
     : n_features_(forest.n_features),
       n_outputs_(forest.n_outputs),
       n_leaf_outputs_(forest.n_leaf_outputs),
-      cuts_(forest.n_features) {
+      cuts_(forest.n_features),
+      column_of_(forest.n_features, -1) {
   const std::int64_t n_nodes = forest.tree_offsets[forest.n_trees];
   for (std::int64_t i = 0; i < n_nodes; ++i)
     if (!forest.is_leaf(i)) cuts_[forest.feature[i]].push_back(forest.threshold[i]);
-  for (std::vector<double>& cuts : cuts_) {
+  for (std::int32_t f = 0; f < n_features_; ++f) {
+    std::vector<double>& cuts = cuts_[f];
+    if (cuts.empty()) continue;
     std::sort(cuts.begin(), cuts.end());
     cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+    column_of_[f] = static_cast<std::int32_t>(columns_.size());
+    columns_.push_back({f, false, false, cuts.data(), static_cast<std::int32_t>(cuts.size())});
   }
-  std::vector<std::int64_t> order;  // splits of a tree by level
-  for (std::int64_t t = 0; t < forest.n_trees; ++t) {
-    const std::int64_t root = forest.tree_offsets[t];
-    WordTree tree{static_cast<std::int32_t>(splits_.size()),
-                  0,
-                  0,
-                  0,
-                  static_cast<std::int32_t>(leaf_values_.size()) / n_leaf_outputs_,
-                  n_leaf_outputs_ == 1 ? forest.tree_output[t] : 0};
-    order.clear();
-    std::int32_t n_leaves = 0;
-    const auto number_of = [&](std::int64_t i) -> std::int32_t {
-      if (!forest.is_leaf(i)) {
-        order.push_back(i);
-        return kMaxWordLeaves + static_cast<std::int32_t>(order.size()) - 1;
-      }
-      leaf_values_.insert(leaf_values_.end(), forest.values + i * n_leaf_outputs_, forest.values + (i + 1) * n_leaf_outputs_);
-      return n_leaves++;
-    };
-    number_of(root);
-    for (std::size_t q = 0; q < order.size(); ++q) {
-      const std::int64_t i = order[q];
-      const std::vector<double>& cuts = cuts_[forest.feature[i]];
-      const auto bound = std::lower_bound(cuts.begin(), cuts.end(), forest.threshold[i]) - cuts.begin();
-      WordSplit split{};
-      split.column = forest.feature[i];
-      split.add = forest.default_left[i] ? 1 : 0;  // the code of a missing value wraps to the lowest
-      split.bound = static_cast<std::int16_t>(bound + split.add);
-      split.child[0] = number_of(root + forest.children_right[i]);
-      split.child[1] = number_of(root + forest.children_left[i]);
-      splits_.push_back(split);
+  for (std::int64_t t = 0; t < forest.n_trees; ++t) add_tree(forest, t);
+}
+
+void SmallTreePredictor::add_tree(const ForestView& forest, std::int64_t t) {
+  const std::int64_t root = forest.tree_offsets[t];
+  WordTree tree{};
+  tree.first_split = static_cast<std::int32_t>(forest_.splits.size());
+  tree.first_leaf = static_cast<std::int32_t>(leaf_values_.size()) / n_leaf_outputs_;
+  tree.output = n_leaf_outputs_ == 1 ? forest.tree_output[t] : 0;
+  std::vector<std::int64_t> order;  // splits by level
+  const auto number_of = [&](std::int64_t i) -> std::int32_t {
+    if (!forest.is_leaf(i)) {
+      order.push_back(i);
+      return kMaxWordLeaves + static_cast<std::int32_t>(order.size()) - 1;
     }
-    tree.n_splits = static_cast<std::int32_t>(order.size());
-    most_splits_ = std::max(most_splits_, tree.n_splits);
-    trees_.push_back(tree);
+    leaf_values_.insert(leaf_values_.end(), forest.values + i * n_leaf_outputs_, forest.values + (i + 1) * n_leaf_outputs_);
+    return tree.n_leaves++;
+  };
+  number_of(root);
+  for (std::size_t q = 0; q < order.size(); ++q) {
+    const std::int64_t i = order[q];
+    const std::vector<double>& cuts = cuts_[forest.feature[i]];
+    const auto bound = std::lower_bound(cuts.begin(), cuts.end(), forest.threshold[i]) - cuts.begin();
+    WordSplit split{};
+    split.feature = forest.feature[i];
+    split.column = column_of_[split.feature];
+    split.add = forest.default_left[i] ? 1 : 0;  // the code of a missing value wraps to the lowest
+    split.bound = static_cast<std::int16_t>(bound + split.add);
+    split.child[0] = number_of(root + forest.children_right[i]);
+    split.child[1] = number_of(root + forest.children_left[i]);
+    for (int side = 0; side < 2; ++side) split.value[side] = value_of_child(split.child[side]);
+    forest_.splits.push_back(split);
   }
+  tree.n_splits = static_cast<std::int32_t>(order.size());
+  forest_.most_splits = std::max(forest_.most_splits, tree.n_splits);
+  forest_.trees.push_back(tree);
 }
 
-void SmallTreePredictor::add_groups(std::int64_t t, const ReplacementPlan& plan, const std::vector<std::int32_t>& value_at,
-                                    Program& out) const {
-  WordTree& tree = out.trees[t];
-  WordSplit* const splits = out.splits.data() + tree.first_split;
-  tree.first_group = static_cast<std::int32_t>(out.groups.size());
-  std::vector<std::pair<std::int32_t, std::int32_t>> by_player;  // player and split
-  for (std::int32_t v = 0; v < tree.n_splits; ++v) {
-    splits[v].group = splits[v].member = -1;
-    const std::int32_t player = plan.feature_player[splits[v].column];
-    if (player >= 0) by_player.emplace_back(player, v);
-  }
-  std::sort(by_player.begin(), by_player.end());
-  for (std::size_t q = 0; q < by_player.size(); ++q) {
-    const auto [player, v] = by_player[q];
-    if (q == 0 || by_player[q - 1].first != player) {
-      WordGroup group{};
-      group.first_member = static_cast<std::int32_t>(out.members.size());
-      group.first_job = static_cast<std::int32_t>(plan.job_offsets[player]);
-      group.n_jobs = static_cast<std::int32_t>(plan.job_offsets[player + 1]) - group.first_job;
-      out.groups.push_back(group);
-    }
-    WordGroup& group = out.groups.back();
-    splits[v].group = static_cast<std::int32_t>(out.groups.size()) - 1 - tree.first_group;
-    splits[v].member = group.n_members++;
-    group.holds[v / 64] |= std::uint64_t{1} << (v % 64);
-    out.members.push_back({v, value_at[splits[v].column]});
-  }
-  tree.n_groups = static_cast<std::int32_t>(out.groups.size()) - tree.first_group;
-  // From the leaves up: a split holds what its children hold.
-  for (std::int32_t g = 0; g < tree.n_groups; ++g) {
-    WordGroup& group = out.groups[tree.first_group + g];
-    if (group.n_members < 2) continue;
-    for (std::int32_t v = tree.n_splits; v-- > 0;)
-      for (const std::int32_t child : splits[v].child) {
-        const std::int32_t below = child - kMaxWordLeaves;
-        if (below < 0 || !((group.holds[below / 64] >> (below % 64)) & 1)) continue;
-        group.repeated |= splits[v].group == g;
-        group.holds[v / 64] |= std::uint64_t{1} << (v % 64);
-      }
-  }
+void SmallTreePredictor::encode(const double* x, std::int64_t n_rows, std::int64_t first, std::int16_t* codes) const {
+  EncodeTask task{};
+  task.data = reinterpret_cast<const char*>(x + first * n_features_);
+  task.row_stride = n_features_ * static_cast<std::int64_t>(sizeof(double));
+  task.column_stride = sizeof(double);
+  task.n_rows = static_cast<int>(std::min<std::int64_t>(kTileRows, n_rows - first));
+  task.columns = columns_.data();
+  task.n_columns = static_cast<std::int32_t>(columns_.size());
+  task.codes = codes;
+  active_kernels().tree.encode(task);
 }
 
-SmallTreePredictor::Program SmallTreePredictor::program(const ReplacementPlan& plan) const {
-  Program out;
-  out.trees = trees_;
-  out.splits = splits_;
-  out.value_at.assign(n_features_, -1);
-  for (std::int32_t f = 0; f < n_features_; ++f) {
-    const std::int32_t player = plan.feature_player[f];
-    if (player < 0 || cuts_[f].empty()) continue;
-    const auto n_jobs = static_cast<std::int32_t>(plan.job_offsets[player + 1] - plan.job_offsets[player]);
-    out.value_at[f] = out.n_values;
-    out.n_values += n_jobs;
-    out.most_jobs = std::max(out.most_jobs, n_jobs);
-  }
-  for (std::size_t t = 0; t < trees_.size(); ++t) add_groups(static_cast<std::int64_t>(t), plan, out.value_at, out);
-  return out;
+// Scratch and what all blocks of rows have in common.
+ReplaceTask SmallTreePredictor::task_of(const WordProgram& program, Scratch& scratch) const {
+  ReplaceTask task{};
+  task.trees = program.trees.data();
+  task.n_trees = static_cast<std::int64_t>(program.trees.size());
+  task.splits = program.splits.data();
+  task.groups = program.groups.data();
+  task.members = program.members.data();
+  task.blends = program.blends.data();
+  task.passes = program.passes.data();
+  task.leaf_values = leaf_values_.data();
+  task.n_outputs = n_outputs_;
+  task.n_leaf_outputs = n_leaf_outputs_;
+  task.stride = kTileRows;
+  task.left = scratch.left.data();
+  task.reach = scratch.reach.data();
+  task.words = scratch.words.data();
+  task.values = scratch.values.get();
+  task.sums = scratch.sums.get();
+  return task;
 }
 
-void SmallTreePredictor::replace(const double* by_column, const ReplacementPlan& plan, const double* base, double rounder,
-                                 double* out, int n_threads, const InterruptCheck& check) const {
+void SmallTreePredictor::predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
+                                 const InterruptCheck& check) const {
   const KernelTable& kernels = active_kernels();
-  const std::int64_t n_rows = plan.n_rows, n_jobs = plan.job_offsets[plan.n_players];
-  const std::int64_t n_tiles = (n_rows + kTileRows - 1) / kTileRows, stride = n_tiles * kTileRows;
-  const Program program = this->program(plan);
-  const AlignedBuffer<std::int16_t> codes = zeros(stride * n_features_), replaced = zeros(stride * program.n_values);
+  std::vector<Scratch> scratches;
+  std::vector<Codes> codes;
+  for (int worker = 0; worker < n_threads; ++worker) {
+    scratches.emplace_back(forest_, n_outputs_);
+    codes.push_back(zeros(n_columns() * kTileRows));
+  }
   parallel_for(
-      n_features_, n_threads,
-      [&](std::int64_t f, int) {
-        if (cuts_[f].empty()) return;
-        const EncodeColumn column{static_cast<std::int32_t>(f), false, false, cuts_[f].data(),
-                                  static_cast<std::int32_t>(cuts_[f].size())};
-        EncodeTask task{};
-        task.row_stride = sizeof(double);
-        task.column_stride = n_rows * static_cast<std::int64_t>(sizeof(double));
-        task.columns = &column;
-        task.n_columns = 1;
-        for (std::int64_t tile = 0; tile < n_tiles; ++tile) {
-          task.data = reinterpret_cast<const char*>(by_column + tile * kTileRows);
-          task.n_rows = static_cast<int>(std::min<std::int64_t>(kTileRows, n_rows - tile * kTileRows));
-          task.codes = codes.get() + f * stride + tile * kTileRows;
-          kernels.tree.encode(task);
+      tiles_of(n_rows), n_threads,
+      [&](std::int64_t tile, int worker) {
+        Scratch& scratch = scratches[worker];
+        ReplaceTask task = task_of(forest_, scratch);
+        const std::int64_t first = tile * kTileRows, end = std::min(first + kTileRows, n_rows);
+        encode(x, n_rows, first, codes[worker].get());
+        for (std::int64_t begin = first; begin < end; begin += kWordRows) {
+          task.own = codes[worker].get() + (begin - first);
+          scratch.clear();
+          kernels.replacement.predict(task);
+          for (std::int64_t i = begin; i < std::min(begin + kWordRows, end); ++i)
+            for (std::int32_t k = 0; k < n_outputs_; ++k)
+              out[i * n_outputs_ + k] = base_offset[k] + scratch.sums.get()[k * kWordRows + i - begin];
         }
-        if (program.value_at[f] < 0) return;
-        // while the column is in the cache
-        const std::int32_t player = plan.feature_player[f];
-        const std::int16_t* from = codes.get() + f * stride;
-        std::int16_t* to = replaced.get() + program.value_at[f] * stride;
-        for (std::int64_t job = plan.job_offsets[player]; job < plan.job_offsets[player + 1]; ++job, to += stride)
-          for (std::int64_t i = 0; i < n_rows; ++i) to[i] = from[plan.donors[job * n_rows + i]];
       },
       check);
+}
+
+// Codes that rows have in each job, [block of 64 rows][value][64], from their own, [tile][column][kTileRows]; and which
+// features are missing in some row.
+SmallTreePredictor::Codes SmallTreePredictor::replaced_codes(const ReplacementPlan& plan, const WordProgram& program,
+                                                             const Codes& own, std::vector<std::uint8_t>& missing,
+                                                             int n_threads, const InterruptCheck& check) const {
+  const std::int64_t n_rows = plan.n_rows, n_tiles = tiles_of(n_rows);
+  Codes replaced = zeros(n_tiles * kTileRows * program.n_values);
+  std::vector<std::vector<std::int16_t>> columns(n_threads, std::vector<std::int16_t>(n_tiles * kTileRows));
+  parallel_for(
+      n_columns(), n_threads,
+      [&](std::int64_t c, int worker) {
+        const std::int32_t f = columns_[c].feature;
+        if (program.value_at[f] < 0) return;
+        std::int16_t* const column = columns[worker].data();  // in one piece, because donors lie anywhere
+        for (std::int64_t tile = 0; tile < n_tiles; ++tile)
+          std::copy_n(own.get() + (tile * n_columns() + c) * kTileRows, kTileRows, column + tile * kTileRows);
+        missing[f] = std::find(column, column + n_rows, kMissingNarrow) != column + n_rows;
+        const std::int32_t player = plan.feature_player[f];
+        std::int64_t value = program.value_at[f];
+        for (std::int64_t job = plan.job_offsets[player]; job < plan.job_offsets[player + 1]; ++job, ++value) {
+          const std::int32_t* donors = plan.donors + job * n_rows;
+          for (std::int64_t begin = 0; begin < n_rows; begin += kWordRows) {
+            std::int16_t* to = replaced.get() + begin * program.n_values + value * kWordRows;
+            const std::int64_t n = std::min<std::int64_t>(kWordRows, n_rows - begin);
+            for (std::int64_t i = 0; i < n; ++i) to[i] = column[donors[begin + i]];
+          }
+        }
+      },
+      check);
+  return replaced;
+}
+
+void SmallTreePredictor::replace(const double* x, const ReplacementPlan& plan, const double* base, double rounder, double* out,
+                                 int n_threads, const InterruptCheck& check) const {
+  const KernelTable& kernels = active_kernels();
+  const std::int64_t n_rows = plan.n_rows, n_jobs = plan.job_offsets[plan.n_players], n_tiles = tiles_of(n_rows);
+  const Codes own = zeros(n_tiles * kTileRows * n_columns());
+  parallel_for(
+      n_tiles, n_threads,
+      [&](std::int64_t tile, int) { encode(x, n_rows, tile * kTileRows, own.get() + tile * kTileRows * n_columns()); }, check);
+  WordProgram program = forest_;
+  number_values(plan, column_of_, program);
+  std::vector<std::uint8_t> missing(n_features_, 0);
+  const Codes replaced = replaced_codes(plan, program, own, missing, n_threads, check);
+  add_groups(plan, missing, program);
   std::vector<Scratch> scratches;
   scratches.reserve(n_threads);
-  for (int worker = 0; worker < n_threads; ++worker)
-    scratches.emplace_back(n_jobs * n_outputs_, most_splits_, program.most_jobs);
+  for (int worker = 0; worker < n_threads; ++worker) scratches.emplace_back(program, n_jobs * n_outputs_);
   parallel_for((n_rows + kWordRows - 1) / kWordRows, n_threads,
                [&](std::int64_t block, int worker) {
                  Scratch& scratch = scratches[worker];
                  const std::int64_t begin = block * kWordRows, n_live = std::min<std::int64_t>(kWordRows, n_rows - begin);
-                 std::fill(scratch.difference.begin(), scratch.difference.end(), 0.0);
-                 ReplaceTask task{};
-                 task.trees = program.trees.data();
-                 task.n_trees = static_cast<std::int64_t>(program.trees.size());
-                 task.splits = program.splits.data();
-                 task.groups = program.groups.data();
-                 task.members = program.members.data();
-                 task.leaf_values = leaf_values_.data();
-                 task.n_outputs = n_outputs_;
-                 task.n_leaf_outputs = n_leaf_outputs_;
-                 task.own = codes.get() + begin;
-                 task.stride = stride;
-                 task.replaced = replaced.get() + begin;
+                 ReplaceTask task = task_of(program, scratch);
+                 task.own = own.get() + begin / kTileRows * kTileRows * n_columns() + begin % kTileRows;
+                 task.replaced = replaced.get() + begin * program.n_values;
                  task.live = n_live == kWordRows ? ~std::uint64_t{0} : (std::uint64_t{1} << n_live) - 1;
-                 task.left = scratch.left.data();
-                 task.reach = scratch.reach.data();
-                 task.words = scratch.words.data();
-                 task.leaf_of = scratch.leaf_of.get();
-                 task.difference = scratch.difference.data();
+                 scratch.clear();
                  kernels.replacement.replace(task);
                  for (std::int64_t job = 0; job < n_jobs; ++job)
-                   for (std::int64_t k = 0; k < n_outputs_; ++k) {
-                     const double* difference = scratch.difference.data() + (job * n_outputs_ + k) * kWordRows;
-                     double* to = out + (job * n_rows + begin) * n_outputs_ + k;
-                     for (std::int64_t i = 0; i < n_live; ++i)
-                       to[i * n_outputs_] = (base[(begin + i) * n_outputs_ + k] + difference[i] + rounder) - rounder;
-                   }
+                   finish(base + begin * n_outputs_, scratch.sums.get() + job * n_outputs_ * kWordRows, n_live, n_outputs_,
+                          rounder, out + (job * n_rows + begin) * n_outputs_);
                },
                check);
 }

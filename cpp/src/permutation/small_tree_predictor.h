@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "aligned_buffer.h"
 #include "fastexplain/permutation/replacement_predictor.h"
 #include "isa/kernels.h"
+#include "permutation/word_program.h"
 
 namespace fastexplain {
 
@@ -18,23 +20,33 @@ class SmallTreePredictor {
   static bool takes(const ForestView& forest);
 
   explicit SmallTreePredictor(const ForestView& forest);
+  SmallTreePredictor(const SmallTreePredictor&) = delete;  // columns_ points into cuts_
+  SmallTreePredictor& operator=(const SmallTreePredictor&) = delete;
 
-  // As ReplacementPredictor::replace.
-  void replace(const double* by_column, const ReplacementPlan& plan, const double* base, double rounder, double* out,
-               int n_threads, const InterruptCheck& check) const;
+  // As ReplacementPredictor::predict and replace.
+  void predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
+               const InterruptCheck& check) const;
+  void replace(const double* x, const ReplacementPlan& plan, const double* base, double rounder, double* out, int n_threads,
+               const InterruptCheck& check) const;
 
  private:
-  struct Program;  // of one plan
   struct Scratch;
-  Program program(const ReplacementPlan& plan) const;
-  void add_groups(std::int64_t t, const ReplacementPlan& plan, const std::vector<std::int32_t>& value_at, Program& out) const;
+  using Codes = AlignedBuffer<std::int16_t>;
+
+  std::int64_t n_columns() const { return static_cast<std::int64_t>(columns_.size()); }
+  // Of the tile of rows that begins at row `first`, [column][kTileRows].
+  void encode(const double* x, std::int64_t n_rows, std::int64_t first, std::int16_t* codes) const;
+  void add_tree(const ForestView& forest, std::int64_t t);
+  Codes replaced_codes(const ReplacementPlan& plan, const WordProgram& program, const Codes& own,
+                       std::vector<std::uint8_t>& missing, int n_threads, const InterruptCheck& check) const;
+  ReplaceTask task_of(const WordProgram& program, Scratch& scratch) const;
 
   std::int32_t n_features_, n_outputs_, n_leaf_outputs_;
   std::vector<std::vector<double>> cuts_;  // of each feature, ascending
-  std::vector<WordTree> trees_;            // without groups
-  std::vector<WordSplit> splits_;          // column: the feature
+  std::vector<EncodeColumn> columns_;      // features that trees split on
+  std::vector<std::int32_t> column_of_;    // of each feature, -1 where there is none
   std::vector<double> leaf_values_;
-  std::int32_t most_splits_ = 0;
+  WordProgram forest_;  // trees and splits; nothing is replaced
 };
 
 }  // namespace fastexplain

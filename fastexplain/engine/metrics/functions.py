@@ -360,8 +360,12 @@ def _area(truth: Truth, positive: NDArray[np.bool_], scores: Floats, rows: Any =
     area, placements = np.empty(len(kept)), np.empty(kept.shape)
     truth.kernels.roc_auc(signs.view(np.uint8), kept, weights, area, placements, truth.n_threads)
     share = np.where(signs, weights[signs].sum(), weights[~signs].sum()) / truth.weights.sum()
+    placements -= area[:, None]
+    placements /= share
+    if placements.shape == scores.shape:
+        return area, placements
     influence = np.zeros(scores.shape)
-    influence[:, rows] = (placements - area[:, None]) / share
+    influence[:, rows] = placements
     return area, influence
 
 
@@ -381,7 +385,8 @@ def roc_auc(kind: str, weighted: bool = False) -> Score:
                     "Use 'roc_auc_ovr' or 'roc_auc_ovo'."
                 )
             area, influence = _area(truth, codes == len(truth.classes) - 1, predictions)
-            return Evaluation(area, area[:, None] + influence)
+            influence += area[:, None]
+            return Evaluation(area, influence)
         share = np.bincount(codes, truth.weights, minlength=len(truth.classes)) / truth.weights.sum()
         parts, parts_weight = [], []
         if kind == "ovr":

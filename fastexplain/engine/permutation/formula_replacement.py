@@ -65,10 +65,10 @@ def _sigmoid(raw: Floats) -> Floats:
 def _two_classes(raw: Floats) -> Floats:
     from scipy.special import expit
 
-    out = np.empty((*raw.shape[:-1], 2))
-    expit(raw[..., 0], out=out[..., 1])
-    np.subtract(1.0, out[..., 1], out=out[..., 0])
-    return out
+    out = np.empty((2, *raw.shape[:-1]))  # each class in one piece: most metrics look at one
+    expit(raw[..., 0], out=out[1])
+    np.subtract(1.0, out[1], out=out[0])
+    return np.moveaxis(out, 0, -1)
 
 
 def _one_against_rest(raw: Floats) -> Floats:
@@ -144,10 +144,19 @@ class _FormulaReplacer(Replacer):
         self.method = formula.method
         self._formula, self._link = formula, link
         self.n_predicted = N_PROBES * N_PROBE_MIXTURES
-        self.base = link(formula.open())
+        raw = formula.open()
+        self._n_raw_outputs = int(raw.shape[1])
+        self.base = link(raw)
 
     def replace(self, jobs: Jobs) -> Floats:
-        return self._link(self._formula.replace(jobs))
+        return self._formula.replace(jobs)
+
+    def finish(self, outputs: Floats) -> Floats:
+        return self._link(outputs)
+
+    @property
+    def n_raw_outputs(self) -> int:
+        return self._n_raw_outputs
 
 
 # -------------------------------------------------------------------------------------------------------------- trees
@@ -215,7 +224,6 @@ class _TreeFormula(_Formula):
 
     def open(self) -> Floats:
         self._X = self.encode(self._rows)
-        self._by_column = np.asfortranarray(self._X)
         self._base = self.raw(self._X)
         rounder = 1.5 * 2.0**52 * self._grid
         return np.asarray((self._base + rounder) - rounder)
@@ -243,9 +251,7 @@ class _TreeFormula(_Formula):
 
     def _replace(self, players: list[Any], offsets: NDArray[np.int64], donors: NDArray[np.int32], out: Floats) -> None:
         owner = feature_players(players, self._forest.n_features)
-        self._kernel.replace(
-            self._X, self._by_column, owner, offsets.astype(np.int64), donors, self._base, out, self._n_threads
-        )
+        self._kernel.replace(self._X, owner, offsets.astype(np.int64), donors, self._base, out, self._n_threads)
 
 
 # ------------------------------------------------------------------------------------------------------------- linear

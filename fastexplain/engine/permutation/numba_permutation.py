@@ -18,6 +18,7 @@ from fastexplain.models.trees.forest import ZERO_THRESHOLD, Forest
 __all__ = ["ReplacementPredictor", "latin_permutations", "row_effects"]
 
 _BLOCK_ROWS = 256
+_REPEATS_TOGETHER = 8  # as in permutations.cpp: the order of additions
 
 
 def _in_threads(n: int, size: int, n_threads: int, work: Callable[[int, int], None]) -> None:
@@ -123,10 +124,11 @@ def _effects(
     n_repeats, n = terms.shape
     donated, total, mean = np.zeros(n), 0.0, 0.0
     drop[:] = 0.0
-    for k in range(n_repeats):
+    for first in range(0, n_repeats, _REPEATS_TOGETHER):
         for i in range(n):
-            drop[i] += terms[k, i]
-            donated[donors[k, i]] += (terms[k, i] - scores[k]) * weights[i]
+            for k in range(first, min(first + _REPEATS_TOGETHER, n_repeats)):
+                drop[i] += terms[k, i]
+                donated[donors[k, i]] += (terms[k, i] - scores[k]) * weights[i]
     for i in range(n):
         total += weights[i]
         drop[i] = sign * (drop[i] / n_repeats - baseline[i])
@@ -143,22 +145,28 @@ def _effects(
 def _spread(terms: NDArray[np.float64], bands: NDArray[np.int32], weights: NDArray[np.float64]) -> float:
     n_repeats, n = terms.shape
     band_mean, band_count = np.zeros(n_repeats), np.zeros(n_repeats)
-    for k in range(n_repeats):
+    for first in range(0, n_repeats, _REPEATS_TOGETHER):
         for i in range(n):
-            band_mean[bands[k, i]] += terms[k, i]
-            band_count[bands[k, i]] += 1.0
+            for k in range(first, min(first + _REPEATS_TOGETHER, n_repeats)):
+                band_mean[bands[k, i]] += terms[k, i]
+                band_count[bands[k, i]] += 1.0
     band_mean /= np.maximum(band_count, 1.0)
-    squares, pairs = 0.0, 0.0
-    for k in range(1, n_repeats):
+    squares, pairs = np.zeros(4), np.zeros(4)
+    for first in range(0, n_repeats - 1, _REPEATS_TOGETHER):
         for i in range(n):
-            after, before = bands[k, i], bands[k - 1, i]
-            if after <= before:
-                continue
-            step = (terms[k, i] - band_mean[after]) - (terms[k - 1, i] - band_mean[before])
-            square = weights[i] * weights[i]
-            squares += square * step * step
-            pairs += square
-    return squares / pairs if pairs > 0.0 else np.nan
+            row_squares, row_pairs = 0.0, 0.0
+            for k in range(first + 1, min(first + _REPEATS_TOGETHER, n_repeats - 1) + 1):
+                after, before = bands[k, i], bands[k - 1, i]
+                if after <= before:
+                    continue
+                step = (terms[k, i] - band_mean[after]) - (terms[k - 1, i] - band_mean[before])
+                square = weights[i] * weights[i]
+                row_squares += square * (step * step)
+                row_pairs += square
+            squares[i % 4] += row_squares
+            pairs[i % 4] += row_pairs
+    n_pairs = (pairs[0] + pairs[1]) + (pairs[2] + pairs[3])
+    return ((squares[0] + squares[1]) + (squares[2] + squares[3])) / n_pairs if n_pairs > 0.0 else np.nan
 
 
 # ------------------------------------------------------------------------------------------------------------- trees
@@ -226,7 +234,6 @@ class ReplacementPredictor:
     def replace(
         self,
         X: NDArray[np.float64],
-        by_column: NDArray[np.float64],
         feature_player: NDArray[np.int32],
         job_offsets: NDArray[np.int64],
         donors: NDArray[np.int32],
@@ -238,6 +245,7 @@ class ReplacementPredictor:
         used = np.zeros(len(self._nodes.tree_offsets) - 1, dtype=np.bool_)
         inner = self._nodes.feature >= 0
         tree = np.repeat(np.arange(len(used)), np.diff(self._nodes.tree_offsets))
+        columns = np.ascontiguousarray(X.T)
         used[tree[inner][feature_player[self._nodes.feature[inner]] >= 0]] = True
 
         def work(begin: int, end: int) -> None:
@@ -245,7 +253,7 @@ class ReplacementPredictor:
                 self._nodes,
                 used,
                 X,
-                by_column.T,
+                columns,
                 feature_player,
                 job_offsets,
                 donors,

@@ -322,19 +322,23 @@ def _sample(n_rows: int, max_samples: int | float | None, seed: int) -> NDArray[
 
 @dataclass
 class _Draws:
-    """How one player is permuted: by drawn permutations, or by giving every row each distinct value in turn."""
+    """How some players are permuted: by drawn permutations; one alone also by giving every row each value in turn."""
 
-    player: Player
-    donors: NDArray[np.int32]
+    players: list[Player]
+    donors: NDArray[np.int32]  # (n_players, n_repeats, n_rows), as are the bands
     bands: NDArray[np.int32]
     by_value: bool
 
+    def some(self, players: slice) -> _Draws:
+        return _Draws(self.players[players], self.donors[players], self.bands[players], self.by_value)
+
     def jobs(self) -> NDArray[np.int32]:
         """Donors of the replacements to predict."""
+        n = self.donors.shape[2]
         if not self.by_value:
-            return self.donors
-        n = self.donors.shape[1]
-        return np.broadcast_to(self.player.representatives()[:, None], (self.player.n_values, n))
+            return self.donors.reshape(-1, n)
+        (player,) = self.players
+        return np.broadcast_to(player.representatives()[:, None], (player.n_values, n))
 
 
 @dataclass
@@ -350,7 +354,7 @@ class _Run:
     def fill(self, tables: list[_Table], show_progress: bool | None) -> None:
         """Evaluate all players, some at a time, for all metrics."""
         replacers = {id(table.scored.replacer): table.scored.replacer for table in tables}
-        width = max(replacer.base.shape[1] for replacer in replacers.values()) + 1  # outputs, and terms
+        width = max(replacer.n_raw_outputs for replacer in replacers.values())
         varying = [p for p in self.players if p.n_values > 1]
         with progress(len(varying), "permutation_importance", show_progress, unit=" features") as bar:
             for part in self._parts(varying, width):
@@ -360,7 +364,7 @@ class _Run:
                     with bar.part(len(part) / len(replacers)):
                         outputs = replacer.replace(jobs)
                         asking = [table for table in tables if id(table.scored.replacer) == key]
-                        _fill(asking, drawn, jobs.offsets, outputs)
+                        _fill(asking, drawn, outputs)
 
     def _by_value(self, player: Player) -> bool:
         return player.n_values - 1 <= self.n_repeats
@@ -384,34 +388,45 @@ class _Run:
         donors, bands = draw_permutations(
             players, self.n_repeats, order, seed=self.seed, kernels=self.kernels, n_threads=self.n_threads
         )
-        return [_Draws(p, donors[i], bands[i], self._by_value(p)) for i, p in enumerate(players)]
+        drawn, first = [], 0
+        while first < len(players):
+            last, by_value = first + 1, self._by_value(players[first])
+            while not by_value and last < len(players) and not self._by_value(players[last]):
+                last += 1
+            drawn.append(_Draws(players[first:last], donors[first:last], bands[first:last], by_value))
+            first = last
+        return drawn
 
     def _jobs(self, drawn: list[_Draws]) -> Jobs:
         donors = [draws.jobs() for draws in drawn]
-        offsets = np.concatenate([[0], np.cumsum([len(d) for d in donors])]).astype(np.int64)
-        players = [draws.player for draws in drawn]
-        return Jobs([p.columns for p in players], [p.codes for p in players], offsets, np.concatenate(donors))
+        sizes = [
+            len(jobs) // len(draws.players) for draws, jobs in zip(drawn, donors, strict=True) for _ in draws.players
+        ]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        players = [player for draws in drawn for player in draws.players]
+        together = donors[0] if len(donors) == 1 else np.concatenate(donors)
+        return Jobs([p.columns for p in players], [p.codes for p in players], offsets, np.ascontiguousarray(together))
 
 
 # --------------------------------------------------------------------------------------------------------------- tables
 
 
-def _fill(tables: list[_Table], drawn: list[_Draws], offsets: NDArray[np.int64], outputs: Floats) -> None:
+def _fill(tables: list[_Table], drawn: list[_Draws], outputs: Floats) -> None:
     """Score the predictions of some players' jobs by all metrics, a few megabytes at a time."""
     limit = max(1, SCORED_VALUES // (outputs[0].size * max(1, tables[0].n_repeats)))
-    first = 0
-    while first < len(drawn):
-        last = first + 1
-        if not drawn[first].by_value:
-            while last < len(drawn) and last - first < limit and not drawn[last].by_value:
-                last += 1
-        part = outputs[offsets[first] : offsets[last]]
-        for table in tables:
-            if drawn[first].by_value:
-                table.by_value(drawn[first], part)
-            else:
-                table.by_permutation(drawn[first:last], part)
-        first = last
+    at = 0
+    for draws in drawn:
+        n_jobs = len(draws.jobs()) // len(draws.players)
+        for first in range(0, len(draws.players), limit):
+            some = draws.some(slice(first, first + limit))
+            end = at + n_jobs * len(some.players)
+            part = tables[0].scored.replacer.finish(outputs[at:end])
+            at = end
+            for table in tables:
+                if draws.by_value:
+                    table.by_value(some, part)
+                else:
+                    table.by_permutation(some, part)
 
 
 class _Table:
@@ -429,53 +444,52 @@ class _Table:
         self.exact = np.ones(n_players, dtype=bool)  # a constant column is
         self.contributions = np.zeros((n_players, n_rows)) if keep_rows else None
 
-    def by_permutation(self, drawn: list[_Draws], outputs: Floats) -> None:
-        """Neighbouring players with as many predictions as repeats."""
+    def by_permutation(self, draws: _Draws, outputs: Floats) -> None:
+        """Players with as many predictions as repeats."""
         found = self.metric.evaluate(self.scored.truth, self.scored.present(outputs))
-        self._enter(drawn, found)
+        self._enter(draws, found)
 
     def by_value(self, draws: _Draws, outputs: Floats) -> None:
         if self.metric.losses is not None:
             self._expectation(draws, self.scored.present(outputs))
             return
         # a permutation of few values is a mixture of the predictions at hand
-        codes = draws.player.codes[draws.donors]
-        self.by_permutation([draws], outputs[codes, np.arange(codes.shape[1])])
+        codes = draws.players[0].codes[draws.donors[0]]
+        self.by_permutation(draws, outputs[codes, np.arange(codes.shape[1])])
 
     def _expectation(self, draws: _Draws, by_value: Any) -> None:
         """Losses of every value, weighted by how often a row is given it."""
         assert self.metric.losses is not None
         truth, baseline = self.scored.truth, self.scored.baseline
         losses = self.metric.losses(truth, by_value)  # (n_values, n, c)
-        shares = draws.player.value_shares()
+        (player,) = draws.players
+        shares = player.value_shares()
         mixed = np.einsum("v,vic->ic" if shares.ndim == 1 else "iv,vic->ic", shares, losses)
         found = self.metric.finish(truth, mixed[None])
         assert found.terms is not None
         assert baseline.terms is not None
         of_value = self.sign * self.metric.finish(truth, losses).scores
-        donated = (of_value - of_value @ np.bincount(draws.player.codes) / len(mixed))[draws.player.codes]
+        donated = (of_value - of_value @ np.bincount(player.codes) / len(mixed))[player.codes]
         effects = exact_effects(self.sign * (found.terms[0] - baseline.terms[0]), donated, truth.weights)
-        self._store([draws], np.repeat(found.scores[None], self.n_repeats, axis=1), effects, exact=True)
+        self._store(draws, np.repeat(found.scores[None], self.n_repeats, axis=1), effects, exact=True)
 
-    def _enter(self, drawn: list[_Draws], found: Evaluation) -> None:
+    def _enter(self, draws: _Draws, found: Evaluation) -> None:
         """Scores of permutations, and what rows do to them."""
-        truth, baseline = self.scored.truth, self.scored.baseline
+        truth, baseline, n_players = self.scored.truth, self.scored.baseline, len(draws.players)
         if found.terms is None or baseline.terms is None:
-            unknown = np.full(len(drawn), np.nan)
-            effects = Effects(np.full((len(drawn), len(truth.weights)), np.nan), unknown, unknown)
+            unknown = np.full(n_players, np.nan)
+            effects = Effects(np.full((n_players, len(truth.weights)), np.nan), unknown, unknown)
         elif found.blocks is not None:
-            effects = block_effects(found, baseline.terms[0], len(drawn), found.blocks, sign=self.sign, exact=False)
+            effects = block_effects(found, baseline.terms[0], n_players, found.blocks, sign=self.sign, exact=False)
         else:
-            donors = drawn[0].donors[None] if len(drawn) == 1 else np.stack([draws.donors for draws in drawn])
-            bands = drawn[0].bands[None] if len(drawn) == 1 else np.stack([draws.bands for draws in drawn])
             effects = permuted_effects(
-                found, baseline.terms[0], truth.weights, donors, bands,
+                found, baseline.terms[0], truth.weights, draws.donors, draws.bands,
                 sign=self.sign, kernels=truth.kernels, n_threads=truth.n_threads,
             )  # fmt: skip
-        self._store(drawn, found.scores.reshape(len(drawn), -1), effects, exact=False)
+        self._store(draws, found.scores.reshape(n_players, -1), effects, exact=False)
 
-    def _store(self, drawn: list[_Draws], scores: Floats, effects: Effects, *, exact: bool) -> None:
-        at = [draws.player.index for draws in drawn]
+    def _store(self, draws: _Draws, scores: Floats, effects: Effects, *, exact: bool) -> None:
+        at = [player.index for player in draws.players]
         self.exact[at] = exact
         self.permuted[at] = scores
         self.importances[at] = self.metric.drop(self.scored.baseline.scores, scores)

@@ -69,7 +69,16 @@ class Replacer(abc.ABC):
 
     @abc.abstractmethod
     def replace(self, jobs: Jobs) -> Floats:
-        """Predictions (n_jobs, n_rows, n_outputs)."""
+        """What `finish` makes predictions of, (n_jobs, n_rows, n_raw_outputs)."""
+
+    def finish(self, outputs: Floats) -> Floats:
+        """Predictions (n_jobs, n_rows, n_outputs) of some jobs."""
+        return outputs
+
+    @property
+    def n_raw_outputs(self) -> int:
+        """Of each row and job, as `replace` returns them."""
+        return int(self.base.shape[1])
 
 
 class PredictingReplacer(Replacer):

@@ -6,14 +6,19 @@ its first model is explained.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.models.class_registry import ClassRegistry, Match, class_names, imported
 from fastexplain.models.trees.base import TreeModel
 from fastexplain.models.trees.check import check_conversion, check_own_methods, probe_rows
+from fastexplain.models.trees.forest import Forest
 from fastexplain.rows.fitted import rows_as_fitted
 from fastexplain.rows.matrix import with_pandas_categories
 
@@ -182,12 +187,37 @@ def load_model(model: Any, *, check: bool = True) -> TreeModel:
     tree_model: TreeModel = imported(found.value.loader)(model)
     tree_model.is_bare = found.value.bare
     if check:
-        rows = probe_rows(tree_model.forest)
+        forest = tree_model.forest
+        known = _agreeing.rows(forest)
+        rows = probe_rows(forest) if known is None else known
         try:
-            check_conversion(tree_model, rows)
+            if known is None:
+                check_conversion(tree_model, rows)
+                _agreeing.keep(forest, rows)
         finally:  # a subclass's own method may be why they differ, and says more
             check_own_methods(tree_model, found.cls, rows)
     return tree_model
+
+
+class _Agreeing:
+    """The forest that was last found to agree with its library, and the rows it was asked about.
+
+    Loaders give a forest for a second time only for the same bytes of a model (XGBoost's), which the library would be
+    asked about again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[weakref.ref[Forest], NDArray[np.float64]] | None = None
+
+    def rows(self, forest: Forest) -> NDArray[np.float64] | None:
+        kept = self._kept
+        return kept[1] if kept is not None and kept[0]() is forest else None
+
+    def keep(self, forest: Forest, rows: NDArray[np.float64]) -> None:
+        self._kept = weakref.ref(forest), rows
+
+
+_agreeing = _Agreeing()
 
 
 def tree_match(model: Any) -> Match[_Library] | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from fastexplain._files import new_directory, trade, whole_file
+from fastexplain._files import name_anew, new_directory, trade, whole_file
 from fastexplain.exceptions import ArtifactError
 from fastexplain.scoring.artifact.limits import LIMITS, Limits
 from fastexplain.scoring.artifact.manifest import (
@@ -81,7 +81,7 @@ def write(
     former = _former(target, exist_ok, limits)
     files = _prepared(content, arrays, created_with, limits, place)
     if _is_zip(target):
-        _write_zip(target, files, compressed, limits, place)
+        _write_zip(target, files, former, compressed, limits)
     else:
         _write_directory(target, files, former)
     return hashlib.sha256(files[MANIFEST][0]).hexdigest()
@@ -182,7 +182,7 @@ def _write_directory(target: Path, files: dict[str, list[Any]], former: _Former 
                         file.write(part)
     except OSError as error:
         if former is None and error.errno in (errno.EEXIST, errno.ENOTEMPTY):  # made by another process meanwhile
-            raise _exists(target, "has come into being meanwhile; choose another path") from error
+            raise _meanwhile(target) from error
         raise
     if former is not None:
         _discard(folder, former.names)
@@ -210,16 +210,26 @@ def _named_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _write_zip(target: Path, files: dict[str, list[Any]], compressed: bool, limits: Limits, place: Place) -> None:
+def _write_zip(
+    target: Path, files: dict[str, list[Any]], former: _Former | None, compressed: bool, limits: Limits
+) -> None:
     total = sum(len(part) for parts in files.values() for part in parts)
     if total > LARGEST_ZIP - 2**20:
-        raise place.error(
-            f"{total:,} bytes, too many for one zip; save it as a directory: a path without .zip.", "size"
-        )
+        what = f"{total:,} bytes are too many for a zip; save it as a directory: a path without .zip."
+        raise Place(os.fspath(target)).error(what, "size")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(target) as temporary, _named_errors(temporary), open(temporary, "xb") as file:
-        write_zip(file, files.items(), compressed)
-        if total > limits.inflated(file.tell()):  # hardly anything but constants: it would be taken for an attack
-            file.seek(0)
-            file.truncate()
-            write_zip(file, files.items(), compressed=False)
+    put = name_anew if former is None else os.replace
+    try:
+        with whole_file(target, put) as temporary, _named_errors(temporary), open(temporary, "xb") as file:
+            write_zip(file, files.items(), compressed)
+            if total > limits.inflated(file.tell()):  # hardly anything but constants: it would be taken for an attack
+                file.seek(0)
+                file.truncate()
+                write_zip(file, files.items(), compressed=False)
+    except FileExistsError as error:
+        raise _meanwhile(target) from error
+
+
+def _meanwhile(target: Path) -> FileExistsError:
+    """Another process was quicker."""
+    return _exists(target, "has come into being meanwhile; choose another path")

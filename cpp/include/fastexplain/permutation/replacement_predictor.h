@@ -42,9 +42,9 @@ class ReplacementPredictor {
   void predict(const double* x, std::int64_t n_rows, const double* base_offset, double* out, int n_threads,
                const InterruptCheck& check) const;
 
-  // by_column: x in Fortran order. base: (n_rows, n_outputs) from predict. out: (n_jobs, n_rows, n_outputs).
-  void replace(const double* x, const double* by_column, const ReplacementPlan& plan, const double* base, double* out,
-               int n_threads, const InterruptCheck& check) const;
+  // base: (n_rows, n_outputs) from predict. out: (n_jobs, n_rows, n_outputs).
+  void replace(const double* x, const ReplacementPlan& plan, const double* base, double* out, int n_threads,
+               const InterruptCheck& check) const;
 
   std::int64_t n_features() const { return forest_.n_features; }
   std::int64_t n_outputs() const { return forest_.n_outputs; }
