@@ -73,7 +73,8 @@ def parts_of(
         The explainer, its model or its transformations cannot be kept as data.
     """
     explainer = direct(original)
-    if not isinstance(explainer, _KNOWN):
+    known: bool = isinstance(explainer, _KNOWN)
+    if not known:
         raise UnsupportedModelError(
             f"{type(original).__name__} has no scoring explainer; expected a Tabular-, Tree-, Linear-, Kernel-, "
             "Deep- or MimicExplainer, such as TabularExplainer(model, rows)."
