@@ -258,3 +258,10 @@ def test_infinity_that_stands_for_missing_values() -> None:
     frame = pd.DataFrame({"n": [1, 2, 3]})
     filled = SimpleImputer(strategy="constant", missing_values=math.inf).fit(frame)
     assert_same(filled, frame, frame)
+
+
+def test_none_in_a_frame_of_text_between_transformers() -> None:
+    frame = pd.DataFrame({"w": pd.Series(["a", None, "b", math.nan, "a"], dtype=object)})
+    filled = SimpleImputer(strategy="constant", fill_value="c").set_output(transform="pandas")
+    fitted = make_pipeline(filled, OneHotEncoder(sparse_output=False)).fit(frame)
+    assert same_bits(table_of(fitted, frame).transform(columns_of(frame)), fitted.transform(frame))
