@@ -130,17 +130,38 @@ class DeepScoringExplainer(_OfExplainer):
         super().__init__(original_explainer, initialization_examples, feature_maps, raw_features, engineered_features)
 
 
-def scoring_explainer(explainer: Any, **options: Any) -> ScoringExplainer:
+def scoring_explainer(
+    explainer: Any,
+    *,
+    feature_maps: list[Any] | None = None,
+    raw_features: Sequence[Any] | None = None,
+    engineered_features: Sequence[Any] | None = None,
+    initialization_examples: Any = None,
+) -> ScoringExplainer:
     """The scoring explainer of any explainer.
 
     Parameters
     ----------
     explainer : explainer
-    **options
-        ``feature_maps``, ``raw_features``, ``engineered_features``, ``initialization_examples``: see
-        `TreeScoringExplainer`.
+        `TabularExplainer`, `MimicExplainer`, or one that explains by a method of its own.
+    feature_maps : list of array or sparse matrix, optional
+        From raw features to the explained columns, in order: (n_raw, n_1), (n_1, n_2), ...; for an explainer without
+        transformations.
+    raw_features, engineered_features : sequence of str, optional
+        Names before and after transformations; default: those that the explainer knows.
+    initialization_examples : array or table, optional
+        Rows whose columns' types and ranges are noted; default: the explainer's own.
+
+    Raises
+    ------
+    UnsupportedModelError
+        It is no such explainer, or something of it cannot be kept as data.
+    InitDatasetMissingException
+        The explainer has transformations, and has seen no rows.
+    ValueError
+        Maps or names do not fit.
     """
     from fastexplain.scoring.build import parts_of
 
-    parts = parts_of(explainer, **options)
+    parts = parts_of(explainer, feature_maps, raw_features, engineered_features, initialization_examples)
     return explainer_class(parts.method.kind)._of(parts)

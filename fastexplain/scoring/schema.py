@@ -90,11 +90,14 @@ class FeatureSchema:
     features : tuple of Feature
     blanks : bool
         Names match with ``_`` in place of blanks too: LightGBM writes those of its columns so.
+    others : tuple of str, or None
+        Names that rows may have in place of `names`: those of the model's own table, where ``features=`` gave others.
     """
 
     names: tuple[str, ...] | None
     features: tuple[Feature, ...]
     blanks: bool = False
+    others: tuple[str, ...] | None = None
 
     @property
     def n_features(self) -> int:
@@ -237,14 +240,18 @@ class FeatureSchema:
         return self.names
 
     def _own_names(self, given: list[Any]) -> list[str] | None:
-        """The schema's names of columns whose labels are no text, or have blanks for ``_``; None where more differs."""
+        """The schema's names of columns with `others`, blanks for ``_``, or labels that are no text; None for more."""
         if self.names is None or len(given) != len(self.names) or set(given) == set(self.names):
             return None
-        own = {self._written(name): name for name in self.names}
-        found = [own.get(self._written(name), "") for name in given]
-        return found if sorted(found) == sorted(self.names) else None
+        for names in (self.names, self.others or ()):
+            own = {self.written(name): ours for name, ours in zip(names, self.names, strict=bool(names))}
+            found = [own.get(self.written(name), "") for name in given]
+            if sorted(found) == sorted(self.names):
+                return found
+        return None
 
-    def _written(self, name: Any) -> str:
+    def written(self, name: Any) -> str:
+        """A name as it is compared."""
         return str(name).replace(" ", "_") if self.blanks else str(name)
 
     def _refuse_names(self, given: list[Any], where: str = "") -> None:
