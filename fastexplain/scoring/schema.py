@@ -182,8 +182,8 @@ class FeatureSchema:
         if single:
             columns = [name for name in names if name not in single]
             raise ValueError(
-                f"{_listed(columns)} hold a list of values each, and {_listed(single)} a single one; expected one value "
-                "of every name, or a list of every name."
+                f"{_listed(columns)} hold a list of values each, and {_listed(single)} a single one; expected one "
+                "value of every name, or a list of every name."
             )
         if len(lengths) > 1:
             lists = [f"{name!r} {len(value)}" for name, value in zip(names, values, strict=True)]
