@@ -262,6 +262,19 @@ def fitted(transformer: Any, frame: Any) -> Any:
         try:
             transformer.fit(frame)
             transformer.transform(frame)
-            return transformer
         except Exception:
             reject()
+    if _leaves_out_a_column(transformer):
+        reject()
+    return transformer
+
+
+def _leaves_out_a_column(transformer: Any) -> bool:
+    """Whether a part makes nothing of a column; what it would refuse there is not refused by a table."""
+    if isinstance(transformer, OneHotEncoder):
+        return 0 in transformer._n_features_outs
+    if isinstance(transformer, SimpleImputer):
+        return bool(pd.isna(np.asarray(transformer.statistics_, dtype=object)).any())
+    parts = getattr(transformer, "steps", None) or getattr(transformer, "transformer_list", None)
+    parts = parts or getattr(transformer, "transformers_", ())
+    return any(_leaves_out_a_column(part[1]) for part in parts)
