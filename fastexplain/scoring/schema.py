@@ -178,9 +178,17 @@ class FeatureSchema:
         lengths = {len(value) for value in values if _is_column(value)}
         if not lengths:
             return GivenRows([[value] for value in values], 1, single=True, by_column=True)
-        if len(lengths) > 1 or not all(_is_column(value) for value in values):
-            lists = {name: len(value) if _is_column(value) else None for name, value in zip(names, values, strict=True)}
-            raise ValueError(f"The columns differ in length: {_listed([f'{n}: {size}' for n, size in lists.items()])}.")
+        single = [name for name, value in zip(names, values, strict=True) if not _is_column(value)]
+        if single:
+            columns = [name for name in names if name not in single]
+            raise ValueError(
+                f"{_listed(columns)} hold a list of values each, and {_listed(single)} a single one; expected one "
+                "value of every name, or a list of every name."
+            )
+        if len(lengths) > 1:
+            lists = [f"{name!r} {len(value)}" for name, value in zip(names, values, strict=True)]
+            more = f", ... ({len(lists)} in all)" if len(lists) > _SHOWN else ""
+            raise ValueError(f"The columns differ in length: {', '.join(lists[:_SHOWN])}{more}.")
         return GivenRows(values, lengths.pop(), by_column=True)
 
     def _listed(self, rows: Sequence[Any]) -> GivenRows:
