@@ -218,6 +218,8 @@ class ScoringExplainer:
         ------
         ValueError
             A feature is not known, or in two groups.
+        TypeError
+            Groups or texts are no mapping, or a group's name is no text.
         """
         table = ReasonTable(groups or {}, texts or {})
         table.resolved(self._value_names(None))
@@ -259,23 +261,36 @@ class ScoringExplainer:
         Raises
         ------
         ValueError
-            `against` is no class, or a feature is not known.
+            `against` is no class, a feature is not known, or a regression has several targets.
+        TypeError
+            Groups or texts are no mapping, or a group's name is no text.
         """
         check_top(k, "absolute")
         known = self._parts.reasons
         table = ReasonTable(known.groups if groups is None else groups, known.texts if texts is None else texts)
         given = self._parts.schema.rows(rows)
-        names = self._value_names(get_raw)
-        wrong_way = self._against(self._attributed(self._matrix(given), get_raw, None).values, against)
-        columns = given.columns() if len(names) == self._parts.schema.n_features else []
-        found = reasons_of(table, names, wrong_way, columns, k)
+        matrix = self._matrix(given)
+        wrong_way = self._against(self._attributed(matrix, get_raw, None).values, against)
+        found = reasons_of(table, self._value_names(get_raw), wrong_way, self._value_columns(given, matrix, get_raw), k)
         return found[0] if given.single else found
+
+    def _value_columns(
+        self, given: GivenRows, matrix: NDArray[np.floating[Any]], get_raw: bool | None
+    ) -> Sequence[Any]:
+        """What rows have of the features that have values, by column; nothing where that is not known."""
+        parts, raw = self._parts, self._gives_raw(get_raw)
+        if parts.preprocessing is None and raw and parts.feature_map is not None:
+            return []  # the rows are engineered ones
+        columns = list(matrix.T) if parts.preprocessing is not None and not raw else given.columns()
+        return columns if parts.subset is None else [columns[i] for i in parts.subset.tolist()]
 
     def _against(self, values: Floats, against: Any) -> Floats:
         """How far each feature (n_rows, n_features) moved the score away from an outcome."""
         if self.model_task == "regression":
-            if not isinstance(against, str) or against not in ("high", "low") or values.shape[2] != 1:
-                raise ValueError(f"against must be 'high' or 'low' of a regression of one target; got {against!r}.")
+            if values.shape[2] != 1:
+                raise ValueError(f"Reasons are those of one number; this model predicts {values.shape[2]} of each row.")
+            if not isinstance(against, str) or against not in ("high", "low"):
+                raise ValueError(f"against must be 'high' or 'low' of a regression; got {against!r}.")
             return np.asarray(-values[:, :, 0] if against == "high" else values[:, :, 0])
         n_outputs = values.shape[2]
         classes = list(range(max(2, n_outputs))) if self.classes is None else self.classes

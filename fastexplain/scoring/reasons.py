@@ -59,15 +59,30 @@ class ReasonTable:
         features'.
     texts : mapping
         Feature or group -> its text, or a pair of code and text. ``{value}`` in a text is replaced by the row's value.
+
+    Raises
+    ------
+    TypeError
+        Groups or texts are no mapping, or a group's name is no text.
     """
 
     groups: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     texts: Mapping[Any, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for what, given in (("groups", self.groups), ("texts", self.texts)):
+            if not isinstance(given, Mapping):
+                raise TypeError(f"{what} is {given!r}; expected a dict, such as {_EXAMPLES[what]}.")
+        for name in self.groups:
+            if not isinstance(name, str):
+                raise TypeError(f"The group {name!r} is named by a {type(name).__name__}; expected text.")
+        object.__setattr__(self, "groups", {name: _members(features) for name, features in self.groups.items()})
+        object.__setattr__(self, "texts", {_plain(of): text for of, text in self.texts.items()})
+
     def as_json(self) -> dict[str, Any]:
         """As an artifact holds it."""
         return {
-            "groups": [{"name": name, "features": _members(features)} for name, features in self.groups.items()],
+            "groups": [{"name": name, "features": list(features)} for name, features in self.groups.items()],
             "texts": [
                 {"of": of, "code": code, "text": text}
                 for of, (code, text) in ((of, _words(given, of)) for of, given in self.texts.items())
@@ -93,16 +108,11 @@ class ReasonTable:
         ValueError
             It speaks of a feature that there is not, a feature is in two groups, or a group has the name of another
             feature.
-        TypeError
-            Groups or texts are no mapping.
         """
-        for what, given in (("groups", self.groups), ("texts", self.texts)):
-            if not isinstance(given, Mapping):
-                raise TypeError(f"{what} is {given!r}; expected a dict, such as {_EXAMPLES[what]}.")
         positions = {name: i for i, name in enumerate(names)}
         owner: dict[int, str] = {}
         for group, features in self.groups.items():
-            for feature in _members(features):
+            for feature in features:
                 position = _position(feature, positions, f"group {group!r}")
                 if position in owner:
                     raise ValueError(f"Feature {feature!r} is in two groups, {owner[position]!r} and {group!r}.")
@@ -131,7 +141,8 @@ class ReasonTable:
 
 def _members(features: Any) -> list[Any]:
     """The features of a group; a single one stands for itself."""
-    return [features] if isinstance(features, str) or not hasattr(features, "__iter__") else list(features)
+    single = isinstance(features, str) or not hasattr(features, "__iter__")
+    return [_plain(feature) for feature in ([features] if single else features)]
 
 
 class _Resolved(NamedTuple):

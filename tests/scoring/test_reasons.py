@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import fastexplain
 from fastexplain.scoring import Reason, ScoringExplainer, load, save, scoring_explainer
@@ -100,6 +102,32 @@ def test_rounding_is_no_reason() -> None:
     assert grouped.feature == "g"
 
 
+def test_groups_of_any_sequence_are_kept(scorer: ScoringExplainer, tmp_path: Path) -> None:
+    expected = scorer.reason_codes(FRAME, against="good", groups={"g": [0, 1]})
+    features = [np.int64(0), "debts"]
+    for given in (features, tuple(features), np.array([0, 1]), iter(features)):
+        told = scorer.with_reasons(groups={"g": given})
+        save(told, tmp_path / "told.zip", exist_ok=True)
+        for each in (told, load(tmp_path / "told.zip")):
+            assert each.reason_codes(FRAME, against="good") == expected
+
+
+def test_values_of_reasons_are_those_of_their_features() -> None:
+    model = GradientBoostingClassifier(n_estimators=5).fit(FRAME, BAD)
+    some = scoring_explainer(fastexplain.TabularExplainer(model, FRAME, explain_subset=["debts", "town_a"]))
+    pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"), LogisticRegression()).fit(FRAME, BAD)
+    scaled = scoring_explainer(fastexplain.TabularExplainer(pipeline, FRAME))
+    inside = pipeline[:-1].transform(FRAME)
+    for scorer, rows, get_raw in ((some, FRAME, None), (scaled, FRAME, None), (scaled, inside, False)):
+        names = scorer._value_names(get_raw)
+        found = scorer.reason_codes(FRAME, against="good", get_raw=get_raw)
+        assert any(found)
+        for row, reasons in enumerate(found):
+            for reason in reasons:
+                column = list(FRAME).index(reason.feature) if get_raw is None else names.index(reason.feature)
+                assert reason.value == rows.iloc[row, column]
+
+
 def test_regressions() -> None:
     model = RandomForestRegressor(5, random_state=0).fit(FRAME, FRAME["income"] - FRAME["debts"])
     scorer = scoring_explainer(fastexplain.TabularExplainer(model, FRAME))
@@ -107,6 +135,9 @@ def test_regressions() -> None:
     high, low = (scorer.reason_codes(FRAME[:1], k=1, against=outcome)[0][0] for outcome in ("high", "low"))
     assert (high.feature, high.contribution) == (NAMES[values.argmin()], -values.min())
     assert (low.feature, low.contribution) == (NAMES[values.argmax()], values.max())
+    several = RandomForestRegressor(2, random_state=0).fit(FRAME, FRAME[["income", "debts"]])
+    with pytest.raises(ValueError, match="Reasons are those of one number; this model predicts 2 of each row"):
+        scoring_explainer(fastexplain.TabularExplainer(several, FRAME)).reason_codes(FRAME[:1], against="high")
     with pytest.raises(ValueError, match="against must be 'high' or 'low'"):
         scorer.reason_codes(FRAME[:1], against="good")
 
@@ -131,6 +162,7 @@ def test_what_does_not_fit(scorer: ScoringExplainer) -> None:
     [
         ({"groups": ["age"]}, r"groups is \['age'\]; expected a dict"),
         ({"texts": ["age"]}, r"texts is \['age'\]; expected a dict"),
+        ({"groups": {7: ["age"]}}, "The group 7 is named by a int; expected text"),
         ({"groups": {"town": 7}}, "There is no feature 7, which group 'town' names"),
         ({"groups": {"age": ["debts", "income"]}}, "Group 'age' has the name of a feature that is not in it"),
         ({"against": np.array(["good", "bad"])}, "against must be one of the classes 'bad', 'good'"),
