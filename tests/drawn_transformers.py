@@ -185,12 +185,12 @@ def _of_numbers(draw: st.DrawFn) -> Any:
 
 
 @st.composite
-def _of_labels(draw: st.DrawFn) -> Any:
-    steps = draw(st.lists(_LABEL_IMPUTERS, max_size=1))
+def _of_labels(draw: st.DrawFn, imputed: bool) -> Any:
+    steps = draw(st.lists(_LABEL_IMPUTERS, max_size=1)) if imputed else []
     steps.append(draw(st.one_of(_ONE_HOT, _ORDINAL)))
     if draw(st.booleans()):
         steps.append(draw(st.one_of(_SCALERS, _SPARSE_SCALERS)))
-    return _with_output(draw, _named(steps))
+    return _named(steps)
 
 
 def _with_output(draw: st.DrawFn, transformer: Any) -> Any:
@@ -224,11 +224,14 @@ def column_transformers(draw: st.DrawFn, frame: pd.DataFrame, kinds: list[str], 
     numeric = [i for i, kind in enumerate(kinds) if kind in NUMERIC]
     labels = [i for i, kind in enumerate(kinds) if kind not in NUMERIC]
     parts = []
+    # either frames between transformers or imputed labels: pandas 3 makes text of labels, unless all of them are None,
+    # so that what scikit-learn makes of a row would depend on the others
+    frames_between = draw(st.booleans())
     for k in range(draw(st.integers(1, 3))):
         of_labels = bool(labels) and (not numeric or draw(st.booleans()))
         pool = labels if of_labels else numeric
         chosen = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=len(pool), unique=True))
-        part = draw(_of_labels() if of_labels else _of_numbers())
+        part = draw(_of_labels(not frames_between) if of_labels else _of_numbers())
         part = draw(st.sampled_from((part, part, part, part, "drop")))
         parts.append((f"t{k}", part, _spec(draw, frame, chosen, by_name)))
     whole = ColumnTransformer(
@@ -238,7 +241,7 @@ def column_transformers(draw: st.DrawFn, frame: pd.DataFrame, kinds: list[str], 
         transformer_weights=draw(st.sampled_from((None, None, {"t0": 0.1}))),
         verbose_feature_names_out=draw(st.booleans()),
     )
-    whole = _with_output(draw, whole)
+    whole = _with_output(draw, whole) if frames_between else whole
     then = draw(st.sampled_from(("nothing", "nothing", "scale", "impute", "union", "columns")))
     if then == "scale":
         return Pipeline([("columns", whole), ("then", draw(st.one_of(_SCALERS, _SPARSE_SCALERS)))])
@@ -259,6 +262,19 @@ def fitted(transformer: Any, frame: Any) -> Any:
         try:
             transformer.fit(frame)
             transformer.transform(frame)
-            return transformer
         except Exception:
             reject()
+    if _leaves_out_a_column(transformer):
+        reject()
+    return transformer
+
+
+def _leaves_out_a_column(transformer: Any) -> bool:
+    """Whether a part makes nothing of a column; what it would refuse there is not refused by a table."""
+    if isinstance(transformer, OneHotEncoder):
+        return 0 in transformer._n_features_outs
+    if isinstance(transformer, SimpleImputer):
+        return bool(pd.isna(np.asarray(transformer.statistics_, dtype=object)).any())
+    parts = getattr(transformer, "steps", None) or getattr(transformer, "transformer_list", None)
+    parts = parts or getattr(transformer, "transformers_", ())
+    return any(_leaves_out_a_column(part[1]) for part in parts)

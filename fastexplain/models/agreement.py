@@ -42,6 +42,6 @@ def disagreement(
     at = np.unravel_index(int(np.argmax(np.where(wrong, np.nan_to_num(gap, nan=np.inf), -1.0))), gap.shape)
     row, output = (*(int(i) for i in at), 0)[:2]
     return (
-        f"on probe row {row}, output {output}, it gives {ours[at]!r} and the library {theirs[at]!r} "
+        f"on probe row {row}, output {output}, it gives {ours[at].item()!r} and the library {theirs[at].item()!r} "
         f"(tolerance {tolerance[at]:.1e})"
     )

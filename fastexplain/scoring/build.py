@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["direct", "parts_of"]
 
+_KNOWN = (TreeExplainer, LinearExplainer, KernelExplainer, DeepExplainer, MimicExplainer)
 _NOT_SEEN = Feature("float64")
 
 
@@ -56,7 +57,7 @@ def parts_of(
     Parameters
     ----------
     original : explainer
-        Tabular, tree or linear.
+        Tabular, tree, linear, kernel, deep or mimic.
     feature_maps : list of array or sparse matrix, optional
         From raw features to the explained columns, in order: (n_raw, n_1), (n_1, n_2), ...
     raw_features, engineered_features : sequence, optional
@@ -72,6 +73,12 @@ def parts_of(
         The explainer, its model or its transformations cannot be kept as data.
     """
     explainer = direct(original)
+    known: bool = isinstance(explainer, _KNOWN)
+    if not known:
+        raise UnsupportedModelError(
+            f"{type(original).__name__} has no scoring explainer; expected a Tabular-, Tree-, Linear-, Kernel-, "
+            "Deep- or MimicExplainer, such as TabularExplainer(model, rows)."
+        )
     raw = explainer._raw
     if raw is not None and feature_maps is not None:
         raise ValueError("feature_maps are given, and the explainer has transformations, which say it already.")
@@ -85,11 +92,15 @@ def parts_of(
     method, steps = _method(explainer, model_examples)
     if raw is not None:
         raw.table(examples)  # follows the transformations, where no rows were seen before
+    if raw is not None:
+        _check_names("raw_features", raw_features, raw.n_raw)
     names = explainer.features if raw is None else raw.raw_features if raw_features is None else list(raw_features)
     encoded = _encoded(explainer, names)
     n_features = method.encoding.n_features if steps is None and encoded is None else count_columns(examples)
     n_features = n_features if raw is None else raw.n_raw
     schema = _schema(names, n_features, examples, raw is None and method.encoding.library == "LightGBM")
+    if raw is None and steps is None and encoded is None:
+        schema = replace(schema, others=_other_names(schema, method, examples))
     preprocessing = feature_map = None
     if raw is not None:
         preprocessing = _of_transformations(raw._transformer, names, schema)
@@ -111,7 +122,16 @@ def parts_of(
         from fastexplain.explanation.numbers.feature_maps import combined_map
 
         feature_map = FeatureMap.of(combined_map(feature_maps))
+        if feature_map.n_engineered != n_features:
+            raise ValueError(
+                f"feature_maps lead to {feature_map.n_engineered} columns; the model has {n_features}. The last map "
+                "has a column for each of them."
+            )
     takes_raw = preprocessing is not None
+    if preprocessing is not None:
+        _check_names("engineered_features", engineered_features, preprocessing.n_engineered)
+    if raw_features is not None and feature_map is not None:
+        _check_names("raw_features", raw_features, feature_map.n_raw)
     method.encoding = replace(method.encoding, names=None if takes_raw else schema.names)
     return ScoringParts(
         method,
@@ -122,6 +142,21 @@ def parts_of(
         _named(engineered_features),
         None if explainer._subset is None else np.asarray(explainer._subset, dtype=np.int64),
     )
+
+
+def _other_names(schema: FeatureSchema, method: Method, examples: Any) -> tuple[str, ...] | None:
+    """Names of the model's own columns, where features were given others."""
+    columns = method.encoding.names if method.encoding.names is not None else getattr(examples, "columns", None)
+    if schema.names is None or columns is None or isinstance(examples, np.ndarray):
+        return None
+    found = tuple(map(str, getattr(examples, "column_names", columns)))
+    known = list(map(schema.written, found)) == list(map(schema.written, schema.names))
+    return None if known or len(set(found)) != schema.n_features else found
+
+
+def _check_names(what: str, names: Sequence[Any] | None, expected: int) -> None:
+    if names is not None and (isinstance(names, str) or len(names) != expected):
+        raise ValueError(f"{what} is {names!r}; expected {expected} names.")
 
 
 def _named(names: Sequence[Any] | None) -> list[Any] | None:
@@ -180,14 +215,9 @@ def _method(explainer: Any, examples: Any) -> tuple[Method, Steps | None]:
         from fastexplain.scoring.build_kernel import kernel_method
 
         return kernel_method(explainer)
-    if isinstance(explainer, DeepExplainer):
-        from fastexplain.scoring.build_deep import deep_method
+    from fastexplain.scoring.build_deep import deep_method
 
-        return deep_method(explainer), None
-    raise UnsupportedModelError(
-        f"{type(explainer).__name__} has no scoring explainer; expected a Tabular-, Tree-, Linear-, Kernel-, "
-        "Deep- or MimicExplainer."
-    )
+    return deep_method(explainer), None
 
 
 def _tree(explainer: TreeExplainer, examples: Any) -> TreeMethod:

@@ -310,7 +310,7 @@ def rule_of(
     raise UnsupportedModelError(
         f"What {name} predicts follows from its outputs by no rule that a scoring explainer knows (the largest output, "
         "a margin above 0, a probability above 0.5), as with a threshold of its own. Explain a function that returns "
-        "the outputs alone, lambda rows: model.predict_proba(rows)."
+        "the outputs alone, such as lambda rows: model.predict_proba(rows) (or decision_function)."
     )
 
 

@@ -19,27 +19,7 @@ __all__ = [
 
 
 class _OfExplainer(ScoringExplainer):
-    """A scoring explainer that is made of an explainer of its kind.
-
-    Parameters
-    ----------
-    original_explainer : explainer
-        `TabularExplainer`, `MimicExplainer`, or the explainer of the kind itself.
-    initialization_examples : array or table, optional
-        Rows whose columns' types and ranges are noted; default: the explainer's own.
-    feature_maps : list of array or sparse matrix, optional
-        From raw features to the explained columns, in order: (n_raw, n_1), (n_1, n_2), ...; for an explainer without
-        transformations.
-    raw_features, engineered_features : sequence of str, optional
-        Names before and after transformations; default: those that the explainer knows.
-
-    Raises
-    ------
-    UnsupportedModelError
-        The explainer is of another kind, or something of it cannot be kept as data.
-    ValueError
-        Maps or names do not fit.
-    """
+    """A scoring explainer that is made of an explainer of its kind; parameters as of the classes below."""
 
     kind: ClassVar[str]
 
@@ -63,7 +43,29 @@ class _OfExplainer(ScoringExplainer):
 
 
 class TreeScoringExplainer(_OfExplainer):
-    """Scores and explains by a tree ensemble's arrays. Parameters as of azureml-interpret's class."""
+    """Scores and explains by a tree ensemble's arrays.
+
+    Parameters
+    ----------
+    original_explainer : explainer
+        `TabularExplainer`, `MimicExplainer`, or the explainer of the kind itself.
+    feature_maps : list of array or sparse matrix, optional
+        From raw features to the explained columns, in order: (n_raw, n_1), (n_1, n_2), ...; for an explainer without
+        transformations.
+    raw_features, engineered_features : sequence of str, optional
+        Names before and after transformations; default: those that the explainer knows.
+    initialization_examples : array or table, optional
+        Rows whose columns' types and ranges are noted; default: the explainer's own.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The explainer is of another kind, or something of it cannot be kept as data.
+    InitDatasetMissingException
+        The explainer has transformations, and has seen no rows.
+    ValueError
+        Maps or names do not fit.
+    """
 
     kind = "tree"
 
@@ -80,7 +82,29 @@ class TreeScoringExplainer(_OfExplainer):
 
 
 class LinearScoringExplainer(_OfExplainer):
-    """Scores and explains by a linear model's coefficients."""
+    """Scores and explains by a linear model's coefficients.
+
+    Parameters
+    ----------
+    original_explainer : explainer
+        `TabularExplainer`, `MimicExplainer`, or the explainer of the kind itself.
+    initialization_examples : array or table, optional
+        Rows whose columns' types and ranges are noted; default: the explainer's own.
+    feature_maps : list of array or sparse matrix, optional
+        From raw features to the explained columns, in order: (n_raw, n_1), (n_1, n_2), ...; for an explainer without
+        transformations.
+    raw_features, engineered_features : sequence of str, optional
+        Names before and after transformations; default: those that the explainer knows.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The explainer is of another kind, or something of it cannot be kept as data.
+    InitDatasetMissingException
+        The explainer has transformations, and has seen no rows.
+    ValueError
+        Maps or names do not fit.
+    """
 
     kind = "linear"
 
@@ -91,6 +115,27 @@ class KernelScoringExplainer(_OfExplainer):
     The artifact of a black box holds the background and options, and no model: `load` gives it one, ``predictor=``. Of
     an explainer of another kind, its model is explained anew, as azureml-interpret does it: against
     `initialization_examples`, or those of the explainer.
+
+    Parameters
+    ----------
+    original_explainer : explainer
+        `TabularExplainer`, `MimicExplainer`, or the explainer of the kind itself.
+    initialization_examples : array or table, optional
+        Rows whose columns' types and ranges are noted; default: the explainer's own.
+    feature_maps : list of array or sparse matrix, optional
+        From raw features to the explained columns, in order: (n_raw, n_1), (n_1, n_2), ...; for an explainer without
+        transformations.
+    raw_features, engineered_features : sequence of str, optional
+        Names before and after transformations; default: those that the explainer knows.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The explainer is of another kind, or something of it cannot be kept as data.
+    InitDatasetMissingException
+        The explainer has transformations, and has seen no rows.
+    ValueError
+        Maps or names do not fit.
     """
 
     kind = "kernel"
@@ -110,10 +155,32 @@ class KernelScoringExplainer(_OfExplainer):
 
 
 class DeepScoringExplainer(_OfExplainer):
-    """Scores and explains by DeepLIFT of a network's layers. Parameters as of azureml-interpret's class.
+    """Scores and explains by DeepLIFT of a network's layers.
 
-    A network of layers that are not known cannot be kept as data: `UnsupportedModelException` names the layer.
-    `serializer`, which saved models as code, is not needed for the others, and does not help with that one.
+    Parameters
+    ----------
+    original_explainer : explainer
+        `TabularExplainer`, `MimicExplainer`, or the explainer of the kind itself.
+    initialization_examples : array or table, optional
+        Rows whose columns' types and ranges are noted; default: the explainer's own.
+    serializer : object, optional
+        Saved models as code in azureml-interpret. Not needed here, and of no help with a network that is not known.
+    feature_maps : list of array or sparse matrix, optional
+        From raw features to the explained columns, in order: (n_raw, n_1), (n_1, n_2), ...; for an explainer without
+        transformations.
+    raw_features, engineered_features : sequence of str, optional
+        Names before and after transformations; default: those that the explainer knows.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The explainer is of another kind, or something of it cannot be kept as data.
+    UnsupportedModelException
+        The network has a layer that cannot be kept as data; the message names it.
+    InitDatasetMissingException
+        The explainer has transformations, and has seen no rows.
+    ValueError
+        Maps or names do not fit.
     """
 
     kind = "deep"
@@ -130,17 +197,38 @@ class DeepScoringExplainer(_OfExplainer):
         super().__init__(original_explainer, initialization_examples, feature_maps, raw_features, engineered_features)
 
 
-def scoring_explainer(explainer: Any, **options: Any) -> ScoringExplainer:
+def scoring_explainer(
+    explainer: Any,
+    *,
+    feature_maps: list[Any] | None = None,
+    raw_features: Sequence[Any] | None = None,
+    engineered_features: Sequence[Any] | None = None,
+    initialization_examples: Any = None,
+) -> ScoringExplainer:
     """The scoring explainer of any explainer.
 
     Parameters
     ----------
     explainer : explainer
-    **options
-        ``feature_maps``, ``raw_features``, ``engineered_features``, ``initialization_examples``: see
-        `TreeScoringExplainer`.
+        `TabularExplainer`, `MimicExplainer`, or one that explains by a method of its own.
+    feature_maps : list of array or sparse matrix, optional
+        From raw features to the explained columns, in order: (n_raw, n_1), (n_1, n_2), ...; for an explainer without
+        transformations.
+    raw_features, engineered_features : sequence of str, optional
+        Names before and after transformations; default: those that the explainer knows.
+    initialization_examples : array or table, optional
+        Rows whose columns' types and ranges are noted; default: the explainer's own.
+
+    Raises
+    ------
+    UnsupportedModelError
+        It is no such explainer, or something of it cannot be kept as data.
+    InitDatasetMissingException
+        The explainer has transformations, and has seen no rows.
+    ValueError
+        Maps or names do not fit.
     """
     from fastexplain.scoring.build import parts_of
 
-    parts = parts_of(explainer, **options)
+    parts = parts_of(explainer, feature_maps, raw_features, engineered_features, initialization_examples)
     return explainer_class(parts.method.kind)._of(parts)

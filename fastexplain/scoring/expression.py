@@ -163,14 +163,23 @@ class Condition:
 
     def _comparison(self) -> _Test:
         place = self._here.place
-        operands, signs = [self._operand()], []
+        tokens, operands, signs = [self._here], [self._operand()], []
         while self._here.kind == "sign" and self._here.text in _COMPARE:
             signs.append(self._here.text)
             self._next += 1
+            tokens.append(self._here)
             operands.append(self._operand())
         if not signs:
             raise self._error("expected a comparison: <, <=, >, >=, == or !=", self._here.place)
-        return lambda rows: self._compared([operand(rows) for operand in operands], signs, place)
+        labels = _class_labels(tokens, operands, signs)
+
+        def test(rows: Answered) -> Any:
+            values = [operand(rows) for operand in operands]
+            for token, label in labels:
+                self._class_index(rows, label(rows), token.place)
+            return self._compared(values, signs, place)
+
+        return test
 
     def _compared(self, values: list[Any], signs: list[str], place: int) -> Any:
         found = []
@@ -228,14 +237,27 @@ class Condition:
             raise self._error("this model gives no probabilities", place)
         if label is None:  # of two classes the second one's, else that of the predicted class
             return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities.max(axis=1)
-        wanted = label(rows)
-        known = list(range(probabilities.shape[1])) if rows.classes is None else list(rows.classes)
-        found = [
-            i for i, each in enumerate(known) if each == wanted and isinstance(each, str) == isinstance(wanted, str)
-        ]
-        if not found:
-            raise self._error(f"there is no class {wanted!r}; the classes are {', '.join(map(repr, known))}", place)
-        return probabilities[:, found[0]]
+        return probabilities[:, self._class_index(rows, label(rows), place)]
+
+    def _class_index(self, rows: Answered, wanted: Any, place: int) -> int:
+        n_classes = 0 if rows.probabilities is None else rows.probabilities.shape[1]
+        known = list(range(n_classes)) if rows.classes is None else list(rows.classes)
+        for i, each in enumerate(known):
+            if each == wanted and isinstance(each, str) == isinstance(wanted, str):
+                return i
+        raise self._error(f"there is no class {wanted!r}; the classes are {', '.join(map(repr, known))}", place)
+
+
+def _class_labels(tokens: list[_Token], operands: list[_Test], signs: list[str]) -> list[tuple[_Token, _Test]]:
+    """What classes are said to be equal to, or not: such labels must be classes, or the condition is a mistake."""
+    found = []
+    for i, sign in enumerate(signs):
+        for ours, other in ((i, i + 1), (i + 1, i)):
+            is_class = tokens[ours].kind == "word" and tokens[ours].text.lower() == "class"
+            is_label = tokens[other].kind != "word" or tokens[other].text.lower() in ("true", "false")
+            if sign in ("==", "!=") and is_class and is_label:
+                found.append((tokens[other], operands[other]))
+    return found
 
 
 def _is_text(value: Any) -> bool:

@@ -13,6 +13,7 @@ from fastexplain.scoring.explainer import ScoringExplainer
 __all__ = ["PICKLE", "holds_pickle", "read_pickle", "write_pickle"]
 
 PICKLE = "scoring_explainer.pkl"
+_MANIFEST = "manifest.json"
 
 
 def write_pickle(explainer: ScoringExplainer, directory: str | os.PathLike[str], exist_ok: bool) -> str:
@@ -21,11 +22,13 @@ def write_pickle(explainer: ScoringExplainer, directory: str | os.PathLike[str],
     Raises
     ------
     DirectoryExistsException
-        The directory exists, and `exist_ok` is False.
+        The directory exists, and `exist_ok` is False; or it holds an artifact.
     """
     from fastexplain._files import whole_file
 
     folder = Path(directory)
+    if (folder / _MANIFEST).exists():
+        raise DirectoryExistsException(f"{folder} holds an artifact; choose another directory for a pickle.")
     try:
         folder.mkdir(parents=True, exist_ok=exist_ok)
     except FileExistsError as error:
@@ -37,7 +40,7 @@ def write_pickle(explainer: ScoringExplainer, directory: str | os.PathLike[str],
 
 def holds_pickle(directory: str | os.PathLike[str]) -> bool:
     """Whether there is such a file, and no artifact."""
-    return (Path(directory) / PICKLE).is_file()
+    return (Path(directory) / PICKLE).is_file() and not (Path(directory) / _MANIFEST).exists()
 
 
 def read_pickle(directory: str | os.PathLike[str], id: str | None, allow_pickle: bool) -> ScoringExplainer:

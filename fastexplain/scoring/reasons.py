@@ -15,6 +15,8 @@ __all__ = ["Reason", "ReasonTable", "reasons_of"]
 
 Floats = NDArray[np.float64]
 
+# Part of a row's largest value up to which another one may be rounding.
+_ROUNDING = 1e-12
 _EXAMPLES = {
     "groups": "{'home': ['town', 'street']}",
     "texts": "{'income': ('R1', 'Income of {value} is low')}",
@@ -183,12 +185,14 @@ def reasons_of(
     columns : sequence of sequences
         The rows' values, by column; empty where they are not known.
     k : int
-        At most so many of each row: those that helped are none.
+        At most so many of each row: those that helped are none, nor is what rounding leaves of features without a say.
     """
     resolved = table.resolved(names)
     contributions = resolved.contributions(against)
+    rounding = _ROUNDING * np.abs(against).max(axis=1, initial=0.0)
+    contributions = np.where(contributions > rounding[:, None], contributions, 0.0)
     order = np.argsort(-contributions, axis=1, kind="stable")[:, :k]
-    total = np.where(contributions > 0, contributions, 0.0).sum(axis=1)
+    total = contributions.sum(axis=1)
     found = []
     for row in range(len(contributions)):
         reasons = []

@@ -59,6 +59,8 @@ def save(
     ------
     DirectoryExistsException
         The place is taken, and `exist_ok` is False; or what is there is no artifact.
+    TypeError
+        `scoring_explainer` is none.
     UnsupportedModelError
         Labels of the model are neither text, numbers nor booleans.
     OSError
@@ -66,6 +68,11 @@ def save(
     """
     if format not in ("artifact", "pickle"):
         raise ValueError(f"format must be 'artifact' or 'pickle'; got {format!r}.")
+    if not isinstance(scoring_explainer, ScoringExplainer):
+        raise TypeError(
+            f"scoring_explainer is a {type(scoring_explainer).__name__}; expected a scoring explainer: "
+            "save(fastexplain.scoring.scoring_explainer(explainer), directory)."
+        )
     if format == "pickle":
         return write_pickle(scoring_explainer, directory, exist_ok)
     from fastexplain.scoring.artifact import write
@@ -278,7 +285,12 @@ def _schema_content(schema: FeatureSchema) -> dict[str, Any]:
         column = asdict(feature)
         column["categories"] = labels_as_json(feature.categories, f"column {i}")
         columns.append(column)
-    return {"names": None if schema.names is None else list(schema.names), "columns": columns, "blanks": schema.blanks}
+    content = {
+        "names": None if schema.names is None else list(schema.names),
+        "columns": columns,
+        "blanks": schema.blanks,
+    }
+    return content if schema.others is None else content | {"others": list(schema.others)}
 
 
 def _schema_of(fields: Fields) -> FeatureSchema:
@@ -292,7 +304,8 @@ def _schema_of(fields: Fields) -> FeatureSchema:
         for each in fields.objects("columns")
     )
     names = fields.texts("names", len(features)) if fields.present("names") else None
-    return FeatureSchema(names, features, fields.flag("blanks"))
+    others = fields.texts("others", len(features)) if names is not None and fields.present("others") else None
+    return FeatureSchema(names, features, fields.flag("blanks"), others)
 
 
 def _map_of(fields: Fields, n_columns: int) -> FeatureMap:

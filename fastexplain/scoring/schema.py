@@ -90,11 +90,14 @@ class FeatureSchema:
     features : tuple of Feature
     blanks : bool
         Names match with ``_`` in place of blanks too: LightGBM writes those of its columns so.
+    others : tuple of str, or None
+        Names that rows may have in place of `names`: those of the model's own table, where ``features=`` gave others.
     """
 
     names: tuple[str, ...] | None
     features: tuple[Feature, ...]
     blanks: bool = False
+    others: tuple[str, ...] | None = None
 
     @property
     def n_features(self) -> int:
@@ -175,9 +178,17 @@ class FeatureSchema:
         lengths = {len(value) for value in values if _is_column(value)}
         if not lengths:
             return GivenRows([[value] for value in values], 1, single=True, by_column=True)
-        if len(lengths) > 1 or not all(_is_column(value) for value in values):
-            lists = {name: len(value) if _is_column(value) else None for name, value in zip(names, values, strict=True)}
-            raise ValueError(f"The columns differ in length: {_listed([f'{n}: {size}' for n, size in lists.items()])}.")
+        single = [name for name, value in zip(names, values, strict=True) if not _is_column(value)]
+        if single:
+            columns = [name for name in names if name not in single]
+            raise ValueError(
+                f"{_listed(columns)} hold a list of values each, and {_listed(single)} a single one; expected one "
+                "value of every name, or a list of every name."
+            )
+        if len(lengths) > 1:
+            lists = [f"{name!r} {len(value)}" for name, value in zip(names, values, strict=True)]
+            more = f", ... ({len(lists)} in all)" if len(lists) > _SHOWN else ""
+            raise ValueError(f"The columns differ in length: {', '.join(lists[:_SHOWN])}{more}.")
         return GivenRows(values, lengths.pop(), by_column=True)
 
     def _listed(self, rows: Sequence[Any]) -> GivenRows:
@@ -237,14 +248,18 @@ class FeatureSchema:
         return self.names
 
     def _own_names(self, given: list[Any]) -> list[str] | None:
-        """The schema's names of columns whose labels are no text, or have blanks for ``_``; None where more differs."""
+        """The schema's names of columns with `others`, blanks for ``_``, or labels that are no text; None for more."""
         if self.names is None or len(given) != len(self.names) or set(given) == set(self.names):
             return None
-        own = {self._written(name): name for name in self.names}
-        found = [own.get(self._written(name), "") for name in given]
-        return found if sorted(found) == sorted(self.names) else None
+        for names in (self.names, self.others or ()):
+            own = {self.written(name): ours for name, ours in zip(names, self.names, strict=bool(names))}
+            found = [own.get(self.written(name), "") for name in given]
+            if sorted(found) == sorted(self.names):
+                return found
+        return None
 
-    def _written(self, name: Any) -> str:
+    def written(self, name: Any) -> str:
+        """A name as it is compared."""
         return str(name).replace(" ", "_") if self.blanks else str(name)
 
     def _refuse_names(self, given: list[Any], where: str = "") -> None:

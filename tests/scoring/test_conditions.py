@@ -36,8 +36,8 @@ LABELS = np.array(CLASSES)[[0, 0, 1, 1]]
         ("(class == 'bad' or class == 'good') and probability > 0.6", [2, 3]),
         ("NOT class == 'bad' AND probability == 0.5", [1]),
         ("prediction == 'good'", [0, 1]),
-        ("class == 7", []),
-        ("class != 7", [0, 1, 2, 3]),
+        ("prediction == 7", []),
+        ("prediction != 7", [0, 1, 2, 3]),
         ("0.5 == 0.5", [0, 1, 2, 3]),
     ],
 )
@@ -89,6 +89,9 @@ def test_mistakes_are_shown_in_their_place(text: str, problem: str, place: int) 
     ("text", "problem"),
     [
         ("probability['ugly'] > 0.1", "there is no class 'ugly'; the classes are 'good', 'bad'"),
+        ("class == 'God' or probability > 0.6", "there is no class 'God'; the classes are 'good', 'bad'"),
+        ("'ugly' != class", "there is no class 'ugly'"),
+        ("class == 7", r"there is no class 7\.0; the classes are"),
         ("class > 0.3", "text and numbers are not compared by size"),
         ("probability < 'bad'", "text and numbers are not compared by size"),
     ],

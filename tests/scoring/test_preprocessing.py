@@ -12,6 +12,7 @@ import pytest
 from conftest import run_python
 from fitted_transformers import assert_same, columns_of, same_bits, table_of
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -130,6 +131,21 @@ def test_a_class_of_the_users_own_is_refused() -> None:
 def test_a_type_that_is_not_supported_is_named() -> None:
     with pytest.raises(UnsupportedModelError, match=r"Column 0 .* type datetime64\[ns\]"):
         preprocessing_of(StandardScaler(), ["when"], ["datetime64[ns]"])
+
+
+@pytest.mark.parametrize("transformer", [usual(), make_pipeline(StandardScaler()), StandardScaler()], ids=repr)
+def test_what_is_not_fitted_is_refused(transformer: Any) -> None:
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        table_of(transformer, people())
+
+
+def test_another_number_of_columns_is_refused() -> None:
+    fitted = StandardScaler().fit(np.eye(3))
+    with pytest.raises(ValueError, match="fitted on 3 columns; given are 2"):
+        preprocessing_of(fitted, ["a", "b"], ["float64"] * 2)
+    named = StandardScaler().fit(people()[NUMERIC])
+    with pytest.raises(ValueError, match=r"columns that are missing: \['income'\]. Given are \['age', 'b'\]"):
+        preprocessing_of(named, ["age", "b"], ["float64"] * 2)
 
 
 def test_a_pickle_gives_the_same_bits() -> None:

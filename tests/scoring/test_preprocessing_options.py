@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from typing import Any
@@ -107,8 +108,10 @@ def test_transformers_of_words(transformer: Any, dtype: str) -> None:
 
 
 def test_warned_unknown_categories_are_infrequent_ones() -> None:
-    encoder = OneHotEncoder(handle_unknown="warn", min_frequency=2)
-    assert_same(encoder.fit(WORDS), WORDS, NEW_WORDS)
+    encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2).fit(WORDS)
+    encoder.handle_unknown = "warn"  # as of scikit-learn 1.6, which fits the same
+    table = table_of(encoder, WORDS)
+    assert table.transform_row(["new", "no"]).tolist() == table.transform_row(["a", "no"]).tolist()
 
 
 @pytest.mark.parametrize("missing", [None, math.nan])
@@ -236,3 +239,49 @@ def test_missing_values_of_pandas() -> None:
     for made in (lambda: table.transform_row([pd.NA]), lambda: table.transform([["a", pd.NA]])):
         with pytest.raises(ValueError, match="Column 'w': <NA> cannot be compared; pass missing values as None or NaN"):
             made()
+
+
+def test_names_of_any_kind_go_into_json() -> None:
+    names = [np.int64(3), ("a", "b"), 1.5, "x", None]
+    table = preprocessing_of(StandardScaler().fit(np.eye(5)), names, ["float64"] * 5)
+    assert table.raw_names == [3, "('a', 'b')", "1.5", "x", None]
+    assert json.loads(json.dumps(table.to_parts()[0]))["raw"][0] == {"name": 3, "type": "float64"}
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_infinite_values_in_place_of_missing_ones(value: float) -> None:
+    filled = SimpleImputer(strategy="constant", fill_value=value).fit(NUMBERS)
+    assert_same(filled, NUMBERS, NUMBERS)
+    words = pd.DataFrame({"w": pd.Series([1, "a", math.nan], dtype=object)})
+    assert_same(SimpleImputer(strategy="constant", fill_value=value).fit(words), words, words[:1])
+
+
+def test_infinity_that_stands_for_missing_values() -> None:
+    frame = pd.DataFrame({"n": [1, 2, 3]})
+    filled = SimpleImputer(strategy="constant", missing_values=math.inf).fit(frame)
+    assert_same(filled, frame, frame)
+
+
+def test_none_in_a_frame_of_text_between_transformers() -> None:
+    frame = pd.DataFrame({"w": pd.Series(["a", None, "b", math.nan, "a"], dtype=object)})
+    filled = SimpleImputer(strategy="constant", fill_value="c").set_output(transform="pandas")
+    fitted = make_pipeline(filled, OneHotEncoder(sparse_output=False)).fit(frame)
+    assert same_bits(table_of(fitted, frame).transform(columns_of(frame)), fitted.transform(frame))
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent", "constant"])
+def test_columns_that_were_empty_in_fit(strategy: str, keep: bool) -> None:
+    frame = NUMBERS.assign(gone=math.nan)[["x", "gone", "y"]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        filled = SimpleImputer(strategy=strategy, keep_empty_features=keep, add_indicator=True).fit(frame)
+    assert_same(filled, frame, frame)
+    assert_same(filled, frame, frame.assign(gone=5.0))
+
+
+def test_an_encoder_that_makes_no_column_of_one() -> None:
+    frame = pd.DataFrame({"same": ["a"] * 3, "w": ["a", "b", "c"]})
+    fitted = OneHotEncoder(drop="first", sparse_output=False).fit(frame)
+    assert_same(fitted, frame, frame)
+    assert table_of(fitted, frame).transform_row(["never seen", "b"]).tolist() == [1.0, 0.0]

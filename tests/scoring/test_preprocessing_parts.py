@@ -125,6 +125,7 @@ def step_with(op: str, key: str) -> dict[str, Any]:
         ("category", "values", [{"number": 3}], "is a dict of 1; expected text, a number"),
         ("category", "nan", 1, "nan is 1; expected true or false"),
         ("impute", "missing", "gone", "missing is 'gone'; expected one of nan, null, equal"),
+        ("impute", "value", "none", "value is 'none'; expected a number"),
         ("clip", "low", 5, "has low 5.0 and high 1.0; expected low <= high"),
     ],
 )

@@ -88,6 +88,18 @@ def test_equal_contributions_come_in_the_order_of_the_features() -> None:
     assert found == [[Reason(name, None, 0.5, 1 / 3, None, None) for name in "abd"], []]
 
 
+def test_rounding_is_no_reason() -> None:
+    from fastexplain.scoring.reasons import ReasonTable, reasons_of
+
+    against = np.array([[-0.4, 1e-17, -0.1, 1e-13], [-0.4, 1e-17, 1e-3, 0.3]])
+    nothing, something = reasons_of(ReasonTable(), list("abcd"), against, [], 9)
+    assert nothing == []
+    assert [reason.feature for reason in something] == ["d", "c"]
+    assert sum(reason.share for reason in something) == pytest.approx(1.0)
+    [grouped], _ = reasons_of(ReasonTable({"g": ["a", "b", "d"]}), list("abcd"), -against, [], 1)
+    assert grouped.feature == "g"
+
+
 def test_regressions() -> None:
     model = RandomForestRegressor(5, random_state=0).fit(FRAME, FRAME["income"] - FRAME["debts"])
     scorer = scoring_explainer(fastexplain.TabularExplainer(model, FRAME))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.testing import assert_array_equal
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
 import fastexplain
-from fastexplain.scoring import ScoringExplainer, scoring_explainer
+from fastexplain.scoring import ScoringExplainer, load, save, scoring_explainer
 
 NAMES = ["age", "income", "debts"]
 FRAME = pd.DataFrame(np.random.default_rng(5).normal(size=(40, 3)), columns=NAMES)
@@ -78,8 +79,8 @@ def test_no_rows(scorer: ScoringExplainer) -> None:
         ({"age": 1.0, "income": 2.0}, "missing: 'debts'"),
         ({"age": 1.0, "income": 2.0, "depts": 3.0}, "missing: 'debts'; not known: 'depts'"),
         ({"age": 1.0, "income": 2.0, "debts": 3.0, "x": 0}, "not known: 'x'. Expected the 3 columns"),
-        ({"age": [1.0], "income": [2.0, 3.0], "debts": [3.0]}, "The columns differ in length"),
-        ({"age": [1.0], "income": 2.0, "debts": [3.0]}, "The columns differ in length"),
+        ({"age": [1.0], "income": [2.0, 3.0], "debts": [3.0]}, "differ in length: 'age' 1, 'income' 2, 'debts' 1"),
+        ({"age": [1.0], "income": 2.0, "debts": [3.0]}, "'age', 'debts' hold a list .* and 'income' a single one"),
         ([{"age": 1.0, "income": 2.0, "debts": 3.0}, {"age": 1.0}], "in row 1; missing: 'income', 'debts'"),
         (FRAME.rename(columns={"age": "Age"}), "missing: 'age'; not known: 'Age'"),
         (FRAME[["age", "income"]], "missing: 'debts'"),
@@ -143,6 +144,20 @@ def test_blanks_in_names_and_what_lightgbm_writes(names: list[str]) -> None:
     assert_array_equal(scorer.score(reordered.iloc[0].to_dict()).values, expected[:1])
     with pytest.raises(ValueError, match="missing: 'my age'; not known: 'my-age'"):
         scorer.score(frame.rename(columns={"my age": "my-age"}))
+
+
+def test_features_under_other_names_than_the_models(tmp_path: Path) -> None:
+    model = RandomForestRegressor(3, random_state=0).fit(FRAME, Y)
+    explainer = fastexplain.TabularExplainer(model, FRAME, features=["Age", "Income", "Debts"])
+    scorer = scoring_explainer(explainer)
+    expected = explainer.explain_local(FRAME).values
+    save(scorer, tmp_path / "named.zip")
+    for each in (scorer, load(tmp_path / "named.zip")):
+        assert each.features == ["Age", "Income", "Debts"]
+        for rows in (FRAME, FRAME[NAMES[::-1]], FRAME.rename(columns=str.title), FRAME.to_dict("records")):
+            assert_array_equal(each.score(rows).values, expected)
+        with pytest.raises(ValueError, match="missing: 'Age', 'Debts'; not known: 'age', 'debts'"):
+            each.score(FRAME.rename(columns={"income": "Income"}))
 
 
 def test_sparse_rows_of_every_kind() -> None:

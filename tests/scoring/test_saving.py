@@ -216,3 +216,29 @@ def test_models_are_not_asked_for_again(tmp_path: Path) -> None:
     expected = scorer.score(X).values
     model.fit(X, np.roll(X[:, 0] > 0, 3))
     assert_array_equal(scorer.score(X).values, expected)
+
+
+def test_what_is_no_scoring_explainer(tmp_path: Path) -> None:
+    model = MODELS["tree"]()
+    explainer = fastexplain.TabularExplainer(model, X)
+    for given in (model, None, scoring_explainer(explainer)):
+        with pytest.raises(fastexplain.UnsupportedModelError, match="has no scoring explainer; expected a Tabular-"):
+            scoring_explainer(given)
+    with pytest.raises(TypeError, match="scoring_explainer is a TabularExplainer; expected a scoring explainer"):
+        save(explainer, tmp_path / "none")  # type: ignore[arg-type]
+
+
+def test_maps_and_names_that_do_not_fit() -> None:
+    explainer = fastexplain.TabularExplainer(MODELS["tree"](), X)
+    with pytest.raises(ValueError, match="feature_maps lead to 4 columns; the model has 5"):
+        scoring_explainer(explainer, feature_maps=[np.eye(4)])
+    with pytest.raises(ValueError, match=r"raw_features is \['a'\]; expected 5 names"):
+        scoring_explainer(explainer, feature_maps=[np.eye(5)], raw_features=["a"])
+
+
+def test_a_pickle_beside_an_artifact(tmp_path: Path) -> None:
+    scorer = scoring_explainer(fastexplain.TabularExplainer(MODELS["tree"](), X))
+    save(scorer, tmp_path / "model")
+    with pytest.raises(DirectoryExistsException, match="holds an artifact; choose another directory"):
+        save(scorer, tmp_path / "model", exist_ok=True, format="pickle")
+    assert load(tmp_path / "model").features == scorer.features

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.scoring.preprocessing import operations as ops
 from fastexplain.scoring.preprocessing.entries import Entry, OneHot, RawColumn
+from fastexplain.scoring.preprocessing.scalars import plain_scalar
 
 __all__ = ["Block", "Column", "Split", "common_dtype", "entries_of", "interleaved", "raw_block"]
 
@@ -261,4 +262,12 @@ def _one_hot(split: Split, run: Sequence[Column]) -> OneHot:
 
 def raw_columns(names: Sequence[Any], types: Sequence[str]) -> tuple[RawColumn, ...]:
     """The raw columns of a table."""
-    return tuple(RawColumn(name, type) for name, type in zip(names, types, strict=True))
+    return tuple(RawColumn(_plain_name(name), type) for name, type in zip(names, types, strict=True))
+
+
+def _plain_name(name: Any) -> Any:
+    try:
+        plain = plain_scalar(name)
+    except TypeError:
+        return str(name)
+    return plain if plain is None or type(plain) in (str, int) else str(name)

@@ -85,12 +85,12 @@ def _entry_parts(entry: Entry, pools: _Written) -> dict[str, Any]:
     steps = [_step_parts(step, pools) for step in entry.steps]
     hot = entry.one_hot
     if hot is not None:
-        step: dict[str, Any] = {"op": "one_hot", "width": hot.width}
+        last: dict[str, Any] = {"op": "one_hot", "width": hot.width}
         if not np.array_equal(hot.columns, _side_by_side(len(hot.columns), hot.width)):
-            step["columns"] = pools.put("integers", hot.columns)
+            last["columns"] = pools.put("integers", hot.columns)
         if hot.off.any() or np.signbit(hot.off).any() or (hot.on != 1).any():
-            step |= {"off": pools.put("numbers", hot.off), "on": pools.put("numbers", hot.on)}
-        steps.append(step)
+            last |= {"off": pools.put("numbers", hot.off), "on": pools.put("numbers", hot.on)}
+        steps.append(last)
     return {"raw": entry.raw, "to": entry.to, "steps": steps}
 
 
@@ -308,16 +308,21 @@ def _missing(step: _Field, kind: str) -> ops.Missing:
             step.refuse("has 'to', which only 'equal' takes")
         return ops.Missing(what)
     to = step.of("to")
-    return ops.Missing(what, to.number() if isinstance(to.value, float) and kind != "label" else _of_kind(to, kind))
+    if kind == "integer" and isinstance(to.scalar(), float):  # equal to no integer, but to a number in their place
+        return ops.Missing(what, to.scalar())
+    return ops.Missing(what, _of_kind(to, kind))
 
 
 def _of_kind(field: _Field, kind: str) -> Any:
-    """A scalar that values of this kind can be compared with or replaced by."""
+    """A scalar of the kind."""
+    value = field.scalar()
     if kind == "label":
-        return field.scalar()
-    if kind == "integer":
-        return field.integer(_INT64.min, _INT64.max)
-    return field.number()
+        return value
+    if isinstance(value, str | bool | None):
+        field.expect("a number")
+    if kind == "number":
+        return value if isinstance(value, float) else field.number()
+    return field.integer(_INT64.min, _INT64.max)
 
 
 def _impute(step: _Field, kind: str, n_indices: int, pools: _Read) -> ops.Operation:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from fastexplain.exceptions import UnsupportedModelError
 from fastexplain.explainers.raw.transformations import Chain, ColumnTuples, as_transformer
@@ -56,6 +57,9 @@ def preprocessing_of(transformer: Any, columns: Sequence[Any], dtypes: Sequence[
     own_names = getattr(transformer, "feature_names_in_", None)
     if own_names is not None:
         block = block.chosen(_positions(own_names, names))
+    n_fitted = getattr(transformer, "n_features_in_", len(block.columns))
+    if n_fitted != len(block.columns):
+        raise ValueError(f"The transformer was fitted on {n_fitted} columns; given are {len(block.columns)}.")
     made = _followed(transformer, block, [], names)
     floats = made.dtypes and common_dtype(made.dtypes) == FLOAT32
     entries = entries_of(made)
@@ -102,6 +106,8 @@ def _followed(transformer: Any, block: Block, path: list[str], names: list[Any])
     package = kind.__module__.partition(".")[0]
     if package in ("sklearn", "imblearn") and kind.__name__ == "Pipeline":
         return _steps(transformer.steps, block, path, names)
+    if package == "sklearn" and kind.__name__ in (*RULES, "ColumnTransformer"):
+        check_is_fitted(transformer)
     if package == "sklearn" and kind.__name__ == "ColumnTransformer":
         return _column_transformer(transformer, block, path, names)
     if package == "sklearn" and kind.__name__ == "FeatureUnion":

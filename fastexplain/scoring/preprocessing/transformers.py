@@ -155,9 +155,7 @@ def _simple_imputer(imputer: Any, block: Block) -> Block:
     columns = [column.checked(missing=nan_is_missing) for column in block.columns]
     missing = [_missing(imputer.missing_values, column) for column in columns]
     statistics = np.asarray(imputer.statistics_)
-    kept = (
-        range(len(columns)) if _keeps_all(imputer) else [i for i, value in enumerate(statistics) if not is_nan(value)]
-    )
+    kept = [i for i, value in enumerate(statistics) if imputer.keep_empty_features or not is_nan(value)]
     filled = [columns[i].then(ops.Impute(missing[i], _fill_value(imputer, statistics[i], columns[i]))) for i in kept]
     indicator = getattr(imputer, "indicator_", None)
     if indicator is None:
@@ -175,11 +173,6 @@ def _imputer_input(imputer: Any, block: Block) -> Block:
     if imputer.strategy in ("most_frequent", "constant"):
         return block.cast(common_dtype(block.dtypes))
     return block.floats((FLOAT64, FLOAT32))
-
-
-def _keeps_all(imputer: Any) -> bool:
-    """Whether columns stay that held no value in fit; before scikit-learn 1.5, constants were always put into them."""
-    return bool(imputer.keep_empty_features)
 
 
 def _is_na(value: Any) -> bool:
@@ -236,11 +229,6 @@ def _scalar(value: Any) -> Any:
         raise UnsupportedModelError(f"The category {error}.") from None
 
 
-def _encoder_columns(encoder: Any, block: Block) -> list[Column]:
-    """Columns as encoders see them: of a frame, each of its own type."""
-    return [column.checked() for column in block.columns]
-
-
 def _infrequent(encoder: Any, i: int) -> NDArray[np.intp] | None:
     found = getattr(encoder, "_infrequent_indices", None)
     return None if found is None else found[i]
@@ -262,10 +250,10 @@ def _one_hot_encoder(encoder: Any, block: Block) -> Block:
     if dtype.kind not in "biuf":
         raise UnsupportedModelError(f"It encodes as {dtype}; numbers are supported. Set its dtype to float.")
     dropped = getattr(encoder, "_drop_idx_after_grouping", None)
-    for i, column in enumerate(_encoder_columns(encoder, block)):
+    for i, column in enumerate(block.columns):
         drop = None if dropped is None else dropped[i]
         of_index = _one_hot_columns(encoder, len(encoder.categories_[i]), _infrequent(encoder, i), drop)
-        column, category = _category(column, encoder.categories_[i], encoder.handle_unknown != "error")
+        column, category = _category(column.checked(), encoder.categories_[i], encoder.handle_unknown != "error")
         columns += _split(column.then(category), of_index[: category.n_indices], dtype)
     container: Any = "sparse" if encoder.sparse_output else "frame" if gives_frame(encoder) else "array"
     return Block(tuple(columns), container)
@@ -291,14 +279,14 @@ def _split(column: Column, of_index: NDArray[np.intp], dtype: np.dtype[Any]) -> 
 
 def _ordinal_encoder(encoder: Any, block: Block) -> Block:
     dtype, columns = np.dtype(encoder.dtype), []
-    for i, column in enumerate(_encoder_columns(encoder, block)):
+    for i, column in enumerate(block.columns):
         categories = encoder.categories_[i]
         others = encoder.handle_unknown == "use_encoded_value"
         nan = bool(len(categories)) and is_nan(categories[-1])
         codes = _grouped(len(categories) - nan, _infrequent(encoder, i)).astype(dtype)
         special = [encoder.encoded_missing_value] * nan + [encoder.unknown_value] * others
         values = np.concatenate([codes, np.array(special, dtype=dtype)]).astype(np.float64)
-        column, category = _category(column, categories, others)
+        column, category = _category(column.checked(), categories, others)
         columns.append(column.then(category, ops.Codes(values), kind="number", dtype=dtype))
     return block.made(columns, gives_frame(encoder))
 
