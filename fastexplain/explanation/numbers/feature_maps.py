@@ -137,7 +137,8 @@ def map_values(values: NDArray[np.floating[Any]], feature_map: Any) -> NDArray[n
     _check_width(feature_map, values.shape[1])
     if is_identity(feature_map):
         return values
-    return FeatureMap.of(feature_map).mapped(values)
+    mapped = FeatureMap.of(feature_map).mapped(values)
+    return mapped.astype(np.result_type(values.dtype, np.float32), copy=False)
 
 
 def _check_width(feature_map: Any, n_features: int) -> None:
