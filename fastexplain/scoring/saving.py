@@ -16,7 +16,7 @@ from fastexplain.engine.feature_map import FeatureMap
 from fastexplain.exceptions import ArtifactError
 from fastexplain.models.trees.structure import MAX_FEATURES
 from fastexplain.rows.encoding import UNKNOWN, RowEncoding
-from fastexplain.scoring.artifact import read
+from fastexplain.scoring.artifact import LIMITS, Limits, read
 from fastexplain.scoring.exceptions import DirectoryExistsException
 from fastexplain.scoring.explainer import ScoringExplainer, ScoringParts
 from fastexplain.scoring.fields import Fields, labels_as_json
@@ -91,6 +91,7 @@ def load(
     id: str | None = None,
     predictor: Callable[[Any], Any] | str | None = None,
     allow_pickle: bool = False,
+    limits: Limits = LIMITS,
 ) -> ScoringExplainer:
     """Read a scoring explainer that `save` wrote.
 
@@ -112,6 +113,8 @@ def load(
     allow_pickle : bool, default False
         Whether ``scoring_explainer.pkl`` is read, where the directory holds one: that executes whatever its writer put
         into it, so its writer must be trusted as if they sat at this machine.
+    limits : Limits, optional
+        How large what is read may be.
 
     Returns
     -------
@@ -131,7 +134,7 @@ def load(
     """
     if holds_pickle(directory):
         return read_pickle(directory, id, allow_pickle)
-    artifact = read(directory, id=id)
+    artifact = read(directory, id=id, limits=limits)
     content = Fields(artifact.content, "content", artifact.arrays)
     try:
         explainer = explainer_class(content.text("kind"))._of(_from_content(content))
