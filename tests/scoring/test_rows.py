@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 import fastexplain
 from fastexplain.scoring import ScoringExplainer, load, save, scoring_explainer
@@ -198,6 +202,21 @@ def test_categories_by_label() -> None:
     unseen = scorer.score(records[0] | {"colour": "pink"})
     missing = scorer.score(records[0] | {"colour": None})
     assert_array_equal(unseen.values, missing.values)
+
+
+def test_what_was_seen_is_noted(tmp_path: Path) -> None:
+    colours = pd.Categorical(np.tile(["red", "green", None, "grey"], 10))
+    names = [f"name {i}" for i in range(300)]
+    frame = pd.concat([FRAME.assign(colour=colours)] * 8, ignore_index=True).iloc[:300].assign(name=names)
+    columns = ColumnTransformer([("numbers", "passthrough", NAMES), ("labels", OneHotEncoder(), ["colour", "name"])])
+    model = make_pipeline(columns, LinearRegression()).fit(frame, frame["age"])
+    scorer = scoring_explainer(fastexplain.TabularExplainer(model, frame))
+    save(scorer, tmp_path / "seen.zip")
+    for each in (scorer, load(tmp_path / "seen.zip")):
+        age, _, _, colour, name = each._parts.schema.features
+        assert (age.lowest, age.highest, age.categories) == (FRAME["age"].min(), FRAME["age"].max(), None)
+        assert colour.categories == ("green", "grey", "red")
+        assert name.categories is None  # too many to tell
 
 
 def test_columns_that_were_cut_down() -> None:
