@@ -101,8 +101,8 @@ def parts_of(
     n_features = method.encoding.n_features if steps is None and encoded is None else count_columns(examples)
     n_features = n_features if raw is None else raw.n_raw
     schema = _schema(names, n_features, examples, raw is None and method.encoding.library == "LightGBM")
-    if raw is None and steps is None and encoded is None:
-        schema = replace(schema, others=_other_names(schema, method, examples))
+    model_names = method.encoding.names if raw is None and steps is None and encoded is None else None
+    schema = replace(schema, others=_other_names(schema, model_names, examples))
     preprocessing = feature_map = None
     if raw is not None:
         preprocessing = _of_transformations(raw._transformer, names, schema)
@@ -146,9 +146,9 @@ def parts_of(
     )
 
 
-def _other_names(schema: FeatureSchema, method: Method, examples: Any) -> tuple[str, ...] | None:
+def _other_names(schema: FeatureSchema, model_names: Sequence[str] | None, examples: Any) -> tuple[str, ...] | None:
     """Names of the model's own columns, where features were given others."""
-    columns = method.encoding.names if method.encoding.names is not None else getattr(examples, "columns", None)
+    columns = model_names if model_names is not None else getattr(examples, "columns", None)
     if schema.names is None or columns is None or isinstance(examples, np.ndarray):
         return None
     found = tuple(map(str, getattr(examples, "column_names", columns)))
@@ -188,6 +188,9 @@ def _of_transformations(transformer: Any, names: list[Any] | None, schema: Featu
     from fastexplain.scoring.preprocessing.read import preprocessing_of
 
     columns = range(schema.n_features) if names is None else names
+    known = getattr(transformer, "feature_names_in_", None)
+    if known is not None and schema.others == tuple(map(str, known)):  # fitted before features= gave others
+        columns = list(known)
     return preprocessing_of(transformer, columns, [feature.dtype for feature in schema.features])
 
 

@@ -13,7 +13,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fastexplain
 from fastexplain.scoring import ScoringExplainer, load, save, scoring_explainer
@@ -162,6 +162,17 @@ def test_features_under_other_names_than_the_models(tmp_path: Path) -> None:
             assert_array_equal(each.score(rows).values, expected)
         with pytest.raises(ValueError, match="missing: 'Age', 'Debts'; not known: 'age', 'debts'"):
             each.score(FRAME.rename(columns={"income": "Income"}))
+
+
+def test_a_pipelines_features_under_other_names(tmp_path: Path) -> None:
+    columns = ColumnTransformer([("numbers", StandardScaler(), ["debts", "age"])], remainder="passthrough")
+    model = make_pipeline(columns, LinearRegression()).fit(FRAME, Y)
+    explainer = fastexplain.TabularExplainer(model, FRAME, features=["Age", "Income", "Debts"])
+    scorer = scoring_explainer(explainer)
+    save(scorer, tmp_path / "named.zip")
+    for each in (scorer, load(tmp_path / "named.zip")):
+        for rows in (FRAME, FRAME[NAMES[::-1]], FRAME.rename(columns=str.title).to_dict("records")):
+            assert_array_equal(each.score(rows).values, explainer.explain_local(FRAME).values)
 
 
 def test_sparse_rows_of_every_kind() -> None:
