@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["direct", "parts_of"]
 
 _KNOWN = (TreeExplainer, LinearExplainer, KernelExplainer, DeepExplainer, MimicExplainer)
+# Labels of a column that an artifact lists.
+_MOST_LABELS = 256
 _NOT_SEEN = Feature("float64")
 
 
@@ -99,8 +101,8 @@ def parts_of(
     n_features = method.encoding.n_features if steps is None and encoded is None else count_columns(examples)
     n_features = n_features if raw is None else raw.n_raw
     schema = _schema(names, n_features, examples, raw is None and method.encoding.library == "LightGBM")
-    if raw is None and steps is None and encoded is None:
-        schema = replace(schema, others=_other_names(schema, method, examples))
+    model_names = method.encoding.names if raw is None and steps is None and encoded is None else None
+    schema = replace(schema, others=_other_names(schema, model_names, examples))
     preprocessing = feature_map = None
     if raw is not None:
         preprocessing = _of_transformations(raw._transformer, names, schema)
@@ -144,9 +146,9 @@ def parts_of(
     )
 
 
-def _other_names(schema: FeatureSchema, method: Method, examples: Any) -> tuple[str, ...] | None:
+def _other_names(schema: FeatureSchema, model_names: Sequence[str] | None, examples: Any) -> tuple[str, ...] | None:
     """Names of the model's own columns, where features were given others."""
-    columns = method.encoding.names if method.encoding.names is not None else getattr(examples, "columns", None)
+    columns = model_names if model_names is not None else getattr(examples, "columns", None)
     if schema.names is None or columns is None or isinstance(examples, np.ndarray):
         return None
     found = tuple(map(str, getattr(examples, "column_names", columns)))
@@ -186,6 +188,9 @@ def _of_transformations(transformer: Any, names: list[Any] | None, schema: Featu
     from fastexplain.scoring.preprocessing.read import preprocessing_of
 
     columns = range(schema.n_features) if names is None else names
+    known = getattr(transformer, "feature_names_in_", None)
+    if known is not None and schema.others == tuple(map(str, known)):  # fitted before features= gave others
+        columns = list(known)
     return preprocessing_of(transformer, columns, [feature.dtype for feature in schema.features])
 
 
@@ -263,13 +268,23 @@ def _linear(explainer: LinearExplainer) -> LinearMethod:
 
 def _schema(names: list[Any] | None, n_features: int, examples: Any, blanks: bool) -> FeatureSchema:
     features = [_NOT_SEEN] * n_features if examples is None else _seen(examples, n_features)
-    return FeatureSchema(None if names is None else tuple(str(name) for name in names), tuple(features), blanks)
+    texts = None if names is None else tuple(str(name) for name in names)
+    if texts is not None and len(set(texts)) != len(texts):
+        twice = next(name for name in texts if texts.count(name) > 1)
+        raise ValueError(
+            f"Two features are named {twice!r}, and a scoring explainer matches rows by name; pass features= with a "
+            "name for each."
+        )
+    return FeatureSchema(texts, tuple(features), blanks)
 
 
 def _seen(examples: Any, n_features: int) -> list[Feature]:
     from fastexplain.rows.kinds import is_sparse
     from fastexplain.scoring.schema import GivenRows
 
+    width = count_columns(examples)
+    if width != n_features:
+        raise ValueError(f"initialization_examples have {width} columns; expected rows of the {n_features} features.")
     if is_sparse(examples):
         examples = examples.toarray()
     if hasattr(examples, "to_pandas"):
@@ -285,4 +300,21 @@ def _feature(column: Any) -> Feature:
         if not len(numbers):
             return Feature(str(array.dtype))
         return Feature(str(array.dtype), float(numbers.min()), float(numbers.max()))
-    return Feature("object")
+    return Feature("object", categories=_labels_of(column))
+
+
+def _labels_of(column: Any) -> tuple[Any, ...] | None:
+    """Labels that were seen, in order; None of many, as of names of people, or of such as JSON does not hold."""
+    found = set()
+    for label in np.asarray(column, dtype=object).tolist():
+        if label is None or type(label).__name__ in ("NAType", "NaTType"):
+            continue
+        plain = label.item() if isinstance(label, np.generic) else label
+        if isinstance(plain, float) and np.isnan(plain):
+            continue
+        if not isinstance(plain, (str, bool, int)) and not (isinstance(plain, float) and np.isfinite(plain)):
+            return None
+        found.add(plain)
+        if len(found) > _MOST_LABELS:
+            return None
+    return tuple(sorted(found, key=lambda label: (type(label).__name__, label)))

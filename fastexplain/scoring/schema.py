@@ -172,12 +172,12 @@ class FeatureSchema:
             raise
         if len(row) != len(names):
             self._refuse_names(list(row))
-        for name, value in zip(names, values, strict=True):
-            if getattr(value, "ndim", 1) > 1:
-                raise ValueError(f"Column {name!r} has shape {value.shape}; expected one value for each row.")
         lengths = {len(value) for value in values if _is_column(value)}
         if not lengths:
             return GivenRows([[value] for value in values], 1, single=True, by_column=True)
+        for name, value in zip(names, values, strict=True):
+            if getattr(value, "ndim", 1) > 1:
+                raise ValueError(f"Column {name!r} has shape {value.shape}; expected one value for each row.")
         single = [name for name, value in zip(names, values, strict=True) if not _is_column(value)]
         if single:
             columns = [name for name in names if name not in single]

@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fastexplain
 from fastexplain.scoring import ScoringExplainer, load, save, scoring_explainer
@@ -160,6 +164,17 @@ def test_features_under_other_names_than_the_models(tmp_path: Path) -> None:
             each.score(FRAME.rename(columns={"income": "Income"}))
 
 
+def test_a_pipelines_features_under_other_names(tmp_path: Path) -> None:
+    columns = ColumnTransformer([("numbers", StandardScaler(), ["debts", "age"])], remainder="passthrough")
+    model = make_pipeline(columns, LinearRegression()).fit(FRAME, Y)
+    explainer = fastexplain.TabularExplainer(model, FRAME, features=["Age", "Income", "Debts"])
+    scorer = scoring_explainer(explainer)
+    save(scorer, tmp_path / "named.zip")
+    for each in (scorer, load(tmp_path / "named.zip")):
+        for rows in (FRAME, FRAME[NAMES[::-1]], FRAME.rename(columns=str.title).to_dict("records")):
+            assert_array_equal(each.score(rows).values, explainer.explain_local(FRAME).values)
+
+
 def test_sparse_rows_of_every_kind() -> None:
     sparse, lightgbm = pytest.importorskip("scipy.sparse"), pytest.importorskip("lightgbm")
     rows = sparse.random(40, 5, 0.4, format="csr", random_state=0)
@@ -198,6 +213,21 @@ def test_categories_by_label() -> None:
     unseen = scorer.score(records[0] | {"colour": "pink"})
     missing = scorer.score(records[0] | {"colour": None})
     assert_array_equal(unseen.values, missing.values)
+
+
+def test_what_was_seen_is_noted(tmp_path: Path) -> None:
+    colours = pd.Categorical(np.tile(["red", "green", None, "grey"], 10))
+    names = [f"name {i}" for i in range(300)]
+    frame = pd.concat([FRAME.assign(colour=colours)] * 8, ignore_index=True).iloc[:300].assign(name=names)
+    columns = ColumnTransformer([("numbers", "passthrough", NAMES), ("labels", OneHotEncoder(), ["colour", "name"])])
+    model = make_pipeline(columns, LinearRegression()).fit(frame, frame["age"])
+    scorer = scoring_explainer(fastexplain.TabularExplainer(model, frame))
+    save(scorer, tmp_path / "seen.zip")
+    for each in (scorer, load(tmp_path / "seen.zip")):
+        age, _, _, colour, name = each._parts.schema.features
+        assert (age.lowest, age.highest, age.categories) == (FRAME["age"].min(), FRAME["age"].max(), None)
+        assert colour.categories == ("green", "grey", "red")
+        assert name.categories is None  # too many to tell
 
 
 def test_columns_that_were_cut_down() -> None:

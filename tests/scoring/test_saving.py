@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -230,6 +231,11 @@ def test_what_is_no_scoring_explainer(tmp_path: Path) -> None:
 
 def test_maps_and_names_that_do_not_fit() -> None:
     explainer = fastexplain.TabularExplainer(MODELS["tree"](), X)
+    twice = fastexplain.TabularExplainer(MODELS["tree"](), pd.DataFrame(X, columns=list("abcda")))
+    with pytest.raises(ValueError, match="Two features are named 'a'"):
+        scoring_explainer(twice)
+    with pytest.raises(ValueError, match="initialization_examples have 2 columns; expected rows of the 5 features"):
+        scoring_explainer(explainer, initialization_examples=X[:, :2])
     with pytest.raises(ValueError, match="feature_maps lead to 4 columns; the model has 5"):
         scoring_explainer(explainer, feature_maps=[np.eye(4)])
     with pytest.raises(ValueError, match=r"raw_features is \['a'\]; expected 5 names"):
