@@ -119,7 +119,8 @@ class Condition:
         return tokens
 
     def _error(self, problem: str, place: int) -> ValueError:
-        return ValueError(f"where is not understood: {problem}.\n  {self.text}\n  {' ' * place}^")
+        line = "".join(" " if character.isspace() else character for character in self.text)
+        return ValueError(f"where is not understood: {problem}.\n  {line}\n  {' ' * place}^")
 
     @property
     def _here(self) -> _Token:

@@ -76,12 +76,14 @@ def test_labels_that_are_numbers_and_several_classes() -> None:
         ("probability[class] > 1", "expected the label of a class", 12),
         ("probability['bad' > 1", "expected ']'", 18),
         ("__import__('os')", "found '__import__'", 0),
+        ("prediction\n\t> 1 then", "expected 'and', 'or' or the end", 16),
         ("class.__class__ == 1", "'.' has no meaning here", 5),
     ],
 )
 def test_mistakes_are_shown_in_their_place(text: str, problem: str, place: int) -> None:
     with pytest.raises(ValueError, match=problem) as error:
         Condition(text)
+    assert len(str(error.value).splitlines()) == 3
     assert str(error.value).splitlines()[-1] == f"  {' ' * place}^"
 
 
