@@ -35,7 +35,7 @@ def _by_votes(model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:
     for k, (i, j) in enumerate(pairs):
         votes[:, i] += decisions[:, k] > 0
         votes[:, j] += decisions[:, k] <= 0
-    return votes.argmax(axis=1)
+    return np.asarray(votes.argmax(axis=1))
 
 
 def _by_trees(model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:
@@ -45,7 +45,7 @@ def _by_trees(model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:
 
 
 def _largest(model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:
-    return outputs.argmax(axis=1)
+    return np.asarray(outputs.argmax(axis=1))
 
 
 def _positive(model: Any, rows: Floats, outputs: Floats) -> NDArray[np.int64]:

@@ -55,7 +55,7 @@ class _Game(Game):
         return np.asarray(sum(w * each for w, each in zip(self._weights, values, strict=True)))
 
     def closed_form_rows(self, X: Float) -> NDArray[np.bool_]:
-        return np.all([game.closed_form_rows(X) for game in self._games], axis=0)
+        return np.asarray(np.all([game.closed_form_rows(X) for game in self._games], axis=0))
 
     def coalition_values(
         self, x: Float, masks: NDArray[np.bool_], *, n_threads: int | None = None, backend: str | None = None

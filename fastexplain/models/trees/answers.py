@@ -138,13 +138,14 @@ class Answers:
         """Index of the predicted class of each row that is not `unsure`: every link rises with the raw output."""
         if self._is_single(raw):
             return (raw[:, 0] > self._middle).astype(np.int64)
-        return raw.argmax(axis=1)
+        return np.asarray(raw.argmax(axis=1))
 
     def classes(self, raw: Floats) -> NDArray[np.int64]:
         """Index of the predicted class of each row, in the library's own arithmetic, of the library's own sums."""
         values = raw.astype(np.float32) if self.arithmetic == "float32" else raw
         if self.decision in ("largest", "largest_raw"):
-            return (self._like_library(values) if self.decision == "largest" else values).argmax(axis=1)
+            outputs = self._like_library(values) if self.decision == "largest" else values
+            return np.asarray(outputs.argmax(axis=1))
         margin = values[:, 0]
         match self.decision:
             case "not_negative":

@@ -56,7 +56,7 @@ def header(array: NDArray[Any]) -> bytes:
 
 def raw(array: NDArray[Any]) -> memoryview:
     """The data of a plain array as bytes."""
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def data_offset(file: Any, dtype: str, shape: tuple[int, ...], place: Place) -> int:
