@@ -71,6 +71,11 @@ class ScoringExplainer:
         return explainer
 
     @property
+    def id(self) -> str | None:
+        """Of the artifact that it was loaded from, for whatever is computed with it to name; None if it was not."""
+        return self._id
+
+    @property
     def features(self) -> list[Any] | None:
         """Names of the columns that are taken; None if there are none."""
         names = self._parts.schema.names

@@ -42,6 +42,7 @@ def test_saved_and_loaded(tmp_path: Path, name: str, place: str) -> None:
     identity = save(scorer, tmp_path / place)
     loaded = load(tmp_path / place, id=identity)
     assert type(loaded) is type(scorer)
+    assert (scorer.id, loaded.id) == (None, identity)
     assert (loaded.features, loaded.classes, loaded.model_task) == (scorer.features, scorer.classes, scorer.model_task)
     assert_equal_scores(loaded, scorer)
     assert save(loaded, tmp_path / f"again-{place}") == identity  # the same content has the same id
