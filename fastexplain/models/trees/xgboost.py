@@ -31,8 +31,7 @@ from fastexplain.models.trees.xgboost_document import (
     read_document,
 )
 from fastexplain.rows.encoding import RowEncoding
-from fastexplain.rows.kinds import is_sparse
-from fastexplain.rows.matrix import as_matrix, categorical_columns, refuse_non_finite
+from fastexplain.rows.matrix import as_matrix, categorical_columns
 
 __all__ = ["XGBoostModel", "load", "read_file"]
 
@@ -188,6 +187,7 @@ class XGBoostModel(TreeModel):
         read = _latest.read(raw, self._n_iterations, self._missing)
         self.forest, self._labels = read.forest, read.labels
         self.feature_names = tuple(self._booster.feature_names or ()) or None
+        self._rules = self.encoding()
         self._set_task(read.objective)
 
     @property
@@ -197,12 +197,7 @@ class XGBoostModel(TreeModel):
 
     def dense(self, X: Any) -> Any:
         """Sparse rows as a dense array; what XGBoost finds not stored is missing to it, not 0."""
-        if not is_sparse(X):
-            return X
-        stored = X.tocoo()
-        dense = np.full(X.shape, np.nan)
-        dense[stored.row, stored.col] = stored.data
-        return dense
+        return self._rules.dense(X)
 
     def rows_to_predict(self, X: Any) -> Any:
         """A Booster takes a DMatrix."""
@@ -235,8 +230,7 @@ class XGBoostModel(TreeModel):
                 )
         for i, labels in own.items():
             rows[:, i] = self._model_codes(rows[:, i], i, labels, X)
-        refuse_non_finite(rows, allow_nan=True, allow_inf=self.forest.allow_inf, names=self.feature_names, float32=True)
-        return self._without_invalid_categories(rows, owned=bool(own))
+        return self._rules.finished(rows)
 
     @property
     def answers(self) -> Answers:
@@ -364,20 +358,6 @@ class XGBoostModel(TreeModel):
                 "see in training; replace it by a known one or by a missing value."
             )
         return np.where(absent, np.nan, mapped)
-
-    def _without_invalid_categories(self, rows: NDArray[np.floating], *, owned: bool) -> NDArray[np.floating]:
-        """-0.5 and 2**24 are invalid categories in XGBoost; `Forest`, which truncates, gets -1 for them."""
-        if not self.forest.has_categories:
-            return rows
-        assert self.forest.category_set is not None
-        for i in np.unique(self.forest.feature[self.forest.category_set >= 0]):
-            x = rows[:, i].astype(np.float32)
-            invalid = (((x < 0) & (x > -1)) | (x >= MAX_CATEGORY)) & (x != self._missing)
-            if invalid.any():
-                rows = rows if owned else rows.copy()
-                owned = True
-                rows[invalid, i] = -2.0 if self._missing == -1.0 else -1.0
-        return rows
 
     def _column(self, i: int) -> str:
         return f"Column {i}" if self.feature_names is None else f"Column {i} ({self.feature_names[i]!r})"
