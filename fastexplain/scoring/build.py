@@ -74,27 +74,12 @@ def parts_of(
     UnsupportedModelError
         The explainer, its model or its transformations cannot be kept as data.
     """
-    explainer = direct(original)
-    known: bool = isinstance(explainer, _KNOWN)
-    if not known:
-        raise UnsupportedModelError(
-            f"{type(original).__name__} has no scoring explainer; expected a Tabular-, Tree-, Linear-, Kernel-, "
-            "Deep- or MimicExplainer, such as TabularExplainer(model, rows)."
-        )
+    explainer = _known(original)
     raw = explainer._raw
-    if raw is not None and feature_maps is not None:
-        raise ValueError("feature_maps are given, and the explainer has transformations, which say it already.")
-    examples = explainer.initialization_examples if initialization_examples is None else initialization_examples
-    if raw is not None and examples is None:
-        raise InitDatasetMissingException(
-            "An initialization dataset is required: the explainer has transformations, and has seen no rows. Pass "
-            "initialization_examples, some rows as they are before the transformations."
-        )
-    model_examples = examples if raw is None else None
-    method, steps = _method(explainer, model_examples)
+    examples = _examples(explainer, feature_maps, initialization_examples)
+    method, steps = _method(explainer, examples if raw is None else None)
     if raw is not None:
         raw.table(examples)  # follows the transformations, where no rows were seen before
-    if raw is not None:
         _check_names("raw_features", raw_features, raw.n_raw)
     names = explainer.features if raw is None else raw.raw_features if raw_features is None else list(raw_features)
     encoded = _encoded(explainer, names)
@@ -109,26 +94,11 @@ def parts_of(
         feature_map = FeatureMap.of(raw.feature_map) if method.n_raw is None else None
         engineered_features = raw.engineered_features if engineered_features is None else engineered_features
     elif steps is not None:
-        try:
-            preprocessing = _of_steps(steps, names, schema, explainer._background.data)
-        except UnsupportedModelError:  # a step that is no table of operations: the pipeline is a black box
-            from fastexplain.scoring.build_kernel import black_box_method
-
-            method = black_box_method(explainer)
+        method, preprocessing = _of_steps(explainer, method, steps, names, schema)
     elif encoded is not None:
-        if feature_maps is not None:
-            raise ValueError("feature_maps are not for a surrogate that encodes categories itself.")
-        preprocessing = _of_transformations(encoded.transformations, names, schema)
-        feature_map = encoded.feature_map
+        preprocessing, feature_map = _of_transformations(encoded.transformations, names, schema), encoded.feature_map
     elif feature_maps is not None:
-        from fastexplain.explanation.numbers.feature_maps import combined_map
-
-        feature_map = FeatureMap.of(combined_map(feature_maps))
-        if feature_map.n_engineered != n_features:
-            raise ValueError(
-                f"feature_maps lead to {feature_map.n_engineered} columns; the model has {n_features}. The last map "
-                "has a column for each of them."
-            )
+        feature_map = _combined(feature_maps, n_features)
     takes_raw = preprocessing is not None
     if preprocessing is not None:
         _check_names("engineered_features", engineered_features, preprocessing.n_engineered)
@@ -144,6 +114,46 @@ def parts_of(
         _named(engineered_features),
         None if explainer._subset is None else np.asarray(explainer._subset, dtype=np.int64),
     )
+
+
+def _known(original: Any) -> Any:
+    """The explainer that computes, if it is one that has a scoring explainer."""
+    explainer = direct(original)
+    if not isinstance(explainer, _KNOWN):
+        raise UnsupportedModelError(
+            f"{type(original).__name__} has no scoring explainer; expected a Tabular-, Tree-, Linear-, Kernel-, "
+            "Deep- or MimicExplainer, such as TabularExplainer(model, rows)."
+        )
+    return explainer
+
+
+def _examples(explainer: Any, feature_maps: list[Any] | None, given: Any) -> Any:
+    """Rows that tell the columns' types: those given, else the explainer's own."""
+    transforms = explainer._raw is not None
+    if transforms and feature_maps is not None:
+        raise ValueError("feature_maps are given, and the explainer has transformations, which say it already.")
+    examples = explainer.initialization_examples if given is None else given
+    if transforms and examples is None:
+        raise InitDatasetMissingException(
+            "An initialization dataset is required: the explainer has transformations, and has seen no rows. Pass "
+            "initialization_examples, some rows as they are before the transformations."
+        )
+    if feature_maps is not None and isinstance(explainer, MimicExplainer) and explainer._rows.categories:
+        raise ValueError("feature_maps are not for a surrogate that encodes categories itself.")
+    return examples
+
+
+def _combined(feature_maps: list[Any], n_features: int) -> FeatureMap:
+    """One map of several, to the model's columns."""
+    from fastexplain.explanation.numbers.feature_maps import combined_map
+
+    feature_map = FeatureMap.of(combined_map(feature_maps))
+    if feature_map.n_engineered != n_features:
+        raise ValueError(
+            f"feature_maps lead to {feature_map.n_engineered} columns; the model has {n_features}. The last map "
+            "has a column for each of them."
+        )
+    return feature_map
 
 
 def _other_names(schema: FeatureSchema, model_names: Sequence[str] | None, examples: Any) -> tuple[str, ...] | None:
@@ -194,8 +204,20 @@ def _of_transformations(transformer: Any, names: list[Any] | None, schema: Featu
     return preprocessing_of(transformer, columns, [feature.dtype for feature in schema.features])
 
 
-def _of_steps(steps: Steps, names: list[Any] | None, schema: FeatureSchema, rows: Any) -> Preprocessing:
-    """The steps of a pipeline that is explained as a whole; they are compared with the pipeline itself."""
+def _of_steps(
+    explainer: KernelExplainer, method: Method, steps: Steps, names: list[Any] | None, schema: FeatureSchema
+) -> tuple[Method, Preprocessing | None]:
+    """The steps of a pipeline that is explained as a whole, as data; else the whole of it as a black box."""
+    try:
+        return method, _checked_steps(steps, names, schema, explainer._background.data)
+    except UnsupportedModelError:
+        from fastexplain.scoring.build_kernel import black_box_method
+
+        return black_box_method(explainer), None
+
+
+def _checked_steps(steps: Steps, names: list[Any] | None, schema: FeatureSchema, rows: Any) -> Preprocessing:
+    """A table of operations that gives what the pipeline's own steps give for some rows."""
     from fastexplain.scoring.schema import GivenRows
 
     table = _of_transformations(steps.pipeline, names, schema)
