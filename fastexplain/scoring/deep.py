@@ -103,6 +103,6 @@ class DeepMethod(Method):
             probabilities=probabilities and classifies,
             rule=rule,
             task=task,
-            classes=content.labels("classes", n_classes) if content.present("classes") else None,
+            classes=content.labels_or_none("classes", n_classes),
             encoding=encoding,
         )

@@ -149,6 +149,10 @@ class Fields:
             raise self.error(name, f"has {len(values)} entries; expected {length}.")
         return [self._label(name, value) for value in values]
 
+    def labels_or_none(self, name: str, length: int | None = None) -> list[Any] | None:
+        """A list of labels, or None where the field is null or not there."""
+        return self.labels(name, length) if self.present(name) else None
+
     def _label(self, name: str, value: Any) -> Any:
         if value == _NAN:
             return float("nan")

@@ -358,7 +358,7 @@ class KernelMethod(Method):
             players,
             _options(fields, task, n_outputs, model, len(players.columns)),
             task=task,
-            classes=content.labels("classes", n_classes) if content.present("classes") else None,
+            classes=content.labels_or_none("classes", n_classes),
             encoding=encoding,
         )
         if fields.present("subset"):

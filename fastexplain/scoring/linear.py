@@ -86,6 +86,6 @@ class LinearMethod(Method):
             fields.array("linear.mean", "float64", (n_features,)),
             response,
             task,
-            content.labels("classes", n_classes) if content.present("classes") else None,
+            content.labels_or_none("classes", n_classes),
             encoding,
         )

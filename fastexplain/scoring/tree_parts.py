@@ -86,7 +86,7 @@ def tree_from_parts(content: Fields, encoding: RowEncoding) -> StoredTreeModel:
         n_classes = fields.integer("n_classes", 1, MAX_OUTPUTS)
         if n_classes != max(2, n_outputs) and not (n_classes == n_outputs == 1):
             raise fields.error("n_classes", f"is {n_classes}; the forest has {n_outputs} outputs.")
-        classes = content.labels("classes", n_classes) if content.present("classes") else None
+        classes = content.labels_or_none("classes", n_classes)
     votes = None
     if fields.has_array("tree.votes"):
         votes = fields.array("tree.votes", "float64", forest.values.shape)
